@@ -1,0 +1,87 @@
+# `make up` starts the system, `make help` lists the rest.
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+SERVICES := order payment inventory notification
+CHECKED := libs services tools schemas tests examples
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
+UV ?= uv
+
+# The first Python that is new enough; PYTHON=... goes first.
+FOUND := $(shell for p in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v "$$p"; break; }; done)
+NO_PYTHON := Python 3.11 or newer was not found: install it (Debian: apt install python3 python3-venv), or name one with PYTHON=/path/to/python3.
+NO_VENV := This Python cannot make a virtual environment: install its venv module (Debian: apt install python3-venv), then repeat.
+
+.PHONY: help up down ps logs scale clean setup test check chaos sim demo audit dlq fraud lock python
+help:  ## this list
+	@grep -hE '^[a-z ]+:.*##' Makefile | sed -E 's/^([a-z]+)[^#]*## (.*)/  make \1\t\2/' | expand -t 16
+
+up: python  ## start everything: Docker Compose where an engine answers, else local processes (STACK=local|docker forces)
+	@$(FOUND) -m tools.stack up
+down: python  ## end everything; data stays
+	@$(FOUND) -m tools.stack down
+ps: python  ## list what runs
+	@$(FOUND) -m tools.stack ps
+logs: python  ## show and follow the logs (SERVICE=payment)
+	@$(FOUND) -m tools.stack logs $(SERVICE)
+scale: python  ## run more replicas: make scale payment=3
+	@$(FOUND) -m tools.stack scale $(foreach s,$(SERVICES),$(if $(filter command,$(firstword $(origin $(s)))),$(s)=$($(s))))
+clean: python  ## end everything and forget all data
+	@$(FOUND) -m tools.stack clean
+
+demo: up $(VENV)/.stack  ## real invoices through the system, then the audit (DATA=file.jsonl.gz)
+	@$(BIN)/python -m tools.demo $(if $(DATA),--data "$(DATA)")
+audit: $(VENV)/.stack  ## check money and stock from the topics alone
+	@$(BIN)/python -m tools.audit
+dlq: $(VENV)/.stack  ## what waits for a person (ARGS="list", "show KEY", "redrive --dry-run", "discard --key KEY")
+	@$(BIN)/python -m tools.dlq $(or $(ARGS),--help)
+fraud: $(VENV)/.stack  ## the example of a fifth service, beside what runs (port 8004; Ctrl-C ends it)
+	@$(BIN)/python -m eventbus.topics fraud
+	@exec $(BIN)/python -m examples.fraud
+
+setup: $(VENV)/.dev  ## the virtual environment with everything to develop and test
+test: $(VENV)/.dev  ## all tests (ARGS="-k payment" chooses)
+	@$(BIN)/python -m pytest $(ARGS)
+sim: $(VENV)/.dev  ## seeded worlds of all four services in one process (SEEDS=2000 SEED= FIRST=)
+	@$(BIN)/python -m tools.sim $(if $(SEED),--seed $(SEED) --trace,--seeds $(or $(SEEDS),2000)) $(if $(FIRST),--first $(FIRST))
+chaos: $(VENV)/.dev  ## three brokers, orders, and faults by a seeded schedule, then the audit (SECONDS=180 RATE= SEED=)
+	@$(BIN)/python -m tools.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(RATE),--rate $(RATE)) $(if $(SEED),--seed $(SEED))
+check: $(VENV)/.dev  ## lint, types, import rules, generated files
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy $(CHECKED)
+	@$(BIN)/lint-imports
+	@$(BIN)/python tools/generate_messages.py --check examples/fraud
+
+lock:  ## renew the requirements files (needs uv)
+	@compile="$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(LOCK)"; \
+	$$compile requirements.in -o requirements.txt && \
+	$$compile requirements-stack.in -c requirements.txt -o requirements-stack.txt && \
+	$$compile requirements-dev.in -c requirements-stack.txt -o requirements-dev.txt && \
+	$$compile requirements-jre.in -o requirements-jre.txt
+
+python:
+	@[ -n "$(FOUND)" ] || { echo "$(NO_PYTHON)" >&2; exit 1; }
+
+# What `make up` needs; a small set, so that a fresh clone is up soon. A .pth file puts the repository on the path:
+# nothing is built, and an edit is live.
+$(VENV)/.stack: requirements-stack.txt | $(BIN)/python
+	@echo "Installing what the services need ..."
+	@$(PIP) -r requirements-stack.txt
+	@$(BIN)/python -c 'import sysconfig, pathlib; \
+	pathlib.Path(sysconfig.get_path("purelib"), "repository.pth").write_text("$(CURDIR)\n$(CURDIR)/libs/eventbus\n")'
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt | $(VENV)/.stack
+	@echo "Installing what developing and testing need ..."
+	@$(PIP) -r requirements-dev.txt
+	@touch $@
+
+$(BIN)/python: | python
+	@$(FOUND) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(NO_VENV)" >&2; exit 1; }
+	@echo "Making $(VENV) ..."
+	@rm -rf $(VENV) && $(FOUND) -m venv $(VENV)
