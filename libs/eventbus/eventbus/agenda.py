@@ -1,0 +1,70 @@
+"""What is due, and when: parked messages whose wait is over, and deadlines of entities, of the tasks led."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+
+from eventbus.ports import States
+from eventbus.retry import Parked, State
+
+Entity = tuple[str, str]
+
+
+class Agenda:
+    """A view of the store for the leader; it can be made anew from there at any time."""
+
+    def __init__(self, store: States, look_every: int = 100) -> None:
+        self._store, self._look_every = store, look_every
+        self._heap: list[tuple[int, Entity]] = []
+        self._due: dict[Entity, int] = {}
+        self._looked_at = 0
+        self._answered: set[tuple[str, str, int]] = set()
+
+    def rebuild(self, partitions: Iterable[int]) -> None:
+        """Read from the store what waits in these partitions: they are all that is led now."""
+        self._heap, self._due = [], {}
+        for head in self._store.waiting.heads(partitions):
+            self.note(head.entity, [head])
+
+    def note(self, entity: Entity, queue: list[Parked]) -> None:
+        """A key's queue has changed; its first message says when it is due."""
+        head = queue[0] if queue else None
+        if head is None or head.state is State.DEAD:
+            self._due.pop(entity, None)
+        elif self._due.get(entity) != head.due:
+            self._due[entity] = head.due
+            heapq.heappush(self._heap, (head.due, entity))
+
+    def due(self, now: int, most: int) -> list[Entity]:
+        """Parked keys whose first message is due; each is handed out once, until it is noted again."""
+        keys: list[Entity] = []
+        while self._heap and self._heap[0][0] <= now and len(keys) < most:
+            due, entity = heapq.heappop(self._heap)
+            if self._due.get(entity) == due:
+                del self._due[entity]
+                keys.append(entity)
+        return keys
+
+    def next_waiting(self) -> list[Entity]:
+        """One key that waits, due or not, for a probe; each in its turn. Empty if none does."""
+        while self._heap:
+            due, entity = heapq.heappop(self._heap)
+            if self._due.get(entity) == due:
+                del self._due[entity]
+                return [entity]
+        return []
+
+    def deadlines(self, now: int, partitions: Iterable[int]) -> list[tuple[str, str, int]]:
+        """(log, key, at) of entities whose deadline has passed, each once; looked up every so often."""
+        if now - self._looked_at < self._look_every and now >= self._looked_at:
+            return []
+        self._looked_at = now
+        due = self._store.due(now, partitions)
+        passed = [d for d in due if d not in self._answered]
+        self._answered = set(due)
+        return passed
+
+    def forget_answered(self) -> None:
+        """After an aborted transaction, deadlines come again."""
+        self._answered.clear()

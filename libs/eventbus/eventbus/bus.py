@@ -1,0 +1,329 @@
+"""The HTTP side's view of the bus: send a command, await its answer, read local state."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Message as Record
+
+from eventbus.codec import Codec, headers_of
+from eventbus.decider import Decider
+from eventbus.errors import Unavailable
+from eventbus.kafka import Heard, command_producer, partition_of, probe_consumer
+from eventbus.messages import Envelope, Message, Position
+from eventbus.settings import Settings
+from eventbus.store import Entry, Store
+from eventbus.waiting import Held
+
+S = TypeVar("S")
+T = TypeVar("T")
+Place = tuple[str, int]
+REMEMBERED = 20_000
+
+
+class Bus:
+    """Lives on the event loop; every method is called from it, except :meth:`publish`."""
+
+    def __init__(
+        self, service: str, settings: Settings, codec: Codec, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self.service, self.settings, self._codec, self._loop = service, settings, codec, loop
+        self._store: Store | None = None
+        self._heard: Heard | None = None
+        self._partitions = 0
+        self._positions: Callable[[], dict[Place, int]] = dict
+        self._answers: OrderedDict[str, list[Message]] = OrderedDict()
+        self._answer_waiters: dict[str, list[asyncio.Future[None]]] = {}
+        self._key_waiters: dict[tuple[str, str], list[asyncio.Future[None]]] = {}
+        self._decided: dict[Place, int] = {}
+        self._sent: dict[Place, int] = {}
+        self._answered: dict[Place, int] = {}
+        self._progress: list[asyncio.Future[None]] = []
+        self._questions: dict[str, asyncio.Task[dict[int, tuple[int, int]]]] = {}
+        self._producer: Producer = command_producer(settings)
+        self._ends = probe_consumer(settings, f"{service}.probe", "read_uncommitted")
+        self._group = probe_consumer(settings, service, "read_committed")
+        self._closing = threading.Event()
+        self._poller = threading.Thread(target=self._poll, name="command-producer", daemon=True)
+        self._poller.start()
+
+    def attach(
+        self,
+        store: Store,
+        heard: Heard,
+        partitions: int,
+        positions: Callable[[], dict[Place, int]],
+    ) -> None:
+        """The processor is there: reads are possible from now on."""
+        self._store, self._heard, self._partitions, self._positions = store, heard, partitions, positions
+
+    def close(self) -> None:
+        """Wait for commands under way, then let go of Kafka."""
+        self._closing.set()
+        self._poller.join()
+        self._producer.flush(self.settings.send_timeout)
+        self._ends.close()
+        self._group.close()
+
+    def _poll(self) -> None:
+        while not self._closing.is_set():
+            self._producer.poll(0.2)
+
+    # Writing
+
+    async def send(
+        self, command: Message, *, correlation_id: str | None = None, traceparent: str | None = None
+    ) -> Position:
+        """Make a command durable (acks=all); returns where it stands. Raises Unavailable if it is not in time."""
+        if not self._partitions:
+            raise Unavailable("this replica has not reached Kafka yet")
+        now = time.time_ns() // 1_000_000
+        command = command.stamp(now)
+        key = command.key.encode()
+        identity = str(uuid.uuid4())
+        envelope = Envelope(
+            message=command,
+            id=identity,
+            time=now,
+            source=f"/{self.service}/api",
+            correlation_id=correlation_id or identity,
+            cause=None,
+            key_version=None,
+            traceparent=traceparent,
+            topic=command.topic,
+            partition=partition_of(key, self._partitions),
+            offset=-1,
+        )
+        delivery: asyncio.Future[Position] = self._loop.create_future()
+
+        def delivered(error: KafkaError | None, record: Record) -> None:
+            self._loop.call_soon_threadsafe(self._deliver, delivery, envelope, error, record.offset())
+
+        try:
+            self._producer.produce(
+                self.settings.topic(command.topic),
+                value=self._codec.encode(command),
+                key=key,
+                partition=envelope.partition,
+                headers=list(headers_of(envelope)),
+                on_delivery=delivered,
+            )
+        except BufferError as error:
+            raise Unavailable("too many commands wait to be written") from error
+        return await delivery
+
+    def _deliver(
+        self,
+        delivery: asyncio.Future[Position],
+        envelope: Envelope,
+        error: KafkaError | None,
+        offset: int | None,
+    ) -> None:
+        if error is None and offset is not None:
+            place = (envelope.topic, envelope.partition)
+            if place not in self._sent:
+                # What stood there before this process wrote is not known to wait for anything.
+                self._answered[place] = max(offset, self._answered.get(place, 0))
+            self._sent[place] = max(offset + 1, self._sent.get(place, 0))
+        if delivery.done():
+            return
+        if error is not None or offset is None:
+            delivery.set_exception(
+                Unavailable(f"the command is not durable: {error.str() if error else '?'}")
+            )
+        else:
+            delivery.set_result(Position(envelope.topic, envelope.partition, offset))
+
+    async def answer(self, position: Position, timeout: float) -> list[Message]:
+        """The own events that the command at ``position`` caused, once they are folded here. Raises TimeoutError."""
+        cause = str(position)
+        if cause not in self._answers:
+            await self._wait_for(self._answer_waiters, cause, timeout)
+        return self._answers[cause]
+
+    def undecided(self, topic: str) -> int:
+        """How many records of ``topic``, up to the last sent from here, have led to nothing yet that is folded here.
+
+        Other replicas' records between count too. One that leads to no event counts until a later one of its
+        partition does.
+        """
+        places = [(place, sent) for place, sent in self._sent.items() if place[0] == topic]
+        return sum(
+            max(0, sent - max(self._answered.get(place, 0), self._decided.get(place, 0)))
+            for place, sent in places
+        )
+
+    # Reading
+
+    def fresh(self) -> bool:
+        """Whether the brokers were heard within a session timeout."""
+        return self._heard is not None and self._heard.silent_for() < self.settings.session_timeout
+
+    def read(self, decider: Decider[S], key: str) -> Entry[S] | None:
+        """The state of one key on this replica. Raises Unavailable before the first catch-up."""
+        return self._reader().read(decider, key)
+
+    def held(self, key: str) -> Held | None:
+        """Why messages of a key wait, here or in a service whose retry topic is watched; None if none does."""
+        return self._reader().waiting.held(key)
+
+    def held_keys(self) -> int:
+        """How many keys wait, here or in a service whose retry topic is watched."""
+        return self._reader().waiting.keys()
+
+    def query(self, sql: str, args: Sequence[Any] = ()) -> list[sqlite3.Row]:
+        """Rows of this replica's projections; read-only."""
+        return self._reader().db.execute(sql, args).fetchall()
+
+    def consult(self, question: Callable[[Codec, Store, int], T]) -> T:
+        """Put a question to this replica's state: given the codec, the store (read-only) and the partition count.
+
+        Raises Unavailable before the first catch-up, and if the brokers were not heard for a session timeout.
+        """
+        store = self._reader()
+        if not self.fresh():
+            raise Unavailable("this replica has not heard from Kafka for too long to say how things stand")
+        return question(self._codec, store, self._partitions)
+
+    def _reader(self) -> Store:
+        if self._store is None:
+            raise Unavailable("this replica has not reached Kafka yet")
+        return self._store
+
+    async def wait(
+        self, decider: Decider[S], key: str, until: Callable[[Entry[S] | None], bool], timeout: float
+    ) -> Entry[S] | None:
+        """Read a key until ``until`` holds or ``timeout`` (seconds) has passed; returns the last read."""
+        deadline = self._loop.time() + timeout
+        while True:
+            entry = self.read(decider, key)
+            left = deadline - self._loop.time()
+            if until(entry) or left <= 0:
+                return entry
+            try:
+                await self._wait_for(self._key_waiters, (decider.log, key), left)
+            except TimeoutError:
+                return self.read(decider, key)
+
+    async def caught_up(self, topic: str, key: str) -> None:
+        """Return once everything that ``topic`` held for this key when the call came is decided and folded here.
+
+        Raises Unavailable after ``read_timeout``: then this replica cannot say what it does not know.
+        """
+        if not self._partitions:
+            raise Unavailable("this replica has not reached Kafka yet")
+        place = (topic, partition_of(key.encode(), self._partitions))
+        try:
+            async with asyncio.timeout(self.settings.read_timeout):
+                end = await asyncio.to_thread(self._end, place)
+                while not await self._is_decided(place, end):
+                    await self._moved(0.05)
+        except (TimeoutError, KafkaException) as error:
+            raise Unavailable(f"this replica has not caught up with {topic} yet") from error
+
+    async def _is_decided(self, place: Place, end: int) -> bool:
+        """Whether this replica has folded what became of every record of ``place`` before ``end``.
+
+        The leader knows it by itself; another replica asks what the group has committed, and must then have read the
+        own logs up to the end they have after that.
+        """
+        if self._decided.get(place, -1) >= end:
+            return True
+        if place in self._led():
+            return False
+        if await asyncio.to_thread(self._group_offset, place) < end:
+            return False
+        logs = list(self._reader().deciders)
+        targets = {
+            (log, place[1]): await asyncio.to_thread(self._stable_end, (log, place[1])) for log in logs
+        }
+        while True:
+            positions = self._positions()
+            if all(positions.get(part, -1) >= target for part, target in targets.items()):
+                return True
+            if any(part not in positions for part in targets):
+                return False
+            await self._moved(0.02)
+
+    def _led(self) -> set[Place]:
+        followed = self._positions()
+        logs = list(self._reader().deciders)
+        return {p for p in self._decided if any((log, p[1]) not in followed for log in logs)}
+
+    def _end(self, place: Place) -> int:
+        tp = TopicPartition(self.settings.topic(place[0]), place[1])
+        marks = self._ends.get_watermark_offsets(tp, timeout=self.settings.read_timeout)
+        if marks is None:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+        return int(marks[1])
+
+    def _stable_end(self, place: Place) -> int:
+        tp = TopicPartition(self.settings.topic(place[0]), place[1])
+        marks = self._group.get_watermark_offsets(tp, timeout=self.settings.read_timeout)
+        if marks is None:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+        return int(marks[1])
+
+    def _group_offset(self, place: Place) -> int:
+        tp = TopicPartition(self.settings.topic(place[0]), place[1])
+        return int(self._group.committed([tp], timeout=self.settings.read_timeout)[0].offset)
+
+    # What the processor tells
+
+    def publish(self, events: Sequence[Envelope], decided: dict[Place, int]) -> None:
+        """Events folded and input decided, from the processor's thread."""
+        if events or decided:
+            self._loop.call_soon_threadsafe(self._note, events, decided)
+
+    def _note(self, events: Sequence[Envelope], decided: dict[Place, int]) -> None:
+        self._decided.update(decided)
+        for event in events:
+            if event.cause:
+                self._answers.setdefault(event.cause, []).append(event.message)
+                topic, partition, offset = event.cause.rsplit("-", 2)
+                place = (topic, int(partition))
+                self._answered[place] = max(int(offset) + 1, self._answered.get(place, 0))
+        while len(self._answers) > REMEMBERED:
+            self._answers.popitem(last=False)
+        for event in events:
+            if event.cause:
+                _wake(self._answer_waiters.pop(event.cause, ()))
+            _wake(self._key_waiters.pop((event.topic, event.message.key), ()))
+        woken, self._progress = self._progress, []
+        _wake(woken)
+
+    async def _wait_for(
+        self, waiters: dict[Any, list[asyncio.Future[None]]], key: Any, timeout: float
+    ) -> None:
+        future: asyncio.Future[None] = self._loop.create_future()
+        waiters.setdefault(key, []).append(future)
+        try:
+            async with asyncio.timeout(timeout):
+                await future
+        finally:
+            if not future.done() or future.cancelled():
+                queue = waiters.get(key, [])
+                if future in queue:
+                    queue.remove(future)
+                if not queue:
+                    waiters.pop(key, None)
+
+    async def _moved(self, timeout: float) -> None:
+        """Wait for any progress of the processor, or ``timeout``."""
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._progress.append(future)
+        await asyncio.wait([future], timeout=timeout)
+
+
+def _wake(futures: Sequence[asyncio.Future[None]]) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_result(None)

@@ -1,0 +1,5 @@
+"""The command line: ``python -m eventbus dlq list | show | redrive | discard``."""
+
+from eventbus.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,84 @@
+"""The options of the commands, and what they mean."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from eventbus.cli.board import STATES, Filters, instant
+from eventbus.cli.trouble import Exit, Trouble
+
+PORTS = {"order": 8000, "payment": 8001, "inventory": 8002, "notification": 8003}
+"""Where a replica is asked for a dry run, if nobody says otherwise."""
+URLS = "EVENTBUS_URLS"
+
+Services = Annotated[
+    list[str] | None, typer.Option("--service", help="of this service (repeat for more); else of all")
+]
+Keys = Annotated[list[str] | None, typer.Option("--key", help="of this key (repeat for more)")]
+Type = Annotated[str | None, typer.Option("--type", help="message type, as in ce_type")]
+Error = Annotated[str | None, typer.Option("--error", help="exception class, or part of what it said")]
+Since = Annotated[
+    str | None,
+    typer.Option("--since", help="waits since then or later: an ISO 8601 time (UTC), or 15m, 2h, 1d ago"),
+]
+Until = Annotated[str | None, typer.Option("--until", help="waits since then or earlier")]
+StateName = Annotated[str | None, typer.Option("--state", help=" | ".join(STATES))]
+Limit = Annotated[
+    int | None, typer.Option("--limit", min=1, help="the keys that wait longest, at most so many")
+]
+Json = Annotated[bool, typer.Option("--json", help="print JSON")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="only say what would become of each message; a replica is asked")
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="do not ask")]
+Rate = Annotated[float | None, typer.Option("--rate", min=0.001, help="keys a second, at most")]
+Wait = Annotated[
+    float, typer.Option("--wait", min=0, help="seconds to wait for what becomes of the messages")
+]
+Urls = Annotated[
+    list[str] | None, typer.Option("--url", envvar=URLS, help="service=http://host:port of any replica")
+]
+
+
+def now() -> int:
+    """ms since epoch."""
+    return time.time_ns() // 1_000_000
+
+
+def filters(
+    keys: Sequence[str] | None,
+    type_: str | None,
+    error: str | None,
+    since: str | None,
+    until: str | None,
+    state: str | None,
+) -> Filters:
+    """The options as filters. Raises Trouble for a time or a state that is none."""
+    moment, times = now(), dict[str, int | None]()
+    for option, text in (("--since", since), ("--until", until)):
+        try:
+            times[option] = None if text is None else instant(text, moment)
+        except ValueError as wrong:
+            raise Trouble(
+                Exit.USAGE, f"{option} {text} is no time: give 2026-05-04T10:00 (UTC), or 15m, 2h, 1d (ago)."
+            ) from wrong
+    if state is not None and state.upper() not in STATES:
+        raise Trouble(Exit.USAGE, f"--state {state} is none of {', '.join(STATES)}.")
+    return Filters(
+        tuple(keys or ()), type_, error, times["--since"], times["--until"], state and state.upper()
+    )
+
+
+def addresses(given: Sequence[str]) -> dict[str, str]:
+    """Where a replica of each service answers, without a trailing slash. Raises Trouble."""
+    urls = {name: f"http://127.0.0.1:{port}" for name, port in PORTS.items()}
+    for text in given:
+        name, _, url = text.partition("=")
+        if not url.startswith(("http://", "https://")):
+            raise Trouble(Exit.USAGE, f"--url {text} is none: give service=http://host:port.")
+        urls[name] = url.rstrip("/")
+    return urls

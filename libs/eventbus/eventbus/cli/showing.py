@@ -1,0 +1,84 @@
+"""All that is known of one message, as JSON: its body, its headers, and its journey so far."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from eventbus.cli.board import BURIED, Board, Item
+from eventbus.codec import Codec, Raw, rfc3339
+from eventbus.errors import Poison
+from eventbus.retry import Parked
+
+
+def shown(board: Board, codec: Codec, item: Item) -> dict[str, Any]:
+    """One message. The board must have kept its history."""
+    kept = board.history.get((item.service, item.coordinates), [])
+    parked, records = item.parked, sorted(kept, key=lambda record: record.timestamp)
+    values = [r.value for r in records if r.value]
+    value = parked.raw.value or (values[-1] if values else None)
+    headers = [{"name": name, "value": _text(value)} for name, value in parked.raw.headers]
+    behind = [] if not item.open else _behind(board, item)
+    return {
+        "service": item.service,
+        "log": parked.log,
+        "key": parked.key,
+        "coordinates": item.coordinates,
+        "type": item.type,
+        "state": item.state,
+        "attempts": parked.attempt,
+        "since": rfc3339(parked.since),
+        "written": rfc3339(parked.raw.timestamp),
+        "error": item.error,
+        "stacktrace": parked.stacktrace,
+        "correlationId": parked.raw.header("correlationid"),
+        "traceparent": parked.raw.header("traceparent"),
+        "note": "a dead letter only: no key waits for it, and it cannot be redriven"
+        if item.state == BURIED
+        else "",
+        "message": _body(codec, value, over=not item.open),
+        "headers": headers,
+        "journey": [_step(record) for record in records],
+        "behind": behind,
+    }
+
+
+def _behind(board: Board, item: Item) -> list[str]:
+    queue = [
+        i
+        for i in board.about(item.parked.key)
+        if i.open and i.service == item.service and i.parked.log == item.parked.log
+    ]
+    return [f"{i.type} {i.coordinates}" for i in queue if i.parked.sequence > item.parked.sequence]
+
+
+def _body(codec: Codec, value: bytes | None, over: bool) -> Any:
+    """The decoded message; what cannot be decoded as the bytes it is."""
+    if value is None:
+        return "its bytes are no longer kept" if over else None
+    try:
+        return codec.record_of(codec.decode_value(value))
+    except Poison as error:
+        return {"undecodable": str(error), "base64": base64.b64encode(value).decode()}
+
+
+def _step(record: Raw) -> dict[str, Any]:
+    """One record of the retry or the dead letter topic, as a step of the journey."""
+    told = {"at": rfc3339(record.timestamp), "record": record.coordinates}
+    if record.topic.endswith(".dlq"):
+        attempts = int(record.header("__eventbus.errors.attempts") or 0)
+        return {**told, "state": "LETTER", "attempts": attempts, "due": None, "events": [], "error": ""}
+    parked = Parked.from_record(record)
+    failed = parked.exception and parked.state.open
+    return {
+        **told,
+        "state": parked.state.value,
+        "attempts": parked.attempt,
+        "due": rfc3339(parked.due) if parked.due else None,
+        "events": list(parked.events),
+        "error": f"{parked.exception}: {parked.message}" if failed else "",
+    }
+
+
+def _text(value: bytes | None) -> str:
+    return (value or b"").decode("utf-8", "backslashreplace")

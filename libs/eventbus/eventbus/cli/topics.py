@@ -1,0 +1,176 @@
+"""What the command line asks Kafka: which services there are, what their topics say; and how it sends commands."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Iterable
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Message as Record
+
+from eventbus.admin import Discard, Redrive
+from eventbus.cli.trouble import Exit, Trouble
+from eventbus.codec import Codec, Raw, headers_of
+from eventbus.kafka import command_producer, common, partition_of, probe_consumer, raw_of
+from eventbus.messages import Envelope, Position
+from eventbus.settings import Settings
+
+Part = tuple[str, int]
+TIMEOUT = 5.0
+
+
+class Topics:
+    """A cluster's retry, dead letter and admin topics. Every method raises Trouble if Kafka is away."""
+
+    def __init__(self, settings: Settings, codec: Codec) -> None:
+        # What the client has to say about brokers out of reach, the sentence at the end says better.
+        logging.getLogger("librdkafka").setLevel(logging.CRITICAL)
+        self._settings, self._codec = settings, codec
+        self._stable = probe_consumer(settings, "dlq.probe", "read_committed")
+        self._uncommitted = probe_consumer(settings, "dlq.probe", "read_uncommitted")
+        self._groups: dict[str, Consumer] = {}
+        self._producer: Producer | None = None
+        self._next: dict[Part, int] = {}
+        self.services = self._services()
+        """By name, the number of partitions of its topics."""
+        self._consumer = Consumer(
+            {
+                **common(settings),
+                "group.id": settings.topic("dlq.reader"),
+                "isolation.level": "read_committed",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "auto.offset.reset": "earliest",
+                "fetch.wait.max.ms": 20,
+            }
+        )
+
+    def _services(self) -> dict[str, int]:
+        try:
+            topics = self._stable.list_topics(timeout=TIMEOUT).topics
+        except KafkaException as exception:
+            raise self._away(exception) from exception
+        prefix, found = self._settings.topic_prefix, {}
+        for name, topic in topics.items():
+            service = name.removeprefix(prefix).removesuffix(".retry")
+            beside = [f"{prefix}{service}.{kind}" for kind in ("retry", "dlq", "admin")]
+            # A dot would be the prefix of somebody else's environment.
+            if beside[0] == name and "." not in service and all(b in topics for b in beside):
+                found[service] = len(topic.partitions)
+        return found
+
+    def read(self, parts: Iterable[Part], take: Callable[[Raw], None]) -> None:
+        """Hand on every committed record of these partitions that was not handed on yet, up to their ends."""
+        ends = {part: end for part in parts if (end := self._end(part)) > self._next[part]}
+        if not ends:
+            return
+        self._consumer.assign([self._named(part, self._next[part]) for part in ends])
+        moved = time.monotonic()
+        while any(self._next[part] < end for part, end in ends.items()):
+            records = self._consumer.consume(1000, 0.05)
+            if records:
+                moved = time.monotonic()
+            elif time.monotonic() - moved > 2 * TIMEOUT:
+                raise Trouble(Exit.AWAY, f"Kafka at {self._settings.bootstrap_servers} stopped answering.")
+            for record in records:
+                self._take(record, take)
+
+    def _take(self, record: Record, take: Callable[[Raw], None]) -> None:
+        error, topic, partition, offset = record.error(), record.topic(), record.partition(), record.offset()
+        if error is not None and error.code() != KafkaError._PARTITION_EOF:
+            if error.retriable() or error.code() in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN):
+                return
+            raise self._away(KafkaException(error))
+        assert topic is not None and partition is not None and offset is not None
+        part = (topic.removeprefix(self._settings.topic_prefix), partition)
+        if error is None:
+            take(raw_of(record, self._settings.topic_prefix))
+        self._next[part] = max(self._next[part], offset + (error is None))
+
+    def _end(self, part: Part) -> int:
+        """Where the committed part of a partition ends; the first time, reading begins where it begins."""
+        low, high = self._watermarks(self._stable, part)
+        self._next.setdefault(part, low)
+        return high
+
+    def _watermarks(self, consumer: Consumer, part: Part) -> tuple[int, int]:
+        try:
+            marks = consumer.get_watermark_offsets(self._named(part), timeout=TIMEOUT)
+        except KafkaException as exception:
+            raise self._away(exception) from exception
+        if marks is None:
+            raise self._away(KafkaException(KafkaError(KafkaError._TIMED_OUT)))
+        return marks
+
+    def parts(self, service: str, *kinds: str) -> list[Part]:
+        """The partitions of ``<service>.<kind>``."""
+        return [(f"{service}.{kind}", i) for kind in kinds for i in range(self.services[service])]
+
+    def written(self, part: Part) -> int:
+        """The end of a partition, records of open transactions included."""
+        return self._watermarks(self._uncommitted, part)[1]
+
+    def position(self, part: Part) -> int:
+        """Up to where a partition has been read."""
+        return self._next.get(part, 0)
+
+    def committed(self, service: str, parts: Iterable[Part]) -> dict[Part, int]:
+        """Up to where a service has decided partitions it takes as input."""
+        group = self._groups.get(service) or probe_consumer(self._settings, service, "read_committed")
+        self._groups[service] = group
+        try:
+            found = group.committed([self._named(part) for part in parts], timeout=TIMEOUT)
+        except KafkaException as exception:
+            raise self._away(exception) from exception
+        return {(tp.topic.removeprefix(self._settings.topic_prefix), tp.partition): tp.offset for tp in found}
+
+    def partition(self, service: str, key: str) -> int:
+        """Where a service keeps a key."""
+        return partition_of(key.encode(), self.services[service])
+
+    def send(self, service: str, wish: Redrive | Discard) -> Position:
+        """Tell a service what to do; returns once that is durable."""
+        self._producer = self._producer or command_producer(self._settings)
+        now, identity = time.time_ns() // 1_000_000, str(uuid.uuid4())
+        wish = wish.stamp(now)  # type: ignore[assignment]
+        topic, partition = f"{service}.admin", self.partition(service, wish.key)
+        envelope = Envelope(
+            wish, identity, now, "/eventbus/dlq", identity, None, None, None, topic, partition, -1
+        )
+        placed: list[int] = []
+        failed: list[KafkaError] = []
+
+        def delivered(error: KafkaError | None, record: Record) -> None:
+            offset = record.offset()
+            if error is None and offset is not None:
+                placed.append(offset)
+            else:
+                failed.append(error or KafkaError(KafkaError._FAIL))
+
+        self._producer.produce(
+            self._settings.topic(topic),
+            value=self._codec.encode(wish),
+            key=wish.key.encode(),
+            partition=partition,
+            headers=list(headers_of(envelope)),
+            on_delivery=delivered,
+        )
+        while not placed and not failed:
+            self._producer.poll(0.1)
+        if failed:
+            raise self._away(KafkaException(failed[0]))
+        return Position(topic, partition, placed[0])
+
+    def _named(self, part: Part, offset: int = -1) -> TopicPartition:
+        return TopicPartition(self._settings.topic(part[0]), part[1], offset)
+
+    def _away(self, exception: KafkaException) -> Trouble:
+        said = exception.args[0].str()
+        return Trouble(Exit.AWAY, f"Kafka does not answer at {self._settings.bootstrap_servers} ({said}).")
+
+    def close(self) -> None:
+        """Let go of Kafka."""
+        for consumer in (self._consumer, self._stable, self._uncommitted, *self._groups.values()):
+            consumer.close()

@@ -1,0 +1,26 @@
+"""How a command ends: the exit codes, and the exception that carries one with a sentence for a person."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """What the process returns. 130 is an interrupt."""
+
+    DONE = 0
+    NOTHING = 1
+    """Nothing matches, or the question was answered with no."""
+    USAGE = 2
+    AWAY = 3
+    """Kafka, or the replica that is to answer a dry run, cannot be reached."""
+    NOT_ALL = 4
+    """Some keys were busy, failed again, or were not finished in time."""
+
+
+class Trouble(Exception):
+    """Ends the command: one sentence on standard error, and the exit code."""
+
+    def __init__(self, code: Exit, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code

@@ -1,0 +1,30 @@
+"""What can go wrong, as a tree.
+
+EventBusError
+├── Retryable        may pass by itself; the same call may be repeated
+│   └── Unavailable  Kafka (or this replica's view of it) is away: HTTP answers 503 with Retry-After
+├── Poison           will never pass: the message is a dead letter
+└── Fenced           another process owns this slot, or this process lost its right to write: it must end
+"""
+
+from __future__ import annotations
+
+
+class EventBusError(Exception):
+    """Root of all errors this library raises on purpose."""
+
+
+class Retryable(EventBusError):
+    """The reason may pass: a timeout, a refused connection, a dependency that answers 5xx."""
+
+
+class Unavailable(Retryable):
+    """Kafka does not answer, or this replica cannot yet say: ask again in a moment."""
+
+
+class Poison(EventBusError):
+    """No repetition will help: undecodable bytes, a wrong partition, a key that is not the body's id."""
+
+
+class Fenced(EventBusError):
+    """This process may no longer write, or its log contradicts its state: the supervisor starts a fresh one."""

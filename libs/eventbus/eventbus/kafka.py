@@ -1,0 +1,248 @@
+"""How this library talks to Kafka: client configurations, partitioning, the three kinds of transaction error."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, cast
+
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition, murmur2
+from confluent_kafka import Message as Record
+from confluent_kafka.admin import AdminClient
+
+from eventbus.codec import Headers, Raw
+from eventbus.errors import Fenced, Unavailable
+from eventbus.metrics import LAG
+from eventbus.settings import Settings
+
+T = TypeVar("T")
+log = logging.getLogger("eventbus.kafka")
+client_log = logging.getLogger("librdkafka")
+PATIENCE = 20.0
+"""Seconds for which a transactional call is repeated before a fresh process is to try."""
+
+
+class Aborted(Exception):
+    """The transaction cannot commit: abort it, forget what was decided, read the input again."""
+
+
+def partition_of(key: bytes, count: int) -> int:
+    """The partition of a key, as Java's default partitioner and ``murmur2_random`` place it."""
+    return int(murmur2(key, count))
+
+
+def common(settings: Settings) -> dict[str, Any]:
+    return {
+        "bootstrap.servers": settings.bootstrap_servers,
+        "logger": client_log,
+        "socket.keepalive.enable": True,
+        "socket.nagle.disable": True,
+        "reconnect.backoff.ms": 50,
+        "reconnect.backoff.max.ms": 1000,
+        "topic.metadata.refresh.interval.ms": 30000,
+    }
+
+
+def input_consumer(settings: Settings, group: str, heard: Heard) -> Consumer:
+    """The group's consumer: committed data only, KIP-848 protocol, co-partitioned (range) assignment."""
+    return Consumer(
+        {
+            **common(settings),
+            "group.id": settings.topic(group),
+            "group.protocol": "consumer",
+            "group.remote.assignor": "range",
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "earliest",
+            "fetch.wait.max.ms": 500,
+            "fetch.queue.backoff.ms": 50,
+            "queued.max.messages.kbytes": 32768,
+            "fetch.message.max.bytes": 2_097_152,
+            "max.poll.interval.ms": 300000,
+            "statistics.interval.ms": 1000,
+            "stats_cb": heard,
+        }
+    )
+
+
+def log_consumer(settings: Settings, name: str) -> Consumer:
+    """A consumer outside any group, for logs that every replica folds. It never commits."""
+    return Consumer(
+        {
+            **common(settings),
+            "group.id": settings.topic(f"{name}.follow"),
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "error",
+            "fetch.wait.max.ms": 500,
+            "queued.max.messages.kbytes": 32768,
+            "fetch.message.max.bytes": 2_097_152,
+        }
+    )
+
+
+def probe_consumer(settings: Settings, group: str, isolation: str) -> Consumer:
+    """A consumer that only asks: watermarks, and what the group has committed."""
+    return Consumer(
+        {
+            **common(settings),
+            "group.id": settings.topic(group),
+            "isolation.level": isolation,
+            "enable.auto.commit": False,
+        }
+    )
+
+
+def transactional_producer(settings: Settings, transactional_id: str) -> Producer:
+    """The producer of a slot. ``retry.backoff.ms`` is what back-to-back transactions wait for one another."""
+    timeout = int(settings.transaction_timeout * 1000)
+    return Producer(
+        {
+            **common(settings),
+            "transactional.id": settings.topic(transactional_id),
+            "transaction.timeout.ms": timeout,
+            "message.timeout.ms": timeout - 1000,
+            "retry.backoff.ms": 2,
+            "retry.backoff.max.ms": 50,
+            "linger.ms": 0,
+            "compression.type": "lz4",
+            "message.max.bytes": 10_000_000,
+            # Rebootstrapping (KIP-899) replaces the brokers' handles, but send_offsets_to_transaction keeps the
+            # old one: after a broker's restart it would never return (librdkafka 2.16).
+            "metadata.recovery.strategy": "none",
+        }
+    )
+
+
+def command_producer(settings: Settings) -> Producer:
+    """The producer of single commands: idempotent, durable on all in-sync replicas or an error in time."""
+    return Producer(
+        {
+            **common(settings),
+            "enable.idempotence": True,
+            "acks": "all",
+            "message.timeout.ms": int(settings.send_timeout * 1000),
+            "linger.ms": 1,
+            "compression.type": "lz4",
+            "message.max.bytes": 2_000_000,
+        }
+    )
+
+
+class Clients:
+    """Where a processor gets its Kafka clients from; the simulator hands out others of the same face."""
+
+    def input(self, settings: Settings, group: str, heard: Heard) -> Consumer:
+        return input_consumer(settings, group, heard)
+
+    def log(self, settings: Settings, name: str) -> Consumer:
+        return log_consumer(settings, name)
+
+    def probe(self, settings: Settings, group: str, isolation: str) -> Consumer:
+        return probe_consumer(settings, group, isolation)
+
+    def producer(self, settings: Settings, transactional_id: str) -> Producer:
+        return transactional_producer(settings, transactional_id)
+
+
+class Heard:
+    """When the brokers were last heard, from librdkafka's statistics. Read from any thread.
+
+    The statistics' own ``consumer_lag`` knows nothing of offsets committed in transactions, so the lag is reckoned
+    here: the end of each input partition less what is decided of it.
+    """
+
+    def __init__(self, prefix: str = "") -> None:
+        self.at = time.monotonic()
+        self.decided: Mapping[tuple[str, int], int] = {}
+        """By input partition led, the offset up to which everything is decided. Set by the processor."""
+        self._prefix = prefix
+
+    def __call__(self, statistics: str) -> None:
+        told = json.loads(statistics)
+        brokers = told.get("brokers", {}).values()
+        LAG.clear()
+        for (topic, partition), upto in self.decided.items():
+            parts = told.get("topics", {}).get(self._prefix + topic, {}).get("partitions", {})
+            end = parts.get(str(partition), {}).get("ls_offset", -1)
+            if end >= 0:
+                LAG.labels(topic, partition).set(max(0, end - max(0, upto)))
+        idle = [b["rxidle"] for b in brokers if b.get("state") == "UP" and b.get("rxidle", -1) >= 0]
+        if idle:
+            self.at = max(self.at, time.monotonic() - min(idle) / 1e6)
+
+    def silent_for(self) -> float:
+        """Seconds since the last byte from a broker."""
+        return time.monotonic() - self.at
+
+
+def raw_of(record: Record, prefix: str) -> Raw:
+    """A confluent-kafka message as a plain record, its topic without the prefix."""
+    headers = cast(Headers, record.headers() or [])
+    topic, partition, offset = record.topic(), record.partition(), record.offset()
+    assert topic is not None and partition is not None and offset is not None
+    return Raw(
+        topic.removeprefix(prefix),
+        partition,
+        offset,
+        record.key(),
+        record.value(),
+        headers,
+        record.timestamp()[1],
+    )
+
+
+def transactionally(call: Callable[..., T], *args: Any) -> T:
+    """One transactional call, repeated while it may be. Raises Aborted or Fenced: there is no fourth way.
+
+    A call that may be repeated for longer than ``PATIENCE`` ends the process too: a client that lost its coordinator
+    while the broker stood still has been seen to time out for ever after the broker was back; a fresh one connects.
+    """
+    began = time.monotonic()
+    while True:
+        try:
+            return call(*args)
+        except KafkaException as exception:
+            error = exception.args[0]
+            if error.retriable():
+                if time.monotonic() - began > PATIENCE:
+                    raise Fenced(
+                        f"the producer gets no further for {PATIENCE:g} s: {error.str()}"
+                    ) from exception
+                log.warning("%s: %s, again", getattr(call, "__name__", call), error.str())
+                continue
+            if error.txn_requires_abort():
+                raise Aborted(error.str()) from exception
+            raise Fenced(f"the producer may not go on: {error.str()}") from exception
+
+
+class Cluster:
+    """What the cluster says of itself: its id, and the id and partition count of topics."""
+
+    def __init__(self, settings: Settings, topics: list[str], timeout: float = 10.0) -> None:
+        from confluent_kafka import TopicCollection
+
+        admin = AdminClient(common(settings))
+        names = [settings.topic(t) for t in topics]
+        try:
+            self.id = str(admin.list_topics(timeout=timeout).cluster_id)
+            described = admin.describe_topics(TopicCollection(names), request_timeout=timeout)
+            found = {name: future.result() for name, future in described.items()}
+        except KafkaException as exception:
+            raise Unavailable(
+                f"cannot describe the topics {', '.join(names)} at {settings.bootstrap_servers}: "
+                f"{exception.args[0].str()}. If they do not exist, run `python -m eventbus.topics`."
+            ) from exception
+        self.topic_ids = {t: str(found[settings.topic(t)].topic_id) for t in topics}
+        counts = {t: len(found[settings.topic(t)].partitions) for t in topics}
+        if len(set(counts.values())) != 1:
+            raise Fenced(f"co-partitioned topics must have the same number of partitions, found {counts}")
+        self.partitions = next(iter(counts.values()))
+
+
+def position_list(settings: Settings, topics: list[str], partition: int) -> list[TopicPartition]:
+    return [TopicPartition(settings.topic(t), partition) for t in topics]

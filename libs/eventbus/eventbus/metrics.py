@@ -1,0 +1,25 @@
+"""What a process tells Prometheus about itself."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+DECIDED = Counter("eventbus_messages_decided", "Input messages decided", ["service"])
+DEAD = Counter("eventbus_dead_letters", "Messages that went to the dead letter queue", ["service"])
+FOREIGN = Counter("eventbus_foreign_records", "Records in an own log that no processor wrote", ["log"])
+ABORTED = Counter(
+    "eventbus_transactions_aborted", "Transactions that were aborted and begun again", ["service"]
+)
+COMMIT = Histogram(
+    "eventbus_commit_seconds",
+    "Step 5: from begin to committed",
+    ["service"],
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+LEADING = Gauge("eventbus_tasks_led", "Tasks (partitions) this replica leads", ["service"])
+IN_FLIGHT = Gauge("eventbus_calls_in_flight", "Calls to the outside under way", ["service"])
+LAG = Gauge(
+    "eventbus_lag", "Records of an input partition led that are not decided yet", ["topic", "partition"]
+)
+HEARD = Gauge("eventbus_brokers_silent_seconds", "Seconds since the brokers were last heard", ["service"])
+BREAKER = Gauge("eventbus_breaker_open", "1 while no input is taken because calls fail alike", ["service"])

@@ -1,0 +1,225 @@
+"""Waiting messages: what a record of ``<service>.retry`` says, when the next attempt is due, and the breaker.
+
+The topic is compacted. A record's key is the coordinates of the original message, its value the original value, and
+its headers are the original ones beside ``__eventbus.retry.*`` (how it waits) and ``__eventbus.errors.*`` (why). Its
+states are WAITING → DEAD → REDRIVEN → RESOLVED or DISCARDED. A key is *parked* while any of its messages is in one
+of the first three, and what comes for it queues behind, by ``sequence``.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from eventbus.codec import Headers, Raw
+
+RETRY = "__eventbus.retry."
+ERRORS = "__eventbus.errors."
+REMEMBERED = 10_000
+
+
+class State(StrEnum):
+    """How a message waits. The last two are final."""
+
+    WAITING = "WAITING"
+    DEAD = "DEAD"
+    REDRIVEN = "REDRIVEN"
+    RESOLVED = "RESOLVED"
+    DISCARDED = "DISCARDED"
+
+    @property
+    def open(self) -> bool:
+        return self not in (State.RESOLVED, State.DISCARDED)
+
+
+@dataclass(frozen=True)
+class Parked:
+    """One message that waits. ``attempt`` counts tries so far; ``due`` is ms since epoch, 0 behind another."""
+
+    raw: Raw
+    log: str
+    key: str
+    sequence: int
+    state: State
+    attempt: int
+    due: int
+    since: int
+    exception: str = ""
+    message: str = ""
+    stacktrace: str = ""
+    called: bool = False
+    """Whether the last try asked the outside."""
+    events: tuple[str, ...] = ()
+    """Of a resolved message: the names of the own events it led to."""
+
+    @property
+    def entity(self) -> tuple[str, str]:
+        """The decider's log and the key that is parked."""
+        return self.log, self.key
+
+    def because(self, error: BaseException) -> Parked:
+        """The same, with the error that keeps it waiting."""
+        return replace(
+            self,
+            exception=type(error).__name__,
+            message=str(error)[:1000],
+            stacktrace="".join(traceback.format_exception(error))[-4000:],
+        )
+
+    def headers(self) -> Headers:
+        """The headers of its record in the retry topic."""
+        waits = {
+            "log": self.log,
+            "key": self.key,
+            "sequence": self.sequence,
+            "state": self.state.value,
+            "attempt": self.attempt,
+            "due": self.due,
+            "since": self.since,
+            "called": int(self.called),
+            "events": ",".join(self.events),
+        }
+        return [*self.raw.headers, *_headers(RETRY, waits), *self.why()]
+
+    def why(self) -> Headers:
+        """The headers that say where the message came from, and what keeps it."""
+        about = {
+            "topic": self.raw.topic,
+            "partition": self.raw.partition,
+            "offset": self.raw.offset,
+            "timestamp": self.raw.timestamp,
+            "exception": self.exception,
+            "message": self.message,
+            "stacktrace": self.stacktrace,
+        }
+        return _headers(ERRORS, about)
+
+    def letter(self, group: str, version: str, now: int) -> Headers:
+        """The headers of a dead letter: the original ones, and all there is to know about its failure."""
+        about = {
+            "group": group,
+            "service.version": version,
+            "attempts": self.attempt,
+            "since": self.since,
+            "failed.at": now,
+        }
+        return [*self.raw.headers, *self.why(), *_headers(ERRORS, about)]
+
+    @classmethod
+    def from_record(cls, record: Raw) -> Parked:
+        """The inverse, from a record of the retry topic. Raises KeyError or ValueError if it is none."""
+        told = {
+            name: value.decode("utf-8", "replace")
+            for name, value in record.headers
+            if value is not None and name.startswith("__eventbus.")
+        }
+
+        def waits(name: str) -> str:
+            return told[RETRY + name]
+
+        def why(name: str) -> str:
+            return told[ERRORS + name]
+
+        raw = Raw(
+            topic=why("topic"),
+            partition=int(why("partition")),
+            offset=int(why("offset")),
+            key=waits("key").encode(),
+            value=record.value,
+            headers=[(k, v) for k, v in record.headers if not k.startswith("__eventbus.")],
+            timestamp=int(why("timestamp")),
+        )
+        return cls(
+            raw=raw,
+            log=waits("log"),
+            key=waits("key"),
+            sequence=int(waits("sequence")),
+            state=State(waits("state")),
+            attempt=int(waits("attempt")),
+            due=int(waits("due")),
+            since=int(waits("since")),
+            exception=why("exception"),
+            message=why("message"),
+            stacktrace=why("stacktrace"),
+            # Records of the first version of this library lack these two.
+            called=told.get(RETRY + "called") == "1",
+            events=tuple(told.get(RETRY + "events", "").split(",")) if told.get(RETRY + "events") else (),
+        )
+
+
+def _headers(prefix: str, about: Mapping[str, object]) -> Headers:
+    return [(prefix + name, str(value).encode()) for name, value in about.items()]
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """``attempts`` tries, the first included; waits of ``backoff`` seconds that double up to ``longest``."""
+
+    attempts: int = 3
+    backoff: float = 1.0
+    longest: float = 60.0
+
+    def wait(self, attempt: int, jitter: float) -> int:
+        """Ms to wait after that many tries; ``jitter`` from 0 to 1 takes up to half of it off."""
+        seconds = min(self.backoff * 2.0 ** max(attempt - 1, 0), self.longest)
+        return round(seconds * (1 - jitter / 2) * 1000)
+
+
+@dataclass
+class Breaker:
+    """Opens when many different keys fail one after another, and closes with the first that does not.
+
+    While it is open no attempt is counted, and one message at a time probes, else no input is taken. One bad key
+    never opens it: only ``threshold`` different ones do, with no success for ``streak`` ms. A key that failed while
+    another did not is bad for a reason of its own: that it fails again says nothing of the outside.
+    """
+
+    threshold: int = 5
+    streak: int = 500
+    probe_every: int = 1000
+    """Ms between two probes."""
+    failed: set[tuple[str, str]] = field(default_factory=set)
+    failing_since: int = 0
+    own_fault: dict[tuple[str, str], None] = field(default_factory=dict)
+    """Keys that failed while others did not, the latest ``REMEMBERED``."""
+    opened_at: int | None = None
+    probed_at: int = 0
+    probes: int = 0
+    """Probes since it opened."""
+    changed: Callable[[bool], None] = lambda is_open: None
+
+    @property
+    def is_open(self) -> bool:
+        return self.opened_at is not None
+
+    def failure(self, entity: tuple[str, str], now: int) -> None:
+        if entity in self.own_fault:
+            return
+        if not self.failed:
+            self.failing_since = now
+        self.failed.add(entity)
+        lasts = now - self.failing_since >= self.streak
+        if not self.is_open and lasts and len(self.failed) >= self.threshold:
+            self.opened_at, self.probed_at, self.probes = now, now, 0
+            self.changed(True)
+
+    def success(self, entity: tuple[str, str] | None = None) -> None:
+        """The outside answered, about ``entity`` if it is given."""
+        self.own_fault.update(dict.fromkeys(self.failed))
+        if entity is not None:
+            self.own_fault.pop(entity, None)
+        while len(self.own_fault) > REMEMBERED:
+            del self.own_fault[next(iter(self.own_fault))]
+        self.failed.clear()
+        if self.is_open:
+            self.opened_at = None
+            self.changed(False)
+
+    def may_probe(self, now: int) -> bool:
+        """Whether it is time for a probe; says yes once an interval."""
+        if now - self.probed_at < self.probe_every:
+            return False
+        self.probed_at, self.probes = now, self.probes + 1
+        return True

@@ -1,0 +1,70 @@
+"""Settings of every process that uses eventbus, read from ``EVENTBUS_*`` environment variables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from eventbus.retry import RetryPolicy
+
+
+class Settings(BaseSettings):
+    """Times are in seconds, sizes in bytes, unless a name says otherwise."""
+
+    model_config = SettingsConfigDict(env_prefix="EVENTBUS_", extra="ignore")
+
+    bootstrap_servers: str = "127.0.0.1:9092"
+    topic_prefix: str = ""
+    """Put before every topic, group and transactional id, so that several environments share a cluster."""
+    partitions: int = Field(default=6, ge=1, le=1000)
+    """Partitions of each topic when topics are created; a running service asks the cluster."""
+    replication_factor: int = Field(default=1, ge=1)
+
+    state_dir: Path = Path(".run/state")
+    slot: int | None = Field(default=None, ge=0)
+    """The replica's slot; without one, the first free slot of ``state_dir`` is locked."""
+
+    http_host: str = "127.0.0.1"
+    http_port: int | None = None
+    """The service's own default port where unset."""
+    max_body: int = 1_048_576
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    max_batch: int = Field(default=500, ge=1)
+    """Messages a transaction takes in at most."""
+    max_in_flight: int = Field(default=256, ge=1)
+    """Calls to the outside that a reactor has under way at most."""
+    max_waiting: int = Field(default=2_000, ge=1)
+    """Unfinished inputs of reactors above which no more input is taken."""
+    call_timeout: float = 10.0
+    retry_attempts: int = Field(default=3, ge=1)
+    """Tries of a message, the first included, before it becomes a dead letter."""
+    retry_backoff: float = 1.0
+    """Wait before the second try; it doubles with each further one, with jitter."""
+    retry_longest: float = 60.0
+    """The longest wait between two tries."""
+    breaker_threshold: int = Field(default=5, ge=2)
+    """Different keys that fail one after another before input is paused."""
+
+    send_timeout: float = 4.0
+    """How long a command may take to become durable before the sender is told it is not."""
+    read_timeout: float = 2.0
+    """How long a read waits for this replica to catch up with what was written before it."""
+    session_timeout: float = 10.0
+    """Reads are refused after this long without a word from the brokers."""
+    transaction_timeout: float = 10.0
+    watchdog: float = 30.0
+    """The process ends when its loop has not turned for this long; its supervisor starts a fresh one."""
+    max_event_bytes: int = 4_000_000
+    """An output larger than this makes its input a dead letter."""
+
+    def retry_policy(self) -> RetryPolicy:
+        """How often, and after which waits, a message is tried."""
+        return RetryPolicy(self.retry_attempts, self.retry_backoff, self.retry_longest)
+
+    def topic(self, name: str) -> str:
+        """The topic's name on the cluster."""
+        return self.topic_prefix + name

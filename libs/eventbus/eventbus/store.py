@@ -1,0 +1,352 @@
+"""The state of one replica in SQLite: a fold of the service's own logs that can be deleted at any time.
+
+For each key of each log it keeps the folded state, the number of events folded (the key's version), and which inputs
+those events answered; for each partition the offset up to which the log is folded. All of it moves in one local
+transaction, after the Kafka transaction that made it true.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import hashlib
+import inspect
+import json
+import os
+import sqlite3
+import sys
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from pydantic import TypeAdapter
+from typing_extensions import TypedDict
+
+from eventbus.decider import Decider, Table
+from eventbus.errors import Fenced
+from eventbus.messages import Envelope
+from eventbus.retry import Parked
+from eventbus.waiting import Waiting
+
+S = TypeVar("S")
+FORMAT = 2
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS checkpoints (log TEXT, partition INTEGER, next INTEGER NOT NULL,
+    PRIMARY KEY (log, partition)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS states (log TEXT, key TEXT, partition INTEGER NOT NULL, version INTEGER NOT NULL,
+    answered TEXT NOT NULL, updated INTEGER NOT NULL, body BLOB NOT NULL, due INTEGER, PRIMARY KEY (log, key));
+CREATE INDEX IF NOT EXISTS states_due ON states (due) WHERE due IS NOT NULL;
+CREATE TABLE IF NOT EXISTS table_rows (log TEXT, key TEXT, field TEXT, row TEXT, partition INTEGER NOT NULL,
+    body BLOB NOT NULL, PRIMARY KEY (log, key, field, row)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS parked (topic TEXT, coordinates TEXT, log TEXT NOT NULL, key TEXT NOT NULL,
+    partition INTEGER NOT NULL, sequence INTEGER NOT NULL, state TEXT NOT NULL, open INTEGER NOT NULL,
+    since INTEGER NOT NULL, record BLOB NOT NULL, PRIMARY KEY (topic, coordinates)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS parked_open ON parked (key, log, sequence) WHERE open;
+"""
+
+
+@dataclass(frozen=True)
+class Folded(Generic[S]):
+    """The state of one key after ``version`` events. ``answered``: the highest offset decided, by input topic."""
+
+    state: S
+    version: int = 0
+    updated_at: int = 0
+    answered: Mapping[str, int] = field(default_factory=dict)
+
+    def has_answered(self, topic: str, offset: int) -> bool:
+        """Whether an event of this key was caused by that offset of that topic, or by a later one."""
+        return self.answered.get(topic, -1) >= offset
+
+
+@dataclass(frozen=True)
+class Entry(Generic[S]):
+    """What a read gives: the state of one key, its version (events so far), and when it last changed (ms)."""
+
+    key: str
+    version: int
+    state: S
+    updated_at: int
+
+
+def fold(decider: Decider[S], folded: Folded[S], event: Envelope) -> Folded[S]:
+    """One own event more. An event seen before changes nothing; a gap means the log and the state disagree."""
+    version = event.key_version or 0
+    if version <= folded.version:
+        return folded
+    if version != folded.version + 1:
+        raise Fenced(
+            f"{event.position}: event {version} of {event.message.key} follows event {folded.version}; "
+            "the local state has a gap. Delete the state directory to rebuild it from the log."
+        )
+    answered = dict(folded.answered)
+    if event.cause:
+        topic, _, offset = event.cause.rsplit("-", 2)
+        answered[topic] = max(int(offset), answered.get(topic, -1))
+    return Folded(decider.evolve(folded.state, event.message), version, event.time, answered)
+
+
+class Freezer(Generic[S]):
+    """Between a state dataclass and JSON; fields that are a Table are kept aside, row by row."""
+
+    def __init__(self, decider: Decider[S]) -> None:
+        self.cls = type(decider.initial)
+        hints = typing.get_type_hints(self.cls)
+        names = [f.name for f in dataclasses.fields(typing.cast(Any, self.cls))]
+        self.tables = {n: _row_type(hints[n]) for n in names if typing.get_origin(hints[n]) is Table}
+        self.heads = [n for n in names if n not in self.tables]
+        typed_dict: Any = TypedDict
+        self._adapter: TypeAdapter[Any] = TypeAdapter(typed_dict("Head", {n: hints[n] for n in self.heads}))
+        self._rows = {n: TypeAdapter(row) for n, row in self.tables.items()}
+
+    def dump(self, state: S) -> bytes:
+        return self._adapter.dump_json({n: getattr(state, n) for n in self.heads})
+
+    def load(self, body: bytes, row: typing.Callable[[str, str], bytes | None]) -> S:
+        tables = {n: Table(None, self._loader(n, row)) for n in self.tables}
+        return self.cls(**self._adapter.validate_json(body), **tables)
+
+    def fresh(self, state: S, row: typing.Callable[[str, str], bytes | None]) -> S:
+        """The same state with its tables' changes forgotten, for they are stored now."""
+        if not self.tables:
+            return state
+        tables = {n: Table(None, self._loader(n, row)) for n in self.tables}
+        renewed: S = dataclasses.replace(typing.cast(Any, state), **tables)
+        return renewed
+
+    def rows(self, state: S) -> Iterable[tuple[str, str, bytes]]:
+        for name, adapter in self._rows.items():
+            for row, value in getattr(state, name).changes().items():
+                yield name, row, adapter.dump_json(value)
+
+    def _loader(
+        self, name: str, row: typing.Callable[[str, str], bytes | None]
+    ) -> typing.Callable[[str], Any]:
+        adapter = self._rows[name]
+
+        def load(key: str) -> Any:
+            body = row(name, key)
+            return None if body is None else adapter.validate_json(body)
+
+        return load
+
+
+def _row_type(hint: Any) -> Any:
+    return typing.get_args(hint)[0]
+
+
+class Store:
+    """One connection to a replica's database. The processor writes; HTTP reads through one of its own."""
+
+    def __init__(
+        self, path: Path, deciders: Iterable[Decider[Any]], *, retry: str = "", read_only: bool = False
+    ) -> None:
+        self.path, self.retry = path, retry
+        self.db = sqlite3.connect(
+            f"file:{path}?mode={'ro' if read_only else 'rwc'}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        self.db.row_factory = sqlite3.Row
+        self.deciders = {d.log: d for d in deciders}
+        self._freezers: dict[str, Freezer[Any]] = {d.log: Freezer(d) for d in self.deciders.values()}
+        if not read_only:
+            self.db.execute("PRAGMA journal_mode=WAL")
+            self.db.execute("PRAGMA synchronous=NORMAL")
+            self._forget_other_formats()
+            self.db.executescript(TABLES)
+            for decider in self.deciders.values():
+                if decider.projection:
+                    self.db.executescript(decider.projection.tables)
+        self.db.execute("PRAGMA busy_timeout=5000")
+        self.waiting = Waiting(self.db, retry)
+
+    def _forget_other_formats(self) -> None:
+        """Tables of another version of this file hold nothing that the logs do not."""
+        if self.db.execute("PRAGMA user_version").fetchone()[0] != FORMAT:
+            for row in self.db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+                self.db.execute(f"DROP TABLE {row['name']}")
+            self.db.execute(f"PRAGMA user_version = {FORMAT}")
+
+    def close(self) -> None:
+        self.db.close()
+
+    def adopt(self, cluster_id: str, topic_ids: Mapping[str, str]) -> list[str]:
+        """Forget what was folded from another cluster, another topic of the same name, or by other rules.
+
+        Returns the logs that will be rebuilt from their beginning.
+        """
+        forgotten = []
+        for log, decider in self.deciders.items():
+            mark = json.dumps([FORMAT, cluster_id, topic_ids[log], fingerprint(decider)])
+            row = self.db.execute("SELECT value FROM meta WHERE name = ?", (log,)).fetchone()
+            if row is None or row["value"] != mark:
+                self.db.execute("BEGIN IMMEDIATE")
+                self._forget(decider)
+                self.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (log, mark))
+                self.db.execute("COMMIT")
+                forgotten.append(log)
+        for topic in (t for t in topic_ids if t.endswith(".retry")):
+            self._adopt_retry(topic, json.dumps([FORMAT, cluster_id, topic_ids[topic]]))
+        self.waiting = Waiting(self.db, self.retry)
+        return forgotten
+
+    def _adopt_retry(self, topic: str, mark: str) -> None:
+        row = self.db.execute("SELECT value FROM meta WHERE name = ?", (topic,)).fetchone()
+        if row is None or row["value"] != mark:
+            self.db.execute("BEGIN IMMEDIATE")
+            self.db.execute("DELETE FROM checkpoints WHERE log = ?", (topic,))
+            self.db.execute("DELETE FROM parked WHERE topic = ?", (topic,))
+            self.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (topic, mark))
+            self.db.execute("COMMIT")
+
+    def _forget(self, decider: Decider[Any]) -> None:
+        for table in ("checkpoints", "states", "table_rows"):
+            self.db.execute(f"DELETE FROM {table} WHERE log = ?", (decider.log,))
+        if decider.projection:
+            for table in _tables(decider.projection.tables):
+                self.db.execute(f"DROP TABLE IF EXISTS {table}")
+            for statement in decider.projection.tables.split(";"):
+                self.db.execute(statement)
+
+    def checkpoint(self, log: str, partition: int) -> int:
+        """The offset from which the log is not folded yet."""
+        row = self.db.execute(
+            "SELECT next FROM checkpoints WHERE log = ? AND partition = ?", (log, partition)
+        ).fetchone()
+        return int(row["next"]) if row else 0
+
+    def load(self, decider: Decider[S], key: str) -> Folded[S]:
+        """The state of one key; the decider's initial one for a key without events."""
+        row = self.db.execute(
+            "SELECT version, answered, updated, body FROM states WHERE log = ? AND key = ?",
+            (decider.log, key),
+        ).fetchone()
+        if row is None:
+            return Folded(self._freezers[decider.log].fresh(decider.initial, self._row_of(decider.log, key)))
+        state = self._freezers[decider.log].load(row["body"], self._row_of(decider.log, key))
+        return Folded(state, row["version"], row["updated"], json.loads(row["answered"]))
+
+    def read(self, decider: Decider[S], key: str) -> Entry[S] | None:
+        """The state of one key, or None if it has no events."""
+        folded = self.load(decider, key)
+        return Entry(key, folded.version, folded.state, folded.updated_at) if folded.version else None
+
+    def write(
+        self,
+        folds: Mapping[tuple[str, str], tuple[int, Folded[Any]]],
+        events: Iterable[Envelope],
+        checkpoints: Mapping[tuple[str, int], int],
+        parked: Iterable[tuple[str, Parked]] = (),
+    ) -> None:
+        """Move states, projections and checkpoints on, in one local transaction.
+
+        ``folds``: by (log, key), the partition and the new state; ``events``: what led there, in order;
+        ``checkpoints``: by (log, partition), the next offset to fold; ``parked``: what retry topics say.
+        """
+        db = self.db
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            for (log, key), (partition, folded) in folds.items():
+                freezer = self._freezers[log]
+                db.execute(
+                    "INSERT OR REPLACE INTO states VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        log,
+                        key,
+                        partition,
+                        folded.version,
+                        json.dumps(folded.answered),
+                        folded.updated_at,
+                        freezer.dump(folded.state),
+                        self._due(log, folded.state),
+                    ),
+                )
+                if freezer.tables:
+                    db.executemany(
+                        "INSERT OR REPLACE INTO table_rows VALUES (?, ?, ?, ?, ?, ?)",
+                        [
+                            (log, key, name, row, partition, body)
+                            for name, row, body in freezer.rows(folded.state)
+                        ],
+                    )
+            for event in events:
+                projection = self.deciders[event.topic].projection
+                if projection:
+                    projection.apply(db, event)
+            for topic, waits in parked:
+                self.waiting.write(topic, [waits])
+            db.executemany(
+                "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)",
+                [(log, partition, upto) for (log, partition), upto in checkpoints.items()],
+            )
+            db.execute("COMMIT")
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise
+
+    def _due(self, log: str, state: Any) -> int | None:
+        deadline = self.deciders[log].deadline
+        return deadline(state) if deadline else None
+
+    def due(self, now: int, partitions: Iterable[int]) -> list[tuple[str, str, int]]:
+        """(log, key, deadline) of every key of these partitions whose deadline has passed; oldest first."""
+        wanted = list(partitions)
+        rows = self.db.execute(
+            f"SELECT log, key, due FROM states WHERE due <= ? AND partition IN ({', '.join('?' * len(wanted))}) "
+            "ORDER BY due LIMIT 1000",
+            (now, *wanted),
+        ).fetchall()
+        return [(row["log"], row["key"], row["due"]) for row in rows]
+
+    def _row_of(self, log: str, key: str) -> typing.Callable[[str, str], bytes | None]:
+        def row(name: str, row_key: str) -> bytes | None:
+            found = self.db.execute(
+                "SELECT body FROM table_rows WHERE log = ? AND key = ? AND field = ? AND row = ?",
+                (log, key, name, row_key),
+            ).fetchone()
+            return None if found is None else found["body"]
+
+        return row
+
+
+def fingerprint(decider: Decider[Any]) -> str:
+    """Changes when the rules that fold this log, or its tables, change: then the state is rebuilt."""
+    module = sys.modules[type(decider.initial).__module__]
+    tables = decider.projection.tables if decider.projection else ""
+    projection = inspect.getsource(type(decider.projection)) if decider.projection else ""
+    return hashlib.sha256((inspect.getsource(module) + tables + projection).encode()).hexdigest()
+
+
+def _tables(ddl: str) -> list[str]:
+    marker = "CREATE TABLE IF NOT EXISTS "
+    return [part.split("(")[0].split()[0] for part in ddl.split(marker)[1:]]
+
+
+class Slot:
+    """A replica's place: a locked directory ``<state_dir>/<service>-<n>``, also its transactional id."""
+
+    def __init__(self, state_dir: Path, service: str, wanted: int | None) -> None:
+        for number in [wanted] if wanted is not None else range(1000):
+            directory = state_dir / f"{service}-{number}"
+            directory.mkdir(parents=True, exist_ok=True)
+            lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(lock)
+                continue
+            self.number, self.directory, self._lock = number, directory, lock
+            return
+        raise Fenced(
+            f"slot {wanted} of {service} in {state_dir} is held by another process: stop it, or choose another "
+            "slot (EVENTBUS_SLOT)"
+        )
+
+    def release(self) -> None:
+        os.close(self._lock)

@@ -1,0 +1,213 @@
+"""What the command line makes of retry and dead letter topics: queues, filters, times, and what it prints."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from eventbus.cli.board import Board, Filters, age, instant, why_not
+from eventbus.cli.options import addresses, filters
+from eventbus.cli.printing import list_table, listing, say_report
+from eventbus.cli.result import BUSY, DONE, KeyResult, Report, Row
+from eventbus.cli.showing import shown
+from eventbus.cli.trouble import Exit, Trouble
+from eventbus.codec import Codec, Headers, Raw
+from eventbus.retry import Parked, State
+from eventbus.verdicts import Verdict
+from schemas import CancelOrder
+
+NOW = 1_800_000_000_000
+CODEC = Codec()
+
+
+def parked(key: str, offset: int, state: State = State.DEAD, **fields: object) -> Parked:
+    value = CODEC.encode(CancelOrder(order_id=key, reason="no", timestamp=1))
+    headers: Headers = [("ce_type", b"CancelOrder"), ("correlationid", b"c1"), ("traceparent", b"00-1")]
+    raw = Raw("order.commands", 0, offset, key.encode(), value, headers, NOW - 70_000)
+    waits = Parked(raw, "order.events", key, offset, state, 3, 0, NOW - 60_000, "ZeroDivisionError", "a bug")
+    return replace(waits, **fields)  # type: ignore[arg-type]
+
+
+def retry(waits: Parked, at: int, service: str = "order") -> Raw:
+    return Raw(
+        f"{service}.retry", 0, at, waits.raw.coordinates.encode(), waits.raw.value, waits.headers(), NOW
+    )
+
+
+def letter(waits: Parked, at: int, service: str = "order") -> Raw:
+    headers = waits.letter(service, "1", NOW)
+    return Raw(f"{service}.dlq", 0, at, waits.raw.key, waits.raw.value, headers, NOW)
+
+
+@pytest.fixture
+def board() -> Board:
+    """Order: a is dead, with two behind it; b waits. Payment: a was resolved. Junk of order lies buried."""
+    board = Board(CODEC.name_of, keep="a")
+    behind = {"exception": "", "message": "", "attempt": 0}
+    records = [
+        retry(parked("a", 1, State.WAITING, attempt=1), 0),
+        retry(parked("a", 3, State.WAITING, **behind), 1),
+        retry(parked("a", 2, State.WAITING, **behind), 2),
+        retry(parked("a", 1), 3),
+        letter(parked("a", 1), 0),
+        retry(parked("b", 4, State.WAITING, exception="TimeoutError", since=NOW - 1_000, due=NOW + 5_000), 4),
+        retry(parked("a", 9, State.RESOLVED, events=("OrderPaid",)), 0, "payment"),
+        letter(parked("x", 7, exception="Poison", message="not Avro"), 1),
+        Raw("order.retry", 0, 9, b"k", b"v", [], NOW),
+        Raw("order.dlq", 0, 9, b"k", b"v", [("__eventbus.errors.topic", b"t")], NOW),
+    ]
+    for record in records:
+        board.take(record)
+    return board
+
+
+def chosen(board: Board, **wanted: object) -> list[str]:
+    return [q.key for q in board.chosen(Filters(**wanted))]  # type: ignore[arg-type]
+
+
+def test_the_last_word_counts_and_a_queue_is_in_its_order(board: Board) -> None:
+    first, second = board.queues()
+    assert (first.service, first.log, first.key) == ("order", "order.events", "a")
+    assert [(i.parked.raw.offset, i.state) for i in first.items] == [
+        (1, "DEAD"),
+        (2, "WAITING"),
+        (3, "WAITING"),
+    ]
+    assert second.key == "b"
+
+
+def test_filters_choose_whole_keys(board: Board) -> None:
+    assert chosen(board) == ["a", "b"]
+    assert chosen(board, keys=("b", "c")) == ["b"]
+    assert chosen(board, error="zerodivision") == ["a"]
+    assert chosen(board, error="A BUG") == ["a", "b"]
+    assert chosen(board, type="cancelorder") == ["a", "b"]
+    assert chosen(board, type="CreateOrder") == []
+    assert chosen(board, since=NOW - 2_000) == ["b"]
+    assert chosen(board, until=NOW - 2_000) == ["a"]
+    assert chosen(board, state="WAITING") == ["a", "b"]
+    assert chosen(board, state="WAITING", error="bug") == ["b"]
+    assert len(board.chosen(Filters(state="DEAD"))[0].items) == 3
+
+
+def test_what_no_retry_record_tells_of_is_buried_and_what_is_over_is_told_only_if_asked(board: Board) -> None:
+    assert [(i.state, i.parked.key) for i in board.single(Filters())] == [("BURIED", "x")]
+    assert board.single(Filters(error="bug")) == []
+    assert [(i.service, i.parked.events) for i in board.single(Filters(state="RESOLVED"))] == [
+        ("payment", ("OrderPaid",))
+    ]
+    assert [q.key for q in board.chosen(Filters(state="BURIED"))] == []
+
+
+def test_only_a_dead_head_can_be_redriven(board: Board) -> None:
+    dead, waiting = board.queues()
+    assert why_not(dead, NOW) == ""
+    assert why_not(waiting, NOW) == "busy: it waits for its next try, in 5 s, by itself"
+    board.take(retry(parked("b", 4, State.REDRIVEN), 5))
+    assert why_not(board.chosen(Filters(keys=("b",)))[0], NOW).startswith("busy: it was redriven")
+
+
+def test_the_list_has_a_line_a_key_and_cuts_no_key(board: Board) -> None:
+    rows = listing(board.chosen(Filters()), board.single(Filters()))
+    assert [(r["key"], r["state"], r["attempts"], r["behind"]) for r in rows] == [
+        ("a", "DEAD", 3, 2),
+        ("b", "WAITING", 3, 0),
+        ("x", "BURIED", 3, 0),
+    ]
+    assert [r["redrivable"] for r in rows] == [True, False, False]
+    out = Console(file=io.StringIO(), width=200)
+    out.print(list_table(rows, NOW))
+    said = out.file.getvalue()  # type: ignore[attr-defined]
+    assert said.splitlines()[0].split() == [
+        "service",
+        "key",
+        "type",
+        "state",
+        "attempts",
+        "since",
+        "error",
+        "behind",
+    ]
+    assert "1m" in said and "ZeroDivisionError: a bug" in said
+
+
+def test_a_message_is_shown_decoded_with_its_journey(board: Board) -> None:
+    told = next(shown(board, CODEC, i) for i in board.about("a") if i.state == "DEAD")
+    assert told["message"] == {"orderId": "a", "reason": "no", "timestamp": 1}
+    assert [(s["state"], s["attempts"]) for s in told["journey"]] == [
+        ("WAITING", 1),
+        ("DEAD", 3),
+        ("LETTER", 3),
+    ]
+    assert (told["correlationId"], told["traceparent"]) == ("c1", "00-1")
+    assert told["behind"] == ["CancelOrder order.commands-0-2", "CancelOrder order.commands-0-3"]
+    assert {"name": "ce_type", "value": "CancelOrder"} in told["headers"]
+    json.dumps(told)
+
+
+def test_what_cannot_be_decoded_is_shown_as_bytes() -> None:
+    board = Board(CODEC.name_of, keep="order.commands-0-7")
+    junk = parked("x", 7)
+    junk = replace(junk, raw=junk.raw._replace(value=b"\x00junk!", key=b"\xff", headers=[("empty", None)]))
+    board.take(letter(junk, 0))
+    (item,) = board.about("order.commands-0-7")
+    told = shown(board, CODEC, item)
+    assert told["message"]["base64"] == "AGp1bmsh" and "unknown schema id" in told["message"]["undecodable"]
+    assert (told["key"], told["type"], told["headers"]) == ("\\xff", "", [{"name": "empty", "value": ""}])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("15m", NOW - 900_000),
+        ("1d", NOW - 86_400_000),
+        ("2027-01-15T08:00", NOW),
+        ("2027-01-15T09:00+01:00", NOW),
+        ("2027-01-15", NOW - 8 * 3_600_000),
+    ],
+)
+def test_times(text: str, expected: int) -> None:
+    assert instant(text, NOW) == expected
+
+
+def test_ages() -> None:
+    ages = [age(NOW - seconds * 1000, NOW) for seconds in (-5, 0, 59, 60, 7_200, 86_400 * 400)]
+    assert ages == ["0s", "0s", "59s", "1m", "2h", "400d"]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"since": "yesterday"}, {"until": "5 minutes"}, {"state": "BROKEN"}, {"since": ""}]
+)
+def test_a_filter_that_is_none_is_refused_in_one_sentence(wrong: dict[str, str]) -> None:
+    options = dict.fromkeys(("keys", "type_", "error", "since", "until", "state"))
+    with pytest.raises(Trouble) as refused:
+        filters(**(options | wrong))
+    assert refused.value.code is Exit.USAGE and "\n" not in str(refused.value)
+
+
+def test_addresses() -> None:
+    assert addresses(["order=http://o:1/"])["order"] == "http://o:1"
+    assert addresses([])["payment"] == "http://127.0.0.1:8001"
+    with pytest.raises(Trouble):
+        addresses(["localhost:8000"])
+
+
+def test_counts_are_of_messages_and_leave_busy_keys_out(board: Board) -> None:
+    first, second = board.queues()
+    rows = tuple(
+        Row(i.coordinates, i.type, v, i.state)
+        for i, v in zip(first.items, (Verdict.APPLIES, Verdict.DUPLICATE, Verdict.APPLIES), strict=True)
+    )
+    busy = KeyResult(second, BUSY, (Row("c", "t", Verdict.STAYS, "DEAD"),), "a call is under way")
+    report = Report("redrive", False, [KeyResult(first, DONE, rows), busy], [("order", "x", "buried")])
+    assert report.counts() == {"applies": 2, "duplicate": 1}
+    out = Console(file=io.StringIO(), width=200)
+    say_report(out, report)
+    said = out.file.getvalue()  # type: ignore[attr-defined]
+    assert "redrive: 2 keys; 2 applies, 1 duplicate" in said
+    assert "left out: order x: buried" in said and "a call is under way" in said
+    assert Row.parse(rows[0].as_json()) == rows[0]

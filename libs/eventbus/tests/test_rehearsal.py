@@ -1,0 +1,104 @@
+"""A dry run says of each message what the real one then does, and changes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from eventbus import Message, Retryable, Settings
+from eventbus.admin import Discard, Redrive
+from eventbus.rehearsal import rehearse
+from eventbus.retry import Parked, State
+from eventbus.verdicts import Verdict, fates
+from tests.support.turning import LOG, Bench, created, failed, paid
+
+APPLIES, CALLS, DEPENDS = Verdict.APPLIES, Verdict.CALLS, Verdict.DEPENDS
+FAILS, STAYS, DISCARDED = Verdict.FAILS, Verdict.STAYS, Verdict.DISCARDED
+AWAY = Retryable("away")
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def dry(bench: Bench, wish: Redrive | Discard) -> list[Verdict]:
+    before = (list(bench.records), bench.waits("a"), bench.story("a"), list(bench.requests))
+    found = rehearse("payment", Settings(), bench.codec, bench.store, 1, wish)
+    assert (list(bench.records), bench.waits("a"), bench.story("a"), list(bench.requests)) == before
+    return [fate.verdict for fate in found]
+
+
+def real(bench: Bench, wish: Redrive | Discard, answer: Exception | None = None) -> list[Verdict]:
+    queue, told = bench.store.waiting.queue((LOG, "a")), len(bench.topic("payment.retry"))
+    bench.feed(wish)
+    while bench.asked():
+        bench.answer("a", answer)
+    news = [Parked.from_record(r) for r in bench.topic("payment.retry")[told:]]
+    return [fate.verdict for fate in fates(queue, {p.raw.coordinates: p for p in news})]
+
+
+def dead(bench: Bench, *messages: Message) -> None:
+    """The first message has failed for good, the others wait behind it."""
+    bench.feed(*messages)
+    while bench.asked():
+        bench.answer("a", AWAY)
+        bench.wait(60_000)
+    assert bench.waits("a")[0][1] is State.DEAD
+
+
+CALLED = (created("a"), paid("a"), paid("a", 5))
+BUG = (paid("a", 0), paid("a"), created("a"), paid("a", 2))
+
+
+@pytest.mark.parametrize(
+    ("messages", "wish", "answer", "expected"),
+    [
+        (CALLED, Redrive(message_key="a"), None, [CALLS, DEPENDS, DEPENDS]),
+        (CALLED, Redrive(message_key="a"), AWAY, [CALLS, DEPENDS, DEPENDS]),
+        (CALLED, Discard(message_key="a"), None, [DISCARDED] * 3),
+        (CALLED, Discard(message_key="a", count=1), None, [DISCARDED, APPLIES, APPLIES]),
+        (BUG, Redrive(message_key="a"), None, [FAILS, STAYS, STAYS, STAYS]),
+        (BUG, Discard(message_key="a", count=1), None, [DISCARDED, APPLIES, CALLS, DEPENDS]),
+        (BUG, Discard(message_key="a", count=2), AWAY, [DISCARDED, DISCARDED, CALLS, DEPENDS]),
+        (BUG, Redrive(message_key="a", log="another.log"), None, None),
+    ],
+)
+def test_the_dry_run_says_what_the_real_one_does(
+    bench: Bench,
+    messages: tuple[Message, ...],
+    wish: Redrive | Discard,
+    answer: Exception | None,
+    expected: list[Verdict] | None,
+) -> None:
+    dead(bench, *messages)
+    if expected is None:
+        assert dry(bench, wish) == []
+        return
+    assert dry(bench, wish) == expected
+    assert real(bench, wish, answer) == expected
+
+
+def test_a_key_that_is_not_dead_stays_as_it_is(bench: Bench) -> None:
+    bench.feed(created("a"), paid("a"))
+    bench.answer("a", AWAY)
+    assert dry(bench, Redrive(message_key="a")) == [STAYS, STAYS]
+    assert real(bench, Redrive(message_key="a")) == [STAYS, STAYS]
+
+
+def test_the_record_of_a_resolved_message_names_its_events(bench: Bench) -> None:
+    dead(bench, *CALLED)
+    real(bench, Redrive(message_key="a"))
+    ended = {p.raw.coordinates: p for p in map(Parked.from_record, bench.compacted())}
+    assert [(p.events, p.called) for p in ended.values()] == [
+        (("PaymentSucceeded",), True),
+        (("PaymentVoided",), False),
+        (("PaymentVoided",), False),
+    ]
+
+
+def test_a_settling_message_needs_no_redrive(bench: Bench) -> None:
+    dead(bench, *CALLED)
+    bench.feed(failed("a"))
+    assert dry(bench, Redrive(message_key="a")) == []

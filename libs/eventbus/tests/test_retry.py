@@ -1,0 +1,188 @@
+"""The parts of ordered retry one by one: policy, breaker, records, agenda."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from eventbus import Decider, Retryable
+from eventbus.agenda import Agenda
+from eventbus.codec import Raw
+from eventbus.retry import Breaker, Parked, RetryPolicy, State
+from eventbus.store import Folded, Store
+
+LOG, RETRY = "x.events", "x.retry"
+RAW = Raw("t", 1, 7, b"k", b"\0value", [("ce_id", b"1"), ("odd", b"\xff\0"), ("odd", b"")], 99)
+PARKED = Parked(RAW, LOG, "k", 1, State.WAITING, 2, 5_000, 4_000)
+
+
+@dataclass(frozen=True)
+class Life:
+    ends: int | None = None
+
+
+DECIDER: Decider[Life] = Decider(
+    log=LOG,
+    inputs=(),
+    initial=Life(),
+    decide=lambda message, state: [],
+    evolve=lambda state, event: state,
+    deadline=lambda life: life.ends,
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "s.sqlite", [DECIDER], retry=RETRY)
+
+
+def put(store: Store, *waiting: Parked) -> None:
+    store.write({}, [], {}, [(RETRY, parked) for parked in waiting])
+
+
+def test_waits_double_up_to_the_longest_and_jitter_takes_up_to_half() -> None:
+    policy = RetryPolicy(attempts=9, backoff=1.0, longest=5.0)
+    assert [policy.wait(n, 0.0) for n in range(1, 6)] == [1_000, 2_000, 4_000, 5_000, 5_000]
+    assert [policy.wait(n, 1.0) for n in range(1, 4)] == [500, 1_000, 2_000]
+
+
+def test_a_record_says_all_there_is_to_know() -> None:
+    parked = PARKED.because(Retryable("é away"))
+    record = Raw("x.retry", 1, 0, b"t-1-7", RAW.value, parked.headers(), 0)
+    assert Parked.from_record(record) == parked
+    assert (parked.exception, parked.message) == ("Retryable", "é away")
+    assert "Retryable: é away" in parked.stacktrace
+
+
+@pytest.mark.parametrize("missing", ["__eventbus.retry.sequence", "__eventbus.errors.offset"])
+def test_what_is_no_record_of_a_processor_is_told(missing: str) -> None:
+    headers = [(name, value) for name, value in PARKED.headers() if name != missing]
+    with pytest.raises(KeyError):
+        Parked.from_record(Raw("x.retry", 1, 0, b"t-1-7", b"", headers, 0))
+
+
+class TestBreaker:
+    def test_one_bad_key_never_opens_it(self) -> None:
+        breaker = Breaker(threshold=3)
+        for now in range(0, 100_000, 100):
+            breaker.failure(("l", "a"), now)
+            breaker.failure(("l", "b"), now)
+        assert not breaker.is_open
+
+    def test_different_keys_that_fail_for_a_while_open_it(self) -> None:
+        breaker, told = Breaker(threshold=3), list[bool]()
+        breaker.changed = told.append
+        for now, key in ((0, "a"), (300, "b"), (499, "c")):
+            breaker.failure(("l", key), now)
+        assert told == [], "some bad ones in a row do occur among many good ones"
+        breaker.failure(("l", "a"), 500)
+        assert told == [True]
+        breaker.success()
+        assert told == [True, False]
+
+    def test_a_success_between_begins_the_count_anew(self) -> None:
+        breaker = Breaker(threshold=3)
+        for now in range(0, 60_000, 1_000):
+            breaker.failure(("l", f"{now}"), now)
+            breaker.failure(("l", f"{now} too"), now + 900)
+            breaker.success()
+        assert not breaker.is_open
+
+    def test_a_key_that_failed_while_others_did_not_says_nothing_any_more(self) -> None:
+        breaker, told = Breaker(threshold=2, streak=0), list[bool]()
+        breaker.changed = told.append
+        breaker.failure(("l", "bad"), 0)
+        breaker.success(("l", "good"))
+        for now in range(1_000, 9_000, 1_000):
+            breaker.failure(("l", "bad"), now)
+            breaker.failure(("l", "new"), now)
+        assert told == []
+        breaker.success(("l", "bad"))
+        for key in ("bad", "third"):
+            breaker.failure(("l", key), 9_000)
+        assert told == [True], "one that has succeeded counts again"
+
+    def test_it_probes_once_an_interval(self) -> None:
+        breaker = Breaker(threshold=2, streak=0)
+        breaker.failure(("l", "a"), 0)
+        breaker.failure(("l", "b"), 0)
+        assert [now for now in range(0, 5_000, 100) if breaker.may_probe(now)] == [1_000, 2_000, 3_000, 4_000]
+
+
+def test_an_agenda_hands_out_each_key_when_it_is_due_and_once(store: Store) -> None:
+    agenda = Agenda(store)
+    for key, due in (("b", 2_000), ("a", 1_000), ("c", 2_500)):
+        agenda.note((LOG, key), [replace(PARKED, key=key, due=due)])
+    assert agenda.due(999, 9) == []
+    assert agenda.due(2_000, 1) == [(LOG, "a")]
+    assert agenda.due(2_000, 9) == [(LOG, "b")]
+    agenda.note((LOG, "c"), [replace(PARKED, key="c", due=3_000)])
+    assert agenda.due(2_999, 9) == [], "only the last word on a key counts"
+    assert agenda.due(3_000, 9) == [(LOG, "c")]
+    agenda.note((LOG, "a"), [replace(PARKED, state=State.DEAD)])
+    assert agenda.due(10**9, 9) == []
+
+
+def test_probes_take_the_keys_in_turn(store: Store) -> None:
+    agenda, now = Agenda(store), 0
+    for key in "abc":
+        agenda.note((LOG, key), [replace(PARKED, key=key, due=10_000)])
+    probed = []
+    for _ in range(6):
+        now += 1_000
+        [entity] = agenda.next_waiting()
+        probed.append(entity[1])
+        agenda.note(entity, [replace(PARKED, key=entity[1], due=10_000 + now)])
+    assert probed == ["a", "b", "c", "a", "b", "c"]
+
+
+def test_an_agenda_is_made_anew_for_what_is_led_and_forgets_the_rest(store: Store) -> None:
+    other = replace(PARKED, raw=RAW._replace(partition=2), key="z")
+    second = replace(PARKED, raw=RAW._replace(offset=8), sequence=2, due=0)
+    put(store, PARKED, second, other)
+    agenda = Agenda(store)
+    agenda.rebuild([1, 2])
+    assert agenda.due(10**9, 9) == [(LOG, "k"), (LOG, "z")]
+    agenda.rebuild([2])
+    assert agenda.due(10**9, 9) == [(LOG, "z")]
+    agenda.rebuild([])
+    assert agenda.due(10**9, 9) == []
+
+
+def test_deadlines_come_once_of_what_is_led_and_again_after_an_abort(store: Store) -> None:
+    for key, partition, ends in (("a", 0, 100), ("b", 1, 100), ("c", 0, 900), ("d", 0, None)):
+        store.write({(LOG, key): (partition, Folded(Life(ends), 1))}, [], {})
+    agenda = Agenda(store, look_every=10)
+    assert agenda.deadlines(99, [0]) == []
+    assert agenda.deadlines(105, [0]) == [], "it is looked up every so often"
+    assert agenda.deadlines(110, [0]) == [(LOG, "a", 100)]
+    assert agenda.deadlines(120, [0]) == []
+    agenda.forget_answered()
+    assert agenda.deadlines(130, [0, 1]) == [(LOG, "a", 100), (LOG, "b", 100)]
+    store.write({(LOG, "a"): (0, Folded(Life(), 2))}, [], {})
+    agenda.forget_answered()
+    assert agenda.deadlines(140, [0]) == []
+
+
+def test_what_waits_is_known_by_its_coordinates_until_for_ever(store: Store) -> None:
+    waiting = store.waiting
+    assert waiting.known(RAW.coordinates) is None
+    put(store, PARKED)
+    assert waiting.known(RAW.coordinates) is State.WAITING
+    held = waiting.held("k")
+    assert held and (held.service, held.attempts, held.since, held.dead) == ("x", 2, 4_000, False)
+    assert waiting.keys() == 1
+    put(store, replace(PARKED, state=State.RESOLVED))
+    assert waiting.known(RAW.coordinates) is State.RESOLVED
+    assert waiting.queue((LOG, "k")) == []
+    assert (waiting.held("k"), waiting.keys()) == (None, 0)
+
+
+def test_what_waits_elsewhere_is_shown_but_not_decided_here(store: Store) -> None:
+    store.write({}, [], {}, [("y.retry", replace(PARKED, state=State.DEAD))])
+    held = store.waiting.held("k")
+    assert held and (held.service, held.dead) == ("y", True)
+    assert store.waiting.queue((LOG, "k")) == []
+    assert store.waiting.heads([1]) == []

@@ -1,0 +1,175 @@
+"""The store: state by key, moved only as a whole, forgotten when the rules or the cluster are others."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from eventbus import Decider, Envelope, Event, Message, Table
+from eventbus.errors import Fenced
+from eventbus.store import Folded, Slot, Store, fold
+
+
+@dataclass(frozen=True)
+class Counted(Event):
+    """So many of a thing were counted."""
+
+    thing: str
+    amount: int
+
+    @property
+    def key(self) -> str:
+        return self.thing
+
+
+@dataclass(frozen=True)
+class Count:
+    total: int = 0
+    seen: tuple[int, ...] = ()
+    rows: Table[int] = field(default_factory=Table)
+
+
+class Totals:
+    """A projection: the sum of all."""
+
+    tables = "CREATE TABLE IF NOT EXISTS totals (thing TEXT PRIMARY KEY, partition INTEGER, total INTEGER)"
+
+    def apply(self, db: sqlite3.Connection, envelope: Envelope) -> None:
+        event = envelope.message
+        assert isinstance(event, Counted)
+        if event.amount < 0:
+            raise ValueError("nobody counts so")
+        db.execute(
+            "INSERT INTO totals VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET total = total + excluded.total",
+            (event.thing, envelope.partition, event.amount),
+        )
+
+
+def evolve(count: Count, event: Counted) -> Count:
+    rows = count.rows.put(str(event.amount), event.amount)
+    return Count(count.total + event.amount, (*count.seen, event.amount), rows)
+
+
+LOG = "count.events"
+DECIDER: Decider[Count] = Decider(
+    log=LOG, inputs=(), initial=Count(), decide=lambda m, s: [], evolve=evolve, projection=Totals()
+)
+
+
+def event(version: int, amount: int = 1, *, thing: str = "cup", cause: str | None = None) -> Envelope:
+    message: Message = Counted(thing, amount)
+    return Envelope(
+        message=message,
+        id=f"{thing}-{version}",
+        time=1000 + version,
+        source="/count",
+        correlation_id="c",
+        cause=cause,
+        key_version=version,
+        traceparent=None,
+        topic=LOG,
+        partition=0,
+        offset=version,
+    )
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state.sqlite"
+
+
+@pytest.fixture
+def store(path: Path) -> Store:
+    store = Store(path, [DECIDER])
+    store.adopt("cluster", {LOG: "topic"})
+    return store
+
+
+def write(store: Store, *events: Envelope) -> None:
+    folded = store.load(DECIDER, "cup")
+    for one in events:
+        folded = fold(DECIDER, folded, one)
+    store.write({(LOG, "cup"): (0, folded)}, events, {(LOG, 0): events[-1].offset + 1})
+
+
+def test_an_event_seen_before_changes_nothing_and_a_gap_ends_the_process() -> None:
+    once = fold(DECIDER, Folded(Count()), event(1))
+
+    assert fold(DECIDER, once, event(1, 5)) is once
+    with pytest.raises(Fenced, match="gap"):
+        fold(DECIDER, once, event(3))
+
+
+def test_what_an_event_answers_is_remembered_by_topic() -> None:
+    folded = fold(DECIDER, Folded(Count()), event(1, cause="count.commands-0-7"))
+
+    assert folded.has_answered("count.commands", 7) and folded.has_answered("count.commands", 6)
+    assert not folded.has_answered("count.commands", 8)
+    assert not folded.has_answered("other.commands", 7)
+
+
+def test_what_is_written_is_read_back(store: Store, path: Path) -> None:
+    write(store, event(1, 2), event(2, 3))
+
+    for reader in (store, Store(path, [DECIDER], read_only=True)):
+        entry = reader.read(DECIDER, "cup")
+        assert entry is not None
+        assert (entry.version, entry.state.total, entry.state.seen, entry.updated_at) == (2, 5, (2, 3), 1002)
+        assert (entry.state.rows["3"], entry.state.rows.get("4")) == (3, None)
+        assert entry.state.rows.changes() == {}, "rows that are stored are not written again"
+        assert reader.checkpoint(LOG, 0) == 3
+        assert reader.db.execute("SELECT total FROM totals").fetchone()[0] == 5
+        assert reader.read(DECIDER, "pot") is None
+
+
+def test_a_write_that_fails_leaves_everything_as_it_was(store: Store) -> None:
+    write(store, event(1, 2))
+
+    with pytest.raises(ValueError, match="nobody counts so"):
+        write(store, event(2, 3), event(3, -1))
+
+    entry = store.read(DECIDER, "cup")
+    assert entry is not None and entry.version == 1
+    assert store.checkpoint(LOG, 0) == 2
+    assert store.db.execute("SELECT total FROM totals").fetchone()[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("cluster", "topic", "kept"),
+    [("cluster", "topic", True), ("another", "topic", False), ("cluster", "made anew", False)],
+)
+def test_state_of_another_cluster_or_topic_is_forgotten(
+    store: Store, cluster: str, topic: str, kept: bool
+) -> None:
+    write(store, event(1, 2))
+
+    assert store.adopt(cluster, {LOG: topic}) == ([] if kept else [LOG])
+
+    assert (store.read(DECIDER, "cup") is not None) is kept
+    assert store.checkpoint(LOG, 0) == (2 if kept else 0)
+    assert store.db.execute("SELECT count(*) FROM totals").fetchone()[0] == kept
+    assert store.load(DECIDER, "cup").state.rows.get("2") == (2 if kept else None)
+
+
+def test_state_folded_into_other_tables_is_forgotten(store: Store, path: Path) -> None:
+    class More(Totals):
+        tables = Totals.tables.replace("totals", "sums")
+
+    write(store, event(1, 2))
+    store.close()
+    changed = Store(path, [replace(DECIDER, projection=More())])
+
+    assert changed.adopt("cluster", {LOG: "topic"}) == [LOG]
+
+
+def test_a_slot_belongs_to_one_process_at_a_time(tmp_path: Path) -> None:
+    first, second = Slot(tmp_path, "order", None), Slot(tmp_path, "order", None)
+
+    assert (first.number, second.number) == (0, 1)
+    with pytest.raises(Fenced, match="EVENTBUS_SLOT"):
+        Slot(tmp_path, "order", 0)
+    first.release()
+    assert Slot(tmp_path, "order", 0).number == 0
