@@ -1,0 +1,1 @@
+"""A fifth service: it reads OrderCreated, says which orders look suspicious, and touches nothing else."""

@@ -1,0 +1,35 @@
+"""The fraud service's rules, pure: an order of very many pieces of one product looks suspicious."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from eventbus import Decider, Event
+from examples.fraud.messages import FraudSuspected, OrderCleared
+from schemas import OrderCreated
+
+MANY = 100
+
+
+@dataclass(frozen=True)
+class Screening:
+    """What is known of one order: "" before it was looked at."""
+
+    verdict: str = ""
+
+
+def decide(order: OrderCreated, screening: Screening) -> Sequence[Event]:
+    """No events means the order was looked at before."""
+    if screening.verdict:
+        return []
+    most = max((item.quantity for item in order.items), default=0)
+    if most > MANY:
+        reason = f"{most} pieces of one product, more than {MANY}"
+        return [FraudSuspected(order_id=order.order_id, user_id=order.user_id, reason=reason)]
+    return [OrderCleared(order_id=order.order_id)]
+
+
+def evolve(_: Screening, event: Event) -> Screening:
+    return Screening(event.name)
+
+
+decider = Decider("fraud.events", (OrderCreated,), Screening(), decide, evolve)

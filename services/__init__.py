@@ -1,0 +1,1 @@
+"""The four services. They share `schemas` and `eventbus`, nothing else."""

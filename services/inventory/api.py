@@ -1,0 +1,162 @@
+"""The HTTP side of inventory: what is in stock, and adjusting it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import FastAPI, Header, Path, Query, Request, Response
+
+from eventbus import Bus, Message, Unavailable
+from eventbus.http import Problem
+from schemas import AdjustStock, StockRefused, StockRepeated
+from services.inventory.models import (
+    ADJUSTMENT_BODY,
+    Adjustment,
+    StockPage,
+    StockView,
+    parse_adjustment,
+    stock_view,
+    wrong_fields,
+)
+from services.inventory.settings import InventorySettings
+from services.inventory.shelf import product, products
+
+ADJUSTMENTS = "/adjustments"
+KEY = "Idempotency-Key"
+MAX_PAGE = 1000
+
+# A product id is any text, slashes included: hence ":path" in the routes.
+ProductId = Annotated[str, Path(alias="productId", min_length=1, max_length=100)]
+IdempotencyKey = Annotated[str | None, Header(alias=KEY)]
+Cursor = Annotated[str | None, Query(description="nextCursor of the page before")]
+Limit = Annotated[int | None, Query(ge=1, le=MAX_PAGE)]
+
+_KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
+_TRACE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_CORRELATION = re.compile(r"[\x21-\x7e]{1,200}")
+
+
+def stock_routes(settings: InventorySettings) -> Callable[[FastAPI, Bus], None]:
+    """The routes of inventory, for ``Service.routes``."""
+
+    def add(app: FastAPI, bus: Bus) -> None:
+        @app.post(
+            "/stock/{productId:path}" + ADJUSTMENTS,
+            status_code=202,
+            summary="Adjust a product's stock",
+            openapi_extra=ADJUSTMENT_BODY,
+        )
+        async def adjust(
+            product_id: ProductId, request: Request, response: Response, key: IdempotencyKey = None
+        ) -> StockView:
+            command = to_command(product_id, parse_adjustment(await request.body()), key)
+            event = await decided(bus, command, request, settings.answer_timeout)
+            raise_if_refused(event)
+            if isinstance(event, StockRepeated):
+                response.headers["Idempotent-Replay"] = "true"
+            return await stock_of(bus, product_id)
+
+        @app.get("/stock", summary="All products, in order of their ids")
+        async def list_stock(cursor: Cursor = None, limit: Limit = None) -> StockPage:
+            require_fresh(bus)
+            return page(bus, cursor, limit or settings.page_size)
+
+        @app.get("/stock/{productId:path}", summary="One product")
+        async def get_stock(product_id: ProductId) -> StockView:
+            if product_id.endswith(ADJUSTMENTS):
+                raise Problem(405, "Method Not Allowed", "adjustments are posted", headers={"Allow": "POST"})
+            require_fresh(bus)
+            return await stock_of(bus, product_id)
+
+    return add
+
+
+def to_command(product_id: str, adjustment: Adjustment, key: str | None) -> AdjustStock:
+    """The command that asks for it. The key is the adjustment's id; without one, each request is another."""
+    if key is not None and not _KEY.fullmatch(key):
+        raise wrong_fields([(KEY, "must be 1 to 255 printable ASCII characters")])
+    return AdjustStock(
+        product_id=product_id,
+        quantity=adjustment.quantity,
+        reason=adjustment.reason,
+        adjustment_id=key,
+        fingerprint=adjustment.fingerprint(),
+    )
+
+
+async def decided(bus: Bus, command: AdjustStock, request: Request, seconds: float) -> Message:
+    """The event that answers the command. Raises Problem (503) if there is none in time."""
+    correlation, parent = request.headers.get("x-correlation-id"), request.headers.get("traceparent")
+    position = await bus.send(
+        command,
+        correlation_id=correlation if correlation and _CORRELATION.fullmatch(correlation) else None,
+        traceparent=parent if parent and _TRACE.fullmatch(parent) else None,
+    )
+    try:
+        return (await bus.answer(position, seconds))[0]
+    except TimeoutError as error:
+        advice = (
+            f"repeat the request with the same {KEY}"
+            if command.adjustment_id
+            else f"it may yet be decided, and repeating it without an {KEY} may adjust twice"
+        )
+        raise Problem(
+            503, "Not decided in time", f"{position}: {advice}", headers={"Retry-After": "1"}
+        ) from error
+
+
+def raise_if_refused(event: Message) -> None:
+    """Raises Problem: 409 for what the stock does not allow, 422 for a key used for something else."""
+    match event:
+        case StockRefused():
+            raise Problem(
+                409,
+                "Stock was not adjusted",
+                event.reason,
+                productId=event.product_id,
+                availableQty=event.available_qty,
+            )
+        case StockRepeated(identical=False):
+            raise wrong_fields([(KEY, "was used before for another adjustment of this product")])
+
+
+async def stock_of(bus: Bus, product_id: str) -> StockView:
+    """What this replica knows of a product; before it denies one (404) it catches up."""
+    row = product(bus, product_id)
+    if row is None:
+        await bus.caught_up(AdjustStock.topic, product_id)
+        row = product(bus, product_id)
+    if row is None:
+        raise Problem(404, "Unknown product", f"no stock of {product_id!r} was ever recorded")
+    return stock_view(row)
+
+
+def require_fresh(bus: Bus) -> None:
+    """Raises Unavailable if this replica has not heard from the brokers lately."""
+    if not bus.fresh():
+        raise Unavailable("this replica has not heard from Kafka lately")
+
+
+def page(bus: Bus, cursor: str | None, limit: int) -> StockPage:
+    """One page, and where the next begins. Raises Problem (422) for a cursor that no page gave."""
+    rows = products(bus, from_cursor(cursor) if cursor else "", limit + 1)
+    more = len(rows) > limit
+    return StockPage(
+        items=[stock_view(row) for row in rows[:limit]],
+        next_cursor=to_cursor(rows[limit - 1]["product_id"]) if more else None,
+    )
+
+
+def to_cursor(product_id: str) -> str:
+    return base64.urlsafe_b64encode(product_id.encode()).decode().rstrip("=")
+
+
+def from_cursor(cursor: str) -> str:
+    try:
+        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError) as error:
+        raise wrong_fields([("cursor", "is not one that this service gave")]) from error

@@ -1,0 +1,1 @@
+"""Notification: tells the customer at each step of an order that matters, once."""

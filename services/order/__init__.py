@@ -1,0 +1,1 @@
+"""Order: accepts orders, and says how each one ends from what payment and inventory report."""

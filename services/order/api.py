@@ -1,0 +1,195 @@
+"""The HTTP interface of orders: take them in, cancel and complete them, show them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import monotonic
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Path, Query, Request, Response
+from fastapi.responses import JSONResponse
+
+from eventbus import Bus, Decider, Entry, Message, Unavailable
+from eventbus.http import Problem
+from schemas import (
+    CancelOrder,
+    CancelRefused,
+    CommandRepeated,
+    CompleteOrder,
+    CompleteRefused,
+    CreateOrder,
+)
+from services.order import openapi
+from services.order.admission import Admission, Gate
+from services.order.headers import idempotency_key, matches, preferred_wait, trace
+from services.order.ids import keyed_order_id, new_order_id
+from services.order.intake import create_order
+from services.order.models import CancelBody, CompleteBody, invalid, parse_optional, parse_order
+from services.order.prices import PriceList
+from services.order.settings import OrderSettings
+from services.order.state import Order, Status
+from services.order.timeline import Timeline
+from services.order.views import AcceptedView, OrderView, accepted, accepted_before, order_view, timeline_view
+
+SCOPE = "public"
+"""The caller's scope for idempotency keys: without access control all callers are one."""
+
+OrderId = Annotated[str, Path(alias="orderId", description="The order.")]
+Wait = Annotated[
+    float, Query(ge=0, allow_inf_nan=False, description="Seconds to wait at most for the order to settle.")
+]
+
+
+@dataclass(frozen=True)
+class OrderApi:
+    """The routes, on top of this replica's view of the orders and of Kafka."""
+
+    bus: Bus
+    decider: Decider[Order]
+    settings: OrderSettings
+    prices: PriceList
+    admission: Admission
+
+    def mount(self, app: FastAPI) -> None:
+        """Add the routes to ``app``."""
+        app.add_middleware(Gate, admission=self.admission)
+        app.add_api_route("/orders", self.create, methods=["POST"], **openapi.CREATE)
+        app.add_api_route("/orders/{orderId}", self.show, methods=["GET"], **openapi.SHOW)
+        app.add_api_route("/orders/{orderId}/events", self.events, methods=["GET"], **openapi.EVENTS)
+        app.add_api_route("/orders/{orderId}/cancel", self.cancel, methods=["POST"], **openapi.CANCEL)
+        app.add_api_route("/orders/{orderId}/complete", self.complete, methods=["POST"], **openapi.COMPLETE)
+
+    async def create(self, request: Request) -> Response:
+        """Take an order in: answered once it is durable; with an `Idempotency-Key`, once it is decided."""
+        started = monotonic()
+        self._require_fresh()
+        body = parse_order(await request.body())
+        key = idempotency_key(request.headers)
+        order_id = new_order_id() if key is None else keyed_order_id(SCOPE, key)
+        command = create_order(
+            order_id, body, self.prices, self.settings.limits, self.settings.default_currency
+        )
+        answer: AcceptedView | OrderView = accepted(command)
+        headers = {"Location": f"/orders/{order_id}"}
+        if key is None:
+            await self.bus.send(command, **trace(request.headers))
+        elif await self._came_before(command, request, started):
+            headers["Idempotent-Replay"] = "true"
+            if entry := self._read(order_id):
+                answer = accepted_before(order_id, entry.state)
+        if (wait := preferred_wait(request.headers)) is not None:
+            seconds = min(float(wait), self.settings.max_wait)
+            headers["Preference-Applied"] = f"wait={seconds:g}"
+            if entry := await self._settled(order_id, seconds):
+                headers["ETag"] = _etag(entry)
+                answer = order_view(entry)
+        return JSONResponse(answer, 202, headers)
+
+    async def show(self, order_id: OrderId, request: Request, wait: Wait = 0) -> Response:
+        """The order as it stands; with `wait`, as soon as it is settled."""
+        entry = await self._find(order_id)
+        if wait and not entry.state.settled:
+            entry = await self._settled(order_id, min(wait, self.settings.max_wait)) or entry
+        headers = {"ETag": _etag(entry)}
+        if matches(request.headers, headers["ETag"]):
+            return Response(status_code=304, headers=headers)
+        return JSONResponse(order_view(entry, self.bus.held(order_id)), headers=headers)
+
+    async def events(self, order_id: OrderId) -> Response:
+        """The order's timeline: every event, oldest first."""
+        await self._find(order_id)
+        return JSONResponse(timeline_view(order_id, self.bus.query(Timeline.select, (order_id,))))
+
+    async def cancel(self, order_id: OrderId, request: Request) -> Response:
+        """Cancel an order that is not completed and has not failed; what was done for it is undone."""
+        started = monotonic()
+        body = parse_optional(CancelBody, await request.body())
+        await self._find(order_id)
+        return await self._change(CancelOrder(order_id=order_id, reason=body.reason), request, started)
+
+    async def complete(self, order_id: OrderId, request: Request) -> Response:
+        """Complete a confirmed order: its goods were handed over."""
+        started = monotonic()
+        parse_optional(CompleteBody, await request.body())
+        await self._find(order_id)
+        return await self._change(CompleteOrder(order_id=order_id), request, started)
+
+    async def _change(
+        self, command: CancelOrder | CompleteOrder, request: Request, started: float
+    ) -> Response:
+        for event in await self._decided(command, request, started):
+            if isinstance(event, CancelRefused | CompleteRefused):
+                if event.status == Status.NEW.value:
+                    raise _unknown(command.order_id)
+                wish = "cancelled" if isinstance(event, CancelRefused) else "completed"
+                title = f"Order cannot be {wish}"
+                raise Problem(409, title, event.reason, orderStatus=event.status, reason=event.reason)
+        entry = await self._find(command.order_id)
+        return JSONResponse(order_view(entry), 202, {"ETag": _etag(entry)})
+
+    async def _came_before(self, command: CreateOrder, request: Request, started: float) -> bool:
+        """Have the keyed command decided. True if the same request was answered before.
+
+        Raises Problem 422 if the key belongs to another request, or if the order was refused.
+        """
+        entry = self._read(command.order_id)
+        if entry is not None:
+            repeated, identical = True, entry.state.fingerprint == command.fingerprint
+        elif refusal := self.admission.refusal():
+            raise refusal.problem()
+        else:
+            events = await self._decided(command, request, started)
+            repeats = [event for event in events if isinstance(event, CommandRepeated)]
+            repeated, identical = bool(repeats), all(event.identical for event in repeats)
+            entry = self._read(command.order_id)
+        if not identical:
+            raise invalid([("Idempotency-Key", "was used before with another request body")])
+        if entry is not None and entry.state.failure is not None and entry.state.refused:
+            failure = entry.state.failure
+            raise invalid([(failure.field or "body", failure.reason)])
+        return repeated
+
+    async def _decided(self, command: Message, request: Request, started: float) -> list[Message]:
+        """The events the command led to. Raises Unavailable if it is not decided in time."""
+        position = await self.bus.send(command, **trace(request.headers))
+        left = self.settings.answer_timeout - (monotonic() - started)
+        try:
+            return await self.bus.answer(position, max(left, 0.1))
+        except TimeoutError as error:
+            raise Unavailable(
+                f"{command.name} for order {command.key} is durable but not decided yet; repeating it is safe"
+            ) from error
+
+    async def _find(self, order_id: str) -> Entry[Order]:
+        """The order. Raises Problem 404 only once every command sent before now is decided here."""
+        self._require_fresh()
+        entry = self._read(order_id)
+        if entry is None:
+            await self.bus.caught_up(CreateOrder.topic, order_id)
+            entry = self._read(order_id)
+        if entry is None:
+            raise _unknown(order_id)
+        return entry
+
+    def _read(self, order_id: str) -> Entry[Order] | None:
+        """The order, or None: a refused cancellation of an id that is no order makes no order of it."""
+        entry = self.bus.read(self.decider, order_id)
+        return None if entry is None or entry.state.status is Status.NEW else entry
+
+    async def _settled(self, order_id: str, seconds: float) -> Entry[Order] | None:
+        entry = await self.bus.wait(
+            self.decider, order_id, lambda e: e is not None and e.state.settled, timeout=seconds
+        )
+        return None if entry is None or entry.state.status is Status.NEW else entry
+
+    def _require_fresh(self) -> None:
+        if not self.bus.fresh():
+            raise Unavailable("this replica has not heard from Kafka lately and cannot say how things stand")
+
+
+def _etag(entry: Entry[Any]) -> str:
+    return f'"{entry.version}"'
+
+
+def _unknown(order_id: str) -> Problem:
+    return Problem(404, "Order not found", f"There is no order {order_id[:100]!r}.")

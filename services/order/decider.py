@@ -1,0 +1,276 @@
+"""The rules of an order: what each command and each report of payment or inventory leads to.
+
+Every message decided leaves at least one event; no events means that this very report was recorded before.
+
+A report about an order that was never created cannot come about by these rules: payment and inventory
+start from OrderCreated. It is neither recorded (the order would begin its life half paid) nor dropped (it may
+speak of real money): it becomes a dead letter, where a person sees it and can send it in again once the order
+exists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from eventbus import DeadlinePassed, Decider, Message, Poison
+from schemas import (
+    CancelOrder,
+    CancelRefused,
+    CommandRepeated,
+    CompleteOrder,
+    CompleteRefused,
+    CreateOrder,
+    InventoryFailed,
+    InventoryReleased,
+    InventoryReserved,
+    InventoryShipped,
+    OrderCancelled,
+    OrderCompleted,
+    OrderConfirmed,
+    OrderCreated,
+    OrderFailed,
+    OrderPaid,
+    OrderPaymentFailed,
+    OrderPaymentVoided,
+    OrderRefunded,
+    OrderRefused,
+    OrderReleased,
+    OrderReservationFailed,
+    OrderReserved,
+    OrderShipped,
+    PaymentFailed,
+    PaymentRefunded,
+    PaymentSucceeded,
+    PaymentVoided,
+)
+from services.order.rules import Limits, broken_rule, total_of
+from services.order.state import OPEN, Inventory, Order, Payment, Status, evolve
+from services.order.timeline import Timeline
+
+__all__ = ["Inventory", "Order", "Payment", "Status", "decide", "evolve", "order_decider"]
+
+REPORTS: tuple[type[Message], ...] = (
+    PaymentSucceeded,
+    PaymentFailed,
+    PaymentRefunded,
+    PaymentVoided,
+    InventoryReserved,
+    InventoryFailed,
+    InventoryReleased,
+    InventoryShipped,
+)
+
+
+def order_decider(deadline: timedelta, limits: Limits | None = None) -> Decider[Order]:
+    """The decider of ``order.events``. ``deadline``: how long an order may take that names none itself."""
+    return Decider(
+        log="order.events",
+        inputs=(CreateOrder, CancelOrder, CompleteOrder, *REPORTS),
+        initial=Order(),
+        decide=_decide_within(deadline, limits or Limits()),
+        evolve=evolve,
+        projection=Timeline(),
+        settling=(CancelOrder,),
+        deadline=deadline_of,
+    )
+
+
+def _decide_within(
+    deadline: timedelta, limits: Limits
+) -> Callable[[Message | DeadlinePassed, Order], list[Message]]:
+    return lambda message, order: decide(message, order, deadline, limits)
+
+
+def decide(
+    message: Message | DeadlinePassed, order: Order, deadline: timedelta, limits: Limits
+) -> list[Message]:
+    """What ``message`` leads to. Raises Poison for a report about an order that was never created."""
+    match message:
+        case CreateOrder():
+            return [_create(message, order, deadline, limits)]
+        case CancelOrder():
+            return [_cancel(message, order)]
+        case CompleteOrder():
+            return [_complete(message, order)]
+        case DeadlinePassed():
+            return _expire(message, order)
+        case _:
+            return _report(message, order)
+
+
+def _create(command: CreateOrder, order: Order, deadline: timedelta, limits: Limits) -> Message:
+    if order.status is not Status.NEW:
+        return CommandRepeated(
+            order_id=command.order_id, command=command.name, identical=_asks_for(command, order)
+        )
+    if broken := broken_rule(command, limits):
+        return OrderRefused(
+            order_id=command.order_id,
+            user_id=command.user_id,
+            reason=broken.reason,
+            field=broken.field,
+            fingerprint=command.fingerprint,
+        )
+    only = command.items[0] if len(command.items) == 1 else None
+    return OrderCreated(
+        order_id=command.order_id,
+        user_id=command.user_id,
+        product_id=only.product_id if only else None,
+        quantity=only.quantity if only else None,
+        items=command.items,
+        currency=command.currency,
+        total_amount=total_of(command.items),
+        payment_method=command.payment_method,
+        contact=command.contact,
+        fingerprint=command.fingerprint,
+        deadline_at=_deadline(command, deadline),
+    )
+
+
+def _deadline(command: CreateOrder, deadline: timedelta) -> int | None:
+    """In ms since epoch. A command of unknown time gets none, rather than one that passed in 1970."""
+    if command.deadline_at is not None or command.timestamp == 0:
+        return command.deadline_at
+    return command.timestamp + round(deadline.total_seconds() * 1000)
+
+
+def _asks_for(command: CreateOrder, order: Order) -> bool:
+    """Whether the command is the one that led to this order. Other systems may send no fingerprint."""
+    if command.fingerprint or order.fingerprint:
+        return command.fingerprint == order.fingerprint
+    return (command.user_id, command.items, command.currency, command.payment_method, command.contact) == (
+        order.user_id,
+        order.items,
+        order.currency,
+        order.payment_method,
+        order.contact,
+    )
+
+
+def _cancel(command: CancelOrder, order: Order) -> Message:
+    match order.status:
+        case Status.CREATED | Status.PROCESSING | Status.CONFIRMED:
+            return OrderCancelled(
+                order_id=command.order_id, user_id=order.user_id, reason=command.reason, contact=order.contact
+            )
+        case Status.CANCELLED:
+            return CommandRepeated(order_id=command.order_id, command=command.name)
+        case Status.NEW:
+            reason = "there is no such order"
+        case Status.FAILED:
+            reason = "the order has failed: there is nothing to cancel"
+        case Status.COMPLETED:
+            reason = "the order is completed: its goods were handed over"
+    return CancelRefused(order_id=command.order_id, status=order.status.value, reason=reason)
+
+
+def _complete(command: CompleteOrder, order: Order) -> Message:
+    match order.status:
+        case Status.CONFIRMED:
+            return OrderCompleted(order_id=command.order_id, user_id=order.user_id, contact=order.contact)
+        case Status.COMPLETED:
+            return CommandRepeated(order_id=command.order_id, command=command.name)
+        case Status.NEW:
+            reason = "there is no such order"
+        case Status.CREATED | Status.PROCESSING:
+            reason = "the order is not confirmed yet"
+        case Status.FAILED:
+            reason = "the order has failed"
+        case Status.CANCELLED:
+            reason = "the order was cancelled"
+    return CompleteRefused(order_id=command.order_id, status=order.status.value, reason=reason)
+
+
+def _expire(passed: DeadlinePassed, order: Order) -> list[Message]:
+    """An order that is not settled by its deadline has failed; what was done for it is undone."""
+    if order.status not in OPEN:
+        return []
+    return [
+        OrderFailed(
+            order_id=passed.key,
+            user_id=order.user_id,
+            stage="EXPIRED",
+            reason="it was not settled by its deadline",
+            contact=order.contact,
+        )
+    ]
+
+
+def deadline_of(order: Order) -> int | None:
+    """When (ms since epoch) an open order expires."""
+    return order.deadline_at if order.status in OPEN else None
+
+
+def _report(report: Message, order: Order) -> list[Message]:
+    """Record what payment or inventory reported, and settle the order if that decides how it ends."""
+    if order.status is Status.NEW:
+        raise Poison(
+            f"{report.name} for order {report.key!r}, which was never created: find out who sent it, then "
+            "send it in again once the order exists, or discard it"
+        )
+    fact = _fact(report)
+    if fact.name in order.facts:
+        return []
+    if order.status not in OPEN:
+        return [fact]
+    return [fact, *_settle(report, evolve(order, fact))]
+
+
+def _fact(report: Message) -> Message:
+    match report:
+        case PaymentSucceeded(order_id=key):
+            return OrderPaid(order_id=key, amount=report.amount, currency=report.currency)
+        case PaymentFailed(order_id=key):
+            return OrderPaymentFailed(order_id=key, reason=report.reason)
+        case PaymentRefunded(order_id=key):
+            return OrderRefunded(order_id=key, amount=report.amount, currency=report.currency)
+        case PaymentVoided(order_id=key):
+            return OrderPaymentVoided(order_id=key)
+        case InventoryReserved(order_id=key):
+            return OrderReserved(order_id=key)
+        case InventoryFailed(order_id=key):
+            return OrderReservationFailed(
+                order_id=key,
+                reason=report.reason,
+                product_id=report.product_id,
+                available_qty=report.available_qty,
+            )
+        case InventoryReleased(order_id=key):
+            return OrderReleased(order_id=key)
+        case InventoryShipped(order_id=key):
+            return OrderShipped(order_id=key)
+    raise Poison(f"{report.name} is nothing an order knows what to do with")
+
+
+def _settle(report: Message, order: Order) -> list[Message]:
+    """The end of an open order: at once on the first bad report, else when both branches are good."""
+    match report:
+        case PaymentFailed():
+            return [_failed(report, order, "PAYMENT", report.reason)]
+        case InventoryFailed():
+            return [_failed(report, order, "INVENTORY", report.reason)]
+        case PaymentVoided():
+            return [_failed(report, order, "PAYMENT", report.reason)]
+        case PaymentRefunded():
+            return [_failed(report, order, "PAYMENT", "the payment was given back")]
+        case InventoryReleased():
+            return [_failed(report, order, "INVENTORY", "the reservation was given back")]
+    held = order.inventory in (Inventory.RESERVED, Inventory.SHIPPED)
+    if order.payment is Payment.PAID and held:
+        return [
+            OrderConfirmed(
+                order_id=report.key,
+                user_id=order.user_id,
+                total_amount=order.total_amount,
+                currency=order.currency,
+                contact=order.contact,
+            )
+        ]
+    return []
+
+
+def _failed(report: Message, order: Order, stage: str, reason: str) -> OrderFailed:
+    return OrderFailed(
+        order_id=report.key, user_id=order.user_id, stage=stage, reason=reason, contact=order.contact
+    )

@@ -1,0 +1,47 @@
+"""Request headers with a meaning here: Prefer (RFC 7240), If-None-Match (RFC 9110), idempotency, tracing."""
+
+from __future__ import annotations
+
+import re
+
+from starlette.datastructures import Headers
+
+from services.order.models import invalid
+
+_WAIT = re.compile(r'(?:^|[,;])\s*wait\s*=\s*"?([0-9]{1,6})"?\s*(?=$|[,;])', re.IGNORECASE)
+_KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
+_TRACE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_CORRELATION = re.compile(r"[\x21-\x7e]{1,200}")
+
+
+def preferred_wait(headers: Headers) -> int | None:
+    """Seconds of ``Prefer: wait=5``, or None. A preference that is not understood is no error."""
+    preferences = headers.get("prefer")
+    match = _WAIT.search(preferences) if preferences else None
+    return int(match[1]) if match else None
+
+
+def idempotency_key(headers: Headers) -> str | None:
+    """The key, or None without the header. Raises Problem 422 unless it is 1 to 255 printable ASCII
+    characters."""
+    key = headers.get("idempotency-key")
+    if key is not None and not _KEY.fullmatch(key):
+        raise invalid([("Idempotency-Key", "must be 1 to 255 printable ASCII characters")])
+    return key
+
+
+def matches(headers: Headers, etag: str) -> bool:
+    """Whether ``If-None-Match`` names ``etag``, so that the client has this version already."""
+    known = headers.get("if-none-match")
+    if not known:
+        return False
+    return known.strip() == "*" or etag in [one.strip().removeprefix("W/") for one in known.split(",")]
+
+
+def trace(headers: Headers) -> dict[str, str | None]:
+    """What a command carries on, if well-formed: ``X-Correlation-ID`` and the W3C ``traceparent``."""
+    correlation, parent = headers.get("x-correlation-id"), headers.get("traceparent")
+    return {
+        "correlation_id": correlation if correlation and _CORRELATION.fullmatch(correlation) else None,
+        "traceparent": parent if parent and _TRACE.fullmatch(parent) else None,
+    }

@@ -1,0 +1,74 @@
+"""From a request to the command: prices filled in, rules checked, the request's fingerprint taken."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from schemas import Contact, CreateOrder, Item
+from services.order.models import OrderBody, invalid
+from services.order.money import EXPONENTS, InvalidAmount, minor_units
+from services.order.prices import PriceList
+from services.order.rules import Limits, broken_rule
+
+
+def create_order(
+    order_id: str, body: OrderBody, prices: PriceList, limits: Limits, default_currency: str
+) -> CreateOrder:
+    """The command that a request asks for. Raises Problem 422 naming the fields that are wrong."""
+    currency = default_currency if body.currency is None else body.currency
+    if currency not in EXPONENTS:
+        raise invalid([("currency", f"unknown currency {currency!r}: expected an ISO 4217 code")])
+    given = _given_prices(body, currency)
+    command = CreateOrder(
+        order_id=order_id,
+        user_id=body.user_id,
+        items=_items(body, given, prices, currency),
+        currency=currency,
+        payment_method=body.payment_method,
+        contact=None if body.contact is None else Contact(email=body.contact.email),
+        fingerprint=fingerprint(body, given),
+    )
+    if broken := broken_rule(command, limits):
+        raise invalid([(body.path(broken.field), broken.reason)])
+    return command
+
+
+def fingerprint(body: OrderBody, given: list[int | None]) -> str:
+    """SHA-256 (hex) of what the request says: the same for both kinds of body, whatever its layout.
+
+    ``given``: the unit prices as sent, in minor units. Prices and currency that were left out stay out, so a
+    repeat is a repeat even after the price list has changed.
+    """
+    lines = [(line.product_id, line.quantity, price) for line, price in zip(body.lines, given, strict=True)]
+    email = body.contact.email if body.contact else None
+    canonical = json.dumps([body.user_id, lines, body.currency, body.payment_method, email])
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _given_prices(body: OrderBody, currency: str) -> list[int | None]:
+    given: list[int | None] = []
+    errors = []
+    for index, line in enumerate(body.lines):
+        price = None
+        if line.unit_price is not None:
+            try:
+                price = minor_units(line.unit_price, currency)
+            except InvalidAmount as error:
+                errors.append((body.path(f"items[{index}].unitPrice"), str(error)))
+        given.append(price)
+    if errors:
+        raise invalid(errors)
+    return given
+
+
+def _items(body: OrderBody, given: list[int | None], prices: PriceList, currency: str) -> tuple[Item, ...]:
+    items = []
+    for index, (line, price) in enumerate(zip(body.lines, given, strict=True)):
+        if price is None:
+            price = prices.unit_price(line.product_id, currency)
+        if price is None:
+            field = body.path(f"items[{index}].unitPrice")
+            raise invalid([(field, f"is needed: the price list has no price in {currency}")])
+        items.append(Item(product_id=line.product_id, quantity=line.quantity, unit_price=price))
+    return tuple(items)

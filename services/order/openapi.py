@@ -1,0 +1,88 @@
+"""What ``/openapi.json`` says about the routes. They read their bodies themselves, so it is said here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from services.order.models import CancelBody, CompleteBody, OrderOfItems, OrderOfOne
+from services.order.views import AcceptedView, OrderView, TimelineView
+
+
+def _schema(model: type[BaseModel]) -> Any:
+    schema = model.model_json_schema()
+    return _inlined(schema, schema.pop("$defs", {}))
+
+
+def _inlined(node: Any, definitions: dict[str, Any]) -> Any:
+    """``node`` with references replaced by what they name: they would point nowhere in a larger document."""
+    if isinstance(node, list):
+        return [_inlined(one, definitions) for one in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        return _inlined(definitions[node["$ref"].rsplit("/", 1)[1]], definitions)
+    return {name: _inlined(value, definitions) for name, value in node.items()}
+
+
+def _body(*models: type[BaseModel], required: bool = False) -> dict[str, Any]:
+    schemas = [_schema(model) for model in models]
+    content = {"application/json": {"schema": schemas[0] if len(schemas) == 1 else {"oneOf": schemas}}}
+    return {"requestBody": {"required": required, "content": content}}
+
+
+def _header(name: str, description: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": "header",
+        "required": False,
+        "description": description,
+        "schema": {"type": "string"},
+    }
+
+
+def _problems(**meanings: str) -> dict[int, dict[str, Any]]:
+    content: dict[str, Any] = {"application/problem+json": {"schema": {"type": "object"}}}
+    return {int(code[1:]): {"description": text, "content": content} for code, text in meanings.items()}
+
+
+_UNKNOWN = "There is no such order."
+_AWAY = "Kafka is away, or the answer is not known in time; repeating is safe."
+
+CREATE: dict[str, Any] = {
+    "status_code": 202,
+    "responses": {
+        202: {"model": AcceptedView | OrderView, "description": "The order is durable."},
+        **_problems(
+            s400="The body is not JSON.",
+            s422="Fields are wrong, or the key was used before.",
+            s429="Too many orders are open; Retry-After says when to ask again.",
+            s503=_AWAY,
+        ),
+    },
+    "openapi_extra": {
+        **_body(OrderOfItems, OrderOfOne, required=True),
+        "parameters": [
+            _header(
+                "Idempotency-Key", "The same key and body give the same order, however often they are sent."
+            ),
+            _header("Prefer", "`wait=5`: up to 5 seconds for the order to settle."),
+        ],
+    },
+}
+SHOW: dict[str, Any] = {
+    "responses": {
+        200: {"model": OrderView},
+        304: {"description": "The version named by If-None-Match is still the latest."},
+        **_problems(s404=_UNKNOWN, s503=_AWAY),
+    },
+    "openapi_extra": {"parameters": [_header("If-None-Match", "The ETag of the version known already.")]},
+}
+EVENTS: dict[str, Any] = {"responses": {200: {"model": TimelineView}, **_problems(s404=_UNKNOWN, s503=_AWAY)}}
+_CHANGE: dict[int, dict[str, Any]] = {
+    202: {"model": OrderView, "description": "Done, now or before."},
+    **_problems(s404=_UNKNOWN, s409="The order's status does not allow it.", s503=_AWAY),
+}
+CANCEL: dict[str, Any] = {"status_code": 202, "responses": _CHANGE, "openapi_extra": _body(CancelBody)}
+COMPLETE: dict[str, Any] = {"status_code": 202, "responses": _CHANGE, "openapi_extra": _body(CompleteBody)}

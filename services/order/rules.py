@@ -1,0 +1,86 @@
+"""What a CreateOrder must fulfil. The API and the decider ask the same function, so they cannot disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from schemas import CreateOrder, Item
+from services.order.money import EXPONENTS
+
+MAX_TEXT = 100
+"""Characters an id or a token may have: they become keys of topics and lines of files elsewhere."""
+MAX_AMOUNT = 2**63 - 1
+"""The most minor units an Avro ``long`` holds."""
+
+MAX_TIME = 253_370_764_800_000
+"""9999-01-01 in ms since epoch: what lies beyond cannot be shown as a date."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The size of an order: lines, and pieces in one line."""
+
+    items: int = 2_000
+    quantity: int = 100_000
+
+
+class BrokenRule(NamedTuple):
+    """The field of the command (camelCase path such as ``items[0].quantity``) and what is wrong with it."""
+
+    field: str
+    reason: str
+
+
+def broken_rule(command: CreateOrder, limits: Limits) -> BrokenRule | None:
+    """The first rule that the command breaks, or None."""
+    for field, text in (
+        ("orderId", command.order_id),
+        ("userId", command.user_id),
+        ("paymentMethod", command.payment_method),
+    ):
+        if wrong := _wrong_text(text):
+            return BrokenRule(field, f"{field} {wrong}")
+    for field, time in (("timestamp", command.timestamp), ("deadlineAt", command.deadline_at or 0)):
+        if not 0 <= time < MAX_TIME:
+            return BrokenRule(field, f"{field} must be a time before the year 9999, got {time}")
+    if command.currency not in EXPONENTS:
+        return BrokenRule(
+            "currency", f"unknown currency {command.currency[:MAX_TEXT]!r}: expected an ISO 4217 code"
+        )
+    if not command.items:
+        return BrokenRule("items", "an order needs at least one item")
+    if len(command.items) > limits.items:
+        return BrokenRule("items", f"an order has at most {limits.items} items, got {len(command.items)}")
+    for index, item in enumerate(command.items):
+        if broken := _broken_item(item, limits):
+            return BrokenRule(f"items[{index}].{broken.field}", broken.reason)
+    if total_of(command.items) > MAX_AMOUNT:
+        return BrokenRule("items", "the total amount is too large")
+    return None
+
+
+def total_of(items: Iterable[Item]) -> int:
+    """Value of the items in minor units."""
+    return sum(item.quantity * item.unit_price for item in items)
+
+
+def _broken_item(item: Item, limits: Limits) -> BrokenRule | None:
+    if wrong := _wrong_text(item.product_id):
+        return BrokenRule("productId", f"productId {wrong}")
+    if not 1 <= item.quantity <= limits.quantity:
+        return BrokenRule("quantity", f"quantity must be from 1 to {limits.quantity}, got {item.quantity}")
+    if item.unit_price < 0:
+        return BrokenRule("unitPrice", "unitPrice must not be negative")
+    return None
+
+
+def _wrong_text(text: str) -> str | None:
+    if not text.strip():
+        return "must not be empty"
+    if len(text) > MAX_TEXT:
+        return f"has at most {MAX_TEXT} characters, got {len(text)}"
+    if not text.isprintable():
+        return "must not have control characters"
+    return None

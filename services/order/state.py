@@ -1,0 +1,181 @@
+"""What an order is: its state, and how its own events fold into it.
+
+``evolve`` stands in the same file as ``Order``, since the state is rebuilt when this file changes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from eventbus import Message
+from schemas import (
+    Contact,
+    Item,
+    OrderCancelled,
+    OrderCompleted,
+    OrderConfirmed,
+    OrderCreated,
+    OrderFailed,
+    OrderPaid,
+    OrderPaymentFailed,
+    OrderPaymentVoided,
+    OrderRefunded,
+    OrderRefused,
+    OrderReleased,
+    OrderReservationFailed,
+    OrderReserved,
+    OrderShipped,
+)
+
+
+class Status(StrEnum):
+    """Where an order stands. NEW: no CreateOrder was decided yet, so to a client there is no such order."""
+
+    NEW = "NEW"
+    CREATED = "CREATED"
+    PROCESSING = "PROCESSING"
+    CONFIRMED = "CONFIRMED"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+OPEN = (Status.CREATED, Status.PROCESSING)
+"""The order exists and is not settled: payment or inventory may still decide how it ends."""
+
+
+class Payment(StrEnum):
+    """What payment has reported."""
+
+    PENDING = "PENDING"
+    PAID = "PAID"
+    FAILED = "FAILED"
+    REFUNDED = "REFUNDED"
+    VOIDED = "VOIDED"
+
+
+class Inventory(StrEnum):
+    """What inventory has reported."""
+
+    PENDING = "PENDING"
+    RESERVED = "RESERVED"
+    FAILED = "FAILED"
+    RELEASED = "RELEASED"
+    SHIPPED = "SHIPPED"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an order failed: at VALIDATION, PAYMENT, INVENTORY or EXPIRED. ``field``: what broke a rule."""
+
+    stage: str
+    reason: str
+    field: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One order. Amounts are minor units of ``currency``, times ms since epoch (UTC).
+
+    ``facts`` are the names of the events that record what payment and inventory reported, each once; where
+    money and goods stand follows from *which* facts there are, not from the order in which they came.
+    """
+
+    status: Status = Status.NEW
+    user_id: str = ""
+    items: tuple[Item, ...] = ()
+    currency: str = ""
+    total_amount: int = 0
+    payment_method: str = ""
+    contact: Contact | None = None
+    fingerprint: str = ""
+    created_at: int = 0
+    deadline_at: int | None = None
+    failure: Failure | None = None
+    facts: tuple[str, ...] = ()
+
+    @property
+    def payment(self) -> Payment:
+        """Money that was taken shows as PAID or REFUNDED whatever else was reported."""
+        if OrderRefunded.name in self.facts:
+            return Payment.REFUNDED
+        if OrderPaid.name in self.facts:
+            return Payment.PAID
+        if OrderPaymentFailed.name in self.facts:
+            return Payment.FAILED
+        return Payment.VOIDED if OrderPaymentVoided.name in self.facts else Payment.PENDING
+
+    @property
+    def inventory(self) -> Inventory:
+        """A shortage stays FAILED when inventory reports the release of what it held meanwhile."""
+        released = OrderReleased.name in self.facts
+        if OrderShipped.name in self.facts:
+            return Inventory.SHIPPED
+        if OrderReserved.name in self.facts:
+            return Inventory.RELEASED if released else Inventory.RESERVED
+        if OrderReservationFailed.name in self.facts:
+            return Inventory.FAILED
+        return Inventory.RELEASED if released else Inventory.PENDING
+
+    @property
+    def settled(self) -> bool:
+        """The order has ended well or badly, as far as payment and inventory are concerned."""
+        return self.status is not Status.NEW and self.status not in OPEN
+
+    @property
+    def refused(self) -> bool:
+        """The CreateOrder broke a rule: the order failed before it began."""
+        return self.failure is not None and self.failure.stage == "VALIDATION"
+
+
+def evolve(order: Order, event: Message) -> Order:
+    """Fold one event of ``order.events``. Refusals and repeats of commands change nothing."""
+    match event:
+        case OrderCreated():
+            return _created(event)
+        case OrderRefused():
+            return Order(
+                status=Status.FAILED,
+                user_id=event.user_id,
+                fingerprint=event.fingerprint,
+                created_at=event.timestamp,
+                failure=Failure("VALIDATION", event.reason, event.field),
+            )
+        case OrderConfirmed():
+            return replace(order, status=Status.CONFIRMED)
+        case OrderCompleted():
+            return replace(order, status=Status.COMPLETED)
+        case OrderCancelled():
+            return replace(order, status=Status.CANCELLED)
+        case OrderFailed():
+            return replace(order, status=Status.FAILED, failure=Failure(event.stage, event.reason))
+        case (
+            OrderPaid()
+            | OrderPaymentFailed()
+            | OrderRefunded()
+            | OrderPaymentVoided()
+            | OrderReserved()
+            | OrderReservationFailed()
+            | OrderReleased()
+            | OrderShipped()
+        ):
+            status = Status.PROCESSING if order.status is Status.CREATED else order.status
+            return replace(order, status=status, facts=(*order.facts, event.name))
+        case _:
+            return order
+
+
+def _created(event: OrderCreated) -> Order:
+    return Order(
+        status=Status.CREATED,
+        user_id=event.user_id,
+        items=event.items,
+        currency=event.currency,
+        total_amount=event.total_amount,
+        payment_method=event.payment_method,
+        contact=event.contact,
+        fingerprint=event.fingerprint,
+        created_at=event.timestamp,
+        deadline_at=event.deadline_at,
+    )

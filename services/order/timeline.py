@@ -1,0 +1,89 @@
+"""What is kept beside an order's state: its timeline, and how many orders were created and settled in all."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sqlite3
+from typing import Any
+
+from eventbus import Envelope, Message
+from schemas import OrderCancelled, OrderConfirmed, OrderCreated, OrderFailed
+
+
+class Timeline:
+    """A projection of ``order.events``: one row an event; ``data`` is its body as JSON, in camelCase.
+
+    Beside them stands a tally: orders created and orders settled, by partition. Their difference is open.
+    """
+
+    tables = """
+CREATE TABLE IF NOT EXISTS order_timeline (order_id TEXT, version INTEGER, type TEXT NOT NULL,
+    time INTEGER NOT NULL, cause TEXT, topic TEXT NOT NULL, partition INTEGER NOT NULL,
+    position INTEGER NOT NULL, data TEXT NOT NULL, PRIMARY KEY (order_id, version));
+CREATE TABLE IF NOT EXISTS order_tally (partition INTEGER PRIMARY KEY, created INTEGER NOT NULL,
+    settled INTEGER NOT NULL)
+"""
+
+    select = """
+SELECT version, type, time, cause, topic, partition, position, data
+FROM order_timeline WHERE order_id = ? ORDER BY version
+"""
+
+    tally = (
+        "SELECT coalesce(sum(created), 0) AS created, coalesce(sum(settled), 0) AS settled FROM order_tally"
+    )
+    """All orders so far, on all partitions."""
+
+    def __init__(self) -> None:
+        self._names: dict[type, list[tuple[str, str]]] = {}
+
+    def apply(self, db: sqlite3.Connection, envelope: Envelope) -> None:
+        """Add the event's row. An event without a version came from no processor and is part of no order."""
+        if envelope.key_version is None:
+            return
+        db.execute(
+            "INSERT OR REPLACE INTO order_timeline VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                envelope.message.key,
+                envelope.key_version,
+                envelope.message.name,
+                envelope.time,
+                envelope.cause,
+                envelope.topic,
+                envelope.partition,
+                envelope.offset,
+                json.dumps(self._plain(envelope.message), separators=(",", ":")),
+            ),
+        )
+
+        self._count(db, envelope)
+
+    def _count(self, db: sqlite3.Connection, envelope: Envelope) -> None:
+        created = isinstance(envelope.message, OrderCreated)
+        if created or self._settles(db, envelope.message):
+            db.execute(
+                "INSERT INTO order_tally VALUES (?, ?, ?) ON CONFLICT (partition) DO UPDATE SET "
+                "created = created + excluded.created, settled = settled + excluded.settled",
+                (envelope.partition, int(created), int(not created)),
+            )
+
+    def _settles(self, db: sqlite3.Connection, event: Message) -> bool:
+        """Whether the event settles its order; one that was confirmed may be cancelled later, and settles once."""
+        if isinstance(event, OrderCancelled):
+            confirmed = "SELECT 1 FROM order_timeline WHERE order_id = ? AND type = ?"
+            return db.execute(confirmed, (event.order_id, OrderConfirmed.name)).fetchone() is None
+        return isinstance(event, OrderConfirmed | OrderFailed)
+
+    def _plain(self, value: Any) -> Any:
+        if isinstance(value, tuple):
+            return [self._plain(one) for one in value]
+        if dataclasses.is_dataclass(value):
+            return {camel: self._plain(getattr(value, name)) for name, camel in self._fields(type(value))}
+        return value
+
+    def _fields(self, cls: type) -> list[tuple[str, str]]:
+        if cls not in self._names:
+            heads = [(f.name, f.name.split("_")) for f in dataclasses.fields(cls)]
+            self._names[cls] = [(n, h[0] + "".join(part.title() for part in h[1:])) for n, h in heads]
+        return self._names[cls]

@@ -1,0 +1,46 @@
+"""Payment over HTTP: where the payment of an order stands. Read from the local state of any replica."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+from eventbus import Bus, Unavailable
+from eventbus.http import Problem
+from services.payment.decider import Payment, Status, reactor
+
+
+class PaymentView(BaseModel):
+    """``amount`` in minor units of ``currency``; 0 and empty where the order ended before it was charged."""
+
+    orderId: str
+    status: Status
+    amount: int
+    currency: str
+    chargeId: str | None
+    version: int
+    updatedAt: datetime
+
+
+def routes(app: FastAPI, bus: Bus) -> None:
+    """Add payment's routes to the service's application."""
+
+    @app.get("/payments/{order_id}", summary="The payment of an order")
+    async def payment(order_id: str) -> PaymentView:
+        if not bus.fresh():
+            raise Unavailable("this replica has not heard from Kafka lately")
+        entry = bus.read(reactor, order_id)
+        if entry is None:
+            raise Problem(404, "Unknown payment", f"nothing is known of a payment for order {order_id}")
+        state: Payment = entry.state
+        return PaymentView(
+            orderId=order_id,
+            status=state.status,
+            amount=state.amount,
+            currency=state.currency,
+            chargeId=state.charge_id,
+            version=entry.version,
+            updatedAt=datetime.fromtimestamp(entry.updated_at / 1000, UTC),
+        )

@@ -1,0 +1,229 @@
+"""Payment's rules, pure: which message leads to a charge, a refund, or nothing.
+
+             OrderCreated ──▶ PAID ──────▶ REFUNDED     the order failed or was cancelled after it was paid
+    NEW ───▶ OrderCreated ──▶ FAILED                    the gateway declined
+             OrderFailed, OrderCancelled ──▶ VOIDED     settled before it was charged: it never will be
+
+A charge without an answer leaves the payment *in doubt*. Until it is known what became of it, OrderCreated waits to
+be tried again: with the same key while the order is open, and to withdraw the charge once it is not.
+
+Money is in minor units of its currency. Nothing is charged or refunded for a total of zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import assert_never
+
+from eventbus import Event, Outcome, Reactor, Request
+from schemas import (
+    ChargeUnresolved,
+    ChargeWithdrawn,
+    OrderCancelled,
+    OrderCreated,
+    OrderFailed,
+    PaymentFailed,
+    PaymentRefunded,
+    PaymentSucceeded,
+    PaymentVoided,
+)
+
+
+class Status(StrEnum):
+    """Where the payment of one order stands."""
+
+    NEW = "NEW"
+    PAID = "PAID"
+    FAILED = "FAILED"
+    REFUNDED = "REFUNDED"
+    VOIDED = "VOIDED"
+
+
+@dataclass(frozen=True)
+class Payment:
+    """The payment of one order, and what it takes to give the money back."""
+
+    status: Status = Status.NEW
+    amount: int = 0
+    currency: str = ""
+    charge_id: str | None = None
+    in_doubt: bool = False
+
+
+@dataclass(frozen=True)
+class Charge(Request):
+    """Take the order's total from its payment method."""
+
+    order: OrderCreated
+
+
+@dataclass(frozen=True)
+class Refund(Request):
+    """Give back what was charged for an order."""
+
+    order_id: str
+    amount: int
+    currency: str
+    charge_id: str | None
+
+
+@dataclass(frozen=True)
+class Withdraw(Request):
+    """Find out what became of a charge in doubt, see to it that it never happens, or give back what it took."""
+
+    order: OrderCreated
+
+
+@dataclass(frozen=True)
+class Withdrawn(Outcome):
+    """The doubt is over. ``charge_id`` and ``refund_id`` are None if the charge had never moved money."""
+
+    order: OrderCreated
+    charge_id: str | None = None
+    refund_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Charged(Outcome):
+    """The gateway took the money."""
+
+    order: OrderCreated
+    charge_id: str
+
+
+@dataclass(frozen=True)
+class Declined(Outcome):
+    """The gateway will not take the money; asking again would not help."""
+
+    order: OrderCreated
+    reason: str
+
+
+@dataclass(frozen=True)
+class Refunded(Outcome):
+    """The gateway gave the money back."""
+
+    refund: Refund
+    refund_id: str
+
+
+Input = OrderCreated | OrderFailed | OrderCancelled
+Answer = Charged | Declined | Refunded | Withdrawn
+
+
+def decide(message: Input | Answer, payment: Payment) -> Sequence[Event | Request]:
+    """No events means there is nothing left to do: a repeat is not an error."""
+    match message, payment.status:
+        case OrderCreated(total_amount=0) as order, Status.NEW:
+            return [succeeded(order, charge_id=None)]
+        case OrderCreated() as order, Status.NEW:
+            return [Charge(order)]
+        case Charged(order, charge_id), Status.NEW:
+            return [succeeded(order, charge_id)]
+        case Declined(order, reason), Status.NEW:
+            return [failed(order, reason)]
+
+        case OrderCreated() as order, (Status.VOIDED | Status.FAILED) if payment.in_doubt:
+            return [Withdraw(order)]
+        case Withdrawn(order, None), _:
+            return [ChargeWithdrawn(order_id=order.order_id)]
+        case Withdrawn(order, str(charge_id), refund_id), _:
+            refund = Refund(order.order_id, order.total_amount, order.currency, charge_id)
+            return [succeeded(order, charge_id), refunded(refund, refund_id)]
+
+        case (OrderFailed() | OrderCancelled()) as settled, Status.NEW:
+            return [PaymentVoided(order_id=settled.order_id, reason=f"{settled.name} came before the charge")]
+        case (OrderFailed() | OrderCancelled()) as settled, Status.PAID:
+            refund = Refund(settled.order_id, payment.amount, payment.currency, payment.charge_id)
+            return [refund] if payment.amount else [refunded(refund, refund_id=None)]
+        case Refunded(refund, refund_id), Status.PAID:
+            return [refunded(refund, refund_id)]
+
+        case OrderCreated() | OrderFailed() | OrderCancelled(), _:
+            return []
+    # One call at a time per order: an answer meets the status its request was made in.
+    raise ValueError(f"{type(message).__name__} answers nothing that a {payment.status} payment asked for")
+
+
+def succeeded(order: OrderCreated, charge_id: str | None) -> PaymentSucceeded:
+    return PaymentSucceeded(
+        order_id=order.order_id,
+        user_id=order.user_id,
+        amount=order.total_amount,
+        currency=order.currency,
+        charge_id=charge_id,
+    )
+
+
+def failed(order: OrderCreated, reason: str) -> PaymentFailed:
+    return PaymentFailed(
+        order_id=order.order_id,
+        user_id=order.user_id,
+        product_id=order.product_id,
+        quantity=order.quantity,
+        reason=reason,
+        items=order.items,
+        amount=order.total_amount,
+        currency=order.currency,
+        contact=order.contact,
+    )
+
+
+def refunded(refund: Refund, refund_id: str | None) -> PaymentRefunded:
+    return PaymentRefunded(
+        order_id=refund.order_id, amount=refund.amount, currency=refund.currency, refund_id=refund_id
+    )
+
+
+def unanswered(request: Request, payment: Payment) -> Sequence[Event]:
+    """A charge without an answer is put on record, once."""
+    if isinstance(request, Charge) and not payment.in_doubt:
+        return [ChargeUnresolved(order_id=request.order.order_id)]
+    return []
+
+
+def give_up(request: Request, payment: Payment, reason: str) -> Sequence[Event]:
+    """After the last try of a charge the payment fails; what became of the charge is still to be found out."""
+    if isinstance(request, Charge) and payment.status is Status.NEW:
+        return [failed(request.order, reason), ChargeUnresolved(order_id=request.order.order_id)]
+    return []
+
+
+Own = PaymentSucceeded | PaymentFailed | PaymentRefunded | PaymentVoided | ChargeUnresolved | ChargeWithdrawn
+
+
+def evolve(payment: Payment, event: Own) -> Payment:
+    """Fold one event of payment's own log."""
+    match event:
+        case PaymentSucceeded():
+            return Payment(Status.PAID, event.amount, event.currency, event.charge_id)
+        case PaymentFailed():
+            return Payment(Status.FAILED, event.amount, event.currency)
+        case PaymentRefunded():
+            return replace(payment, status=Status.REFUNDED)
+        case PaymentVoided():
+            return replace(payment, status=Status.VOIDED)
+        case ChargeUnresolved():
+            return replace(payment, in_doubt=True)
+        case ChargeWithdrawn():
+            return replace(payment, in_doubt=False)
+    assert_never(event)
+
+
+async def unconnected(request: Request) -> Outcome:
+    """Stands where ``__main__`` puts the cashier."""
+    raise RuntimeError(f"no gateway is connected to answer {request}")
+
+
+reactor: Reactor[Payment] = Reactor(
+    log="payment.events",
+    inputs=(OrderCreated, OrderFailed, OrderCancelled),
+    initial=Payment(),
+    decide=decide,
+    evolve=evolve,
+    settling=(OrderFailed, OrderCancelled),
+    call=unconnected,
+    unanswered=unanswered,
+)

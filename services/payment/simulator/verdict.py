@@ -1,0 +1,63 @@
+"""What the simulator makes of a charge: its whole "banking", as pure functions.
+
+paymentMethod     outcome
+tok_ok            SUCCEEDED
+tok_declined      DECLINED
+tok_flaky         the order's first two attempts FAILED, then SUCCEEDED
+tok_timeout       SUCCEEDED, but the first answer never comes (see ``app``)
+tok_unavailable   never reaches the books (see ``app``)
+anything else     SUCCEEDED or DECLINED by the hash of the order id, so that a repeat gets the same answer
+"""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from typing import NamedTuple
+
+FLAKY_FAILURES = 2
+
+
+class Token(StrEnum):
+    """The payment methods that force an outcome."""
+
+    OK = "tok_ok"
+    DECLINED = "tok_declined"
+    FLAKY = "tok_flaky"
+    TIMEOUT = "tok_timeout"
+    UNAVAILABLE = "tok_unavailable"
+
+
+class Outcome(StrEnum):
+    """How an attempt ended. Under a key that FAILED or was VOIDED nothing was moved, nor ever will be."""
+
+    SUCCEEDED = "SUCCEEDED"
+    DECLINED = "DECLINED"
+    FAILED = "FAILED"
+    VOIDED = "VOIDED"
+
+
+class Verdict(NamedTuple):
+    """An outcome, and in words why it is not SUCCEEDED."""
+
+    outcome: Outcome
+    reason: str | None = None
+
+
+def judge(payment_method: str, order_id: str, earlier_failures: int, success_rate: float) -> Verdict:
+    """What becomes of a charge; ``earlier_failures`` counts the order's FAILED charges on record."""
+    match payment_method:
+        case Token.FLAKY if earlier_failures < FLAKY_FAILURES:
+            return Verdict(Outcome.FAILED, "the card network did not answer")
+        case Token.OK | Token.FLAKY | Token.TIMEOUT:
+            return Verdict(Outcome.SUCCEEDED)
+        case Token.DECLINED:
+            return Verdict(Outcome.DECLINED, "card declined")
+    if share(order_id) < success_rate:
+        return Verdict(Outcome.SUCCEEDED)
+    return Verdict(Outcome.DECLINED, "insufficient funds")
+
+
+def share(order_id: str) -> float:
+    """A number in [0, 1) that only depends on the order id, spread evenly."""
+    return int.from_bytes(hashlib.sha256(order_id.encode()).digest()[:8], "big") / 2**64

@@ -1,0 +1,290 @@
+"""The HTTP side of inventory, over a bus in memory."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
+from urllib.parse import quote
+
+import pytest
+from fastapi.testclient import TestClient
+
+from eventbus import Bus, Envelope, Message, Position, Unavailable
+from eventbus.http import create_app
+from schemas import AdjustStock, ReleaseStock, ReserveStock, ShipStock
+from services.inventory.api import stock_routes
+from services.inventory.settings import InventorySettings
+from services.inventory.stock import Stock, stock_decider
+
+NOW = 1_700_000_000_000
+WHEN = "2023-11-14T22:13:20Z"
+
+
+class MemoryBus:
+    """What :class:`eventbus.Bus` promises to the stock calls: a command is decided as it is sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[Message] = []
+        self.traces: list[tuple[str | None, str | None]] = []
+        self.away = self.held = False
+        self.caught_up_with: list[tuple[str, str]] = []
+        self.arriving: list[Message] = []
+        self._states: dict[str, Stock] = {}
+        self._answers: dict[int, list[Message]] = {}
+        self._shelf = stock_decider.projection
+        assert self._shelf is not None
+        self._db = sqlite3.connect(":memory:", check_same_thread=False)
+        self._db.row_factory = sqlite3.Row
+        self._db.executescript(self._shelf.tables)
+
+    async def send(
+        self, command: Message, *, correlation_id: str | None = None, traceparent: str | None = None
+    ) -> Position:
+        if self.away:
+            raise Unavailable("the command is not durable")
+        self.sent.append(command)
+        self.traces.append((correlation_id, traceparent))
+        if not self.held:
+            self._answers[len(self.sent)] = self.decide(command)
+        return Position(command.topic, 0, len(self.sent))
+
+    def decide(self, command: Message) -> list[Message]:
+        """Decide a command and fold what it leads to."""
+        state = self._states.get(command.key, Stock())
+        events = [
+            o.stamp(NOW)
+            for o in stock_decider.decide(command, state)
+            if isinstance(o, Message) and o.topic == stock_decider.log
+        ]
+        for event in events:
+            state = stock_decider.evolve(state, event)
+            assert self._shelf is not None
+            self._shelf.apply(self._db, envelope(event))
+        self._states[command.key] = state
+        return events
+
+    async def answer(self, position: Position, timeout: float) -> list[Message]:
+        if position.offset not in self._answers:
+            raise TimeoutError
+        return self._answers[position.offset]
+
+    async def caught_up(self, topic: str, key: str) -> None:
+        self.caught_up_with.append((topic, key))
+        for command in self.arriving:
+            self.decide(command)
+
+    def fresh(self) -> bool:
+        return not self.away
+
+    def query(self, sql: str, args: Sequence[Any] = ()) -> list[sqlite3.Row]:
+        return self._db.execute(sql, args).fetchall()
+
+
+def envelope(event: Message) -> Envelope:
+    return Envelope(
+        message=event,
+        id="1",
+        time=NOW,
+        source="/inventory",
+        correlation_id="c",
+        cause=None,
+        key_version=1,
+        traceparent=None,
+        topic=event.topic,
+        partition=3,
+        offset=0,
+    )
+
+
+@pytest.fixture
+def bus() -> MemoryBus:
+    return MemoryBus()
+
+
+@pytest.fixture
+def http(bus: MemoryBus) -> Iterator[TestClient]:
+    routes = stock_routes(InventorySettings(page_size=2))
+    app = create_app("inventory", ready=lambda: True, max_body=1000, routes=routes, bus=cast(Bus, bus))
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield client
+
+
+def put(http: TestClient, product_id: str, quantity: int, **headers: str) -> Any:
+    url = f"/stock/{quote(product_id, safe='')}/adjustments"
+    return http.post(url, json={"quantity": quantity, "reason": "count"}, headers=headers)
+
+
+def cup(available: int, reserved: int = 0) -> dict[str, object]:
+    return {"productId": "cup", "availableQty": available, "reservedQty": reserved, "updatedAt": WHEN}
+
+
+def test_what_is_adjusted_can_be_read(http: TestClient) -> None:
+    answer = put(http, "cup", 5)
+    assert (answer.status_code, answer.json()) == (202, cup(5))
+    assert "Idempotent-Replay" not in answer.headers
+    answer = http.get("/stock/cup")
+    assert (answer.status_code, answer.json()) == (200, cup(5))
+
+
+def test_reserved_and_shipped_pieces_show(http: TestClient, bus: MemoryBus) -> None:
+    put(http, "cup", 5)
+    bus.decide(ReserveStock(product_id="cup", order_id="o1", quantity=2))
+    bus.decide(ReserveStock(product_id="cup", order_id="o2", quantity=1))
+    assert http.get("/stock/cup").json() == cup(2, 3)
+    bus.decide(ReleaseStock(product_id="cup", order_id="o1"))
+    bus.decide(ShipStock(product_id="cup", order_id="o2"))
+    assert http.get("/stock/cup").json() == cup(4, 0)
+
+
+def test_below_zero_is_a_conflict_and_changes_nothing(http: TestClient) -> None:
+    put(http, "cup", 5)
+    answer = put(http, "cup", -6)
+    assert answer.status_code == 409
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["detail"] == "Stock would go below zero: 5 available"
+    assert answer.json()["availableQty"] == 5
+    assert http.get("/stock/cup").json() == cup(5)
+
+
+def test_a_key_adjusts_once(http: TestClient) -> None:
+    first = put(http, "cup", 5, **{"Idempotency-Key": "k 1"})
+    again = put(http, "cup", 5, **{"Idempotency-Key": "k 1"})
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert again.headers["Idempotent-Replay"] == "true"
+    assert again.json() == cup(5)
+    other = put(http, "cup", 6, **{"Idempotency-Key": "k 1"})
+    assert other.status_code == 422
+    assert other.json()["errors"][0]["field"] == "Idempotency-Key"
+    assert put(http, "pot", 6, **{"Idempotency-Key": "k 1"}).status_code == 202
+
+
+def test_undecided_in_time_is_503_and_says_whether_repeating_is_safe(
+    http: TestClient, bus: MemoryBus
+) -> None:
+    bus.held = True
+    answer = put(http, "cup", 5)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert "may adjust twice" in answer.json()["detail"]
+    answer = put(http, "cup", 5, **{"Idempotency-Key": "k"})
+    assert answer.status_code == 503
+    assert "same Idempotency-Key" in answer.json()["detail"]
+
+
+def test_without_kafka_nothing_is_promised(http: TestClient, bus: MemoryBus) -> None:
+    put(http, "cup", 5)
+    bus.away = True
+    for answer in (put(http, "cup", 5), http.get("/stock/cup"), http.get("/stock")):
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_an_unknown_product_is_denied_only_after_catching_up(http: TestClient, bus: MemoryBus) -> None:
+    assert http.get("/stock/cup").status_code == 404
+    assert bus.caught_up_with == [("stock.commands", "cup")]
+    bus.arriving = [AdjustStock(product_id="cup", quantity=7, reason="delivery")]
+    assert http.get("/stock/cup").json() == cup(7)
+
+
+def test_orders_for_what_was_never_in_stock_do_not_put_it_on_the_shelf(
+    http: TestClient, bus: MemoryBus
+) -> None:
+    bus.decide(ReserveStock(product_id="cup", order_id="o1", quantity=2))
+    bus.decide(ReleaseStock(product_id="cup", order_id="o1"))
+    assert http.get("/stock/cup").status_code == 404
+    assert http.get("/stock").json() == {"items": [], "nextCursor": None}
+
+
+@pytest.mark.parametrize("product_id", ["22423 b", "a/b", "Ä€", "gift_0001_20", "?x=1#y", "x" * 100])
+def test_product_ids_may_be_any_text(http: TestClient, product_id: str) -> None:
+    assert put(http, product_id, 1).json()["productId"] == product_id
+    assert http.get(f"/stock/{quote(product_id, safe='')}").json()["productId"] == product_id
+
+
+def test_products_are_listed_by_id_in_pages(http: TestClient) -> None:
+    for product_id in ["e", "a", "c d", "b", "ü"]:
+        put(http, product_id, 1)
+    seen, url = [], "/stock"
+    while url:
+        page = http.get(url).json()
+        seen.append([item["productId"] for item in page["items"]])
+        url = f"/stock?cursor={page['nextCursor']}" if page["nextCursor"] else ""
+    assert seen == [["a", "b"], ["c d", "e"], ["ü"]]
+    assert len(http.get("/stock?limit=5").json()["items"]) == 5
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"quantity": 0, "reason": "r"}, "quantity"),
+        ({"quantity": "5", "reason": "r"}, "quantity"),
+        ({"quantity": 5.0, "reason": "r"}, "quantity"),
+        ({"quantity": True, "reason": "r"}, "quantity"),
+        ({"quantity": 2**31, "reason": "r"}, "quantity"),
+        ({"reason": "r"}, "quantity"),
+        ({"quantity": 5}, "reason"),
+        ({"quantity": 5, "reason": ""}, "reason"),
+        ({"quantity": 5, "reason": None}, "reason"),
+        ({"quantity": 5, "reason": "x" * 201}, "reason"),
+        ({"quantity": 5, "reason": "\ud800"}, "reason"),
+        ({"quantity": 5, "reason": "r", "productId": "x"}, "productId"),
+        ({"quantity": 5, "reason": "r", "\ud800": "x"}, "body"),
+        ({"quantity": float("nan"), "reason": "r"}, "quantity"),
+        ([], "body"),
+    ],
+)
+def test_a_wrong_body_names_the_field_and_writes_nothing(
+    http: TestClient, bus: MemoryBus, body: object, field: str
+) -> None:
+    answer = http.post("/stock/cup/adjustments", content=json.dumps(body))
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert [e["field"] for e in answer.json()["errors"]] == [field]
+    assert bus.sent == []
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "status", "field"),
+    [
+        ("GET", "/stock?limit=0", 422, "limit"),
+        ("GET", "/stock?limit=1001", 422, "limit"),
+        ("GET", "/stock?limit=x", 422, "limit"),
+        ("GET", "/stock?cursor=%21", 422, "cursor"),
+        ("GET", "/stock?cursor=_w", 422, "cursor"),
+        ("GET", "/stock/" + "x" * 101, 422, "productId"),
+        ("GET", "/stock/cup/adjustments", 405, None),
+        ("POST", "/stock/cup", 405, None),
+        ("DELETE", "/stock/cup", 405, None),
+        ("POST", "/stock", 405, None),
+    ],
+)
+def test_wrong_requests_are_problems(
+    http: TestClient, method: str, url: str, status: int, field: str | None
+) -> None:
+    answer = http.request(method, url)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    if field:
+        assert [e["field"] for e in answer.json()["errors"]] == [field]
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "tab\tkey"])
+def test_a_key_is_printable(http: TestClient, bus: MemoryBus, key: str) -> None:
+    answer = put(http, "cup", 5, **{"Idempotency-Key": key})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "Idempotency-Key"
+    assert bus.sent == []
+
+
+def test_malformed_and_oversized_bodies(http: TestClient, bus: MemoryBus) -> None:
+    assert http.post("/stock/cup/adjustments", content=b'{"quantity":').status_code == 400
+    assert http.post("/stock/cup/adjustments", content=b"x" * 1001).status_code == 413
+    assert bus.sent == []
+
+
+def test_traces_go_along_if_they_are_well_formed(http: TestClient, bus: MemoryBus) -> None:
+    parent = f"00-{'a' * 32}-{'b' * 16}-01"
+    put(http, "cup", 1, **{"X-Correlation-ID": "c1", "traceparent": parent})
+    put(http, "cup", 1, **{"X-Correlation-ID": "c 1", "traceparent": "nonsense"})
+    assert bus.traces == [("c1", parent), (None, None)]

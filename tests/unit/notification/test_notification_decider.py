@@ -1,0 +1,110 @@
+"""Notification's rules: every message in every state, each kind once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from eventbus import Event
+from eventbus.testing import given
+from schemas import (
+    Contact,
+    InventoryFailed,
+    NotificationSent,
+    NotificationSkipped,
+    OrderCancelled,
+    OrderCompleted,
+    OrderConfirmed,
+    OrderCreated,
+    OrderFailed,
+    PaymentFailed,
+)
+from services.notification.decider import Delivered, Input, NoContact, Notify, Told, reactor
+
+ANN = Contact(email="ann@example.com")
+EVENTS: dict[str, Input] = {
+    "OrderCreated": OrderCreated(order_id="o1", user_id="u1", total_amount=600),
+    "PaymentFailed": PaymentFailed(order_id="o1", user_id="u1", reason="card declined"),
+    "InventoryFailed": InventoryFailed(
+        order_id="o1",
+        user_id="u1",
+        product_id="p1",
+        quantity=3,
+        available_qty=1,
+        reason="Insufficient inventory",
+    ),
+    "OrderConfirmed": OrderConfirmed(order_id="o1", user_id="u1", total_amount=600, currency="GBP"),
+    "OrderCancelled": OrderCancelled(order_id="o1", user_id="u1"),
+    "OrderCompleted": OrderCompleted(order_id="o1", user_id="u1"),
+    "OrderFailed": OrderFailed(order_id="o1", user_id="u1", stage="EXPIRED", reason="deadline passed"),
+}
+
+
+def sent(kind: str, recipient: str | None = None) -> NotificationSent:
+    return NotificationSent(
+        order_id="o1", kind=kind, message_id=f"o1:{kind}", channel="log", recipient=recipient
+    )
+
+
+def skipped(kind: str, reason: str = "no contact is known", channel: str = "post") -> NotificationSkipped:
+    return NotificationSkipped(
+        order_id="o1", kind=kind, message_id=f"o1:{kind}", channel=channel, reason=reason
+    )
+
+
+@pytest.mark.parametrize("answered_by", [sent, skipped])
+@pytest.mark.parametrize("before", EVENTS)
+@pytest.mark.parametrize("kind", EVENTS)
+def test_each_kind_is_told_once_whatever_was_told_before(
+    kind: str, before: str, answered_by: Callable[[str], Event]
+) -> None:
+    scenario = given(reactor, answered_by(before)).when(EVENTS[kind])
+    if kind == before:
+        scenario.then()
+    else:
+        scenario.then(Notify(EVENTS[kind], f"o1:{kind}", None))
+
+
+@pytest.mark.parametrize("kind", EVENTS)
+def test_a_new_order_is_told_of_every_kind(kind: str) -> None:
+    notify = Notify(EVENTS[kind], f"o1:{kind}", None)
+    asked = given(reactor).when(EVENTS[kind]).then(notify)
+    asked.when(Delivered(notify, "log")).then(sent(kind)).when(EVENTS[kind]).then()
+    asked.when(NoContact(notify, "post")).then(skipped(kind)).when(EVENTS[kind]).then()
+
+
+@pytest.mark.parametrize("stage", ["PAYMENT", "INVENTORY"])
+@pytest.mark.parametrize("past", [[], [sent("OrderCreated")]])
+def test_a_failed_branch_is_told_by_its_own_event(stage: str, past: list[Event]) -> None:
+    failed = OrderFailed(order_id="o1", user_id="u1", stage=stage, reason="card declined")
+    answer = skipped("OrderFailed", f"told when stage {stage} failed", "none")
+    given(reactor, *past).when(failed).then(answer).when(failed).then()
+
+
+def test_the_contact_of_the_order_is_remembered() -> None:
+    created = OrderCreated(order_id="o1", user_id="u1", contact=ANN)
+    first = Notify(created, "o1:OrderCreated", "ann@example.com")
+    told = given(reactor).when(created).then(first).when(Delivered(first, "log"))
+    told.then(sent("OrderCreated", "ann@example.com"))
+    assert told.state == Told(("OrderCreated",), "ann@example.com")
+    later = EVENTS["PaymentFailed"]
+    told.when(later).then(Notify(later, "o1:PaymentFailed", "ann@example.com"))
+
+
+def test_a_contact_in_the_event_itself_comes_first() -> None:
+    cancelled = OrderCancelled(order_id="o1", user_id="u1", contact=Contact(email="new@example.com"))
+    told = given(reactor, sent("OrderCreated", "ann@example.com")).when(cancelled)
+    told.then(Notify(cancelled, "o1:OrderCancelled", "new@example.com"))
+
+
+def test_a_contact_without_an_address_is_none() -> None:
+    created = OrderCreated(order_id="o1", user_id="u1", contact=Contact())
+    given(reactor).when(created).then(Notify(created, "o1:OrderCreated", None))
+
+
+def test_the_log_alone_gives_the_state() -> None:
+    past = [sent("OrderCreated", "ann@example.com"), skipped("OrderFailed"), sent("OrderCancelled")]
+    assert given(reactor, *past).state == Told(
+        ("OrderCreated", "OrderFailed", "OrderCancelled"), "ann@example.com"
+    )

@@ -1,0 +1,154 @@
+"""A bus in memory: commands are decided when sent, unless the test holds them back or takes Kafka away."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+from fastapi import FastAPI
+
+from eventbus import DeadlinePassed, Decider, Entry, Envelope, Held, Message, Position, Unavailable
+
+NOW = 1_700_000_000_000
+
+
+class MemoryBus:
+    """What :class:`eventbus.Bus` promises, with one partition a topic and a clock that stands still."""
+
+    def __init__(self, decider: Decider[Any]) -> None:
+        self.decider = decider
+        self.clear()
+
+    def clear(self) -> None:
+        """Nothing was sent, nothing happened, Kafka is there."""
+        self.sent: list[Message] = []
+        self.log: list[Envelope] = []
+        self.traces: list[tuple[str | None, str | None]] = []
+        self.away = self.stalled = False
+        self.waiting: dict[str, Held] = {}
+        self.behind = 0
+        self.on_wait: Callable[[], object] = lambda: None
+        self.on_caught_up: Callable[[], object] = lambda: None
+        self._states: dict[str, Entry[Any]] = {}
+        self._db = sqlite3.connect(":memory:", check_same_thread=False)
+        self._db.row_factory = sqlite3.Row
+        assert self.decider.projection is not None
+        self._db.executescript(self.decider.projection.tables)
+
+    def happens(self, message: Message, offset: int = 1_000_000) -> list[Message]:
+        """``message`` is read from its topic and decided."""
+        return self._decide(message, message.key, str(Position(message.topic, 0, offset)))
+
+    def expires(self, key: str) -> list[Message]:
+        """The deadline of ``key`` passes."""
+        return self._decide(DeadlinePassed(key, NOW), key, f"order.events.deadline-0-{NOW}")
+
+    def _decide(self, message: Message | DeadlinePassed, key: str, cause: str) -> list[Message]:
+        entry = self._states.get(key)
+        state = entry.state if entry else self.decider.initial
+        outputs = [o.stamp(NOW) for o in self.decider.decide(message, state) if isinstance(o, Message)]
+        version = entry.version if entry else 0
+        for event in outputs:
+            version += 1
+            state = self.decider.evolve(state, event)
+            self._record(event, version, cause)
+            self._states[key] = Entry(key, version, state, NOW)
+        return outputs
+
+    def _record(self, event: Message, version: int, cause: str) -> None:
+        envelope = Envelope(
+            message=event,
+            id=f"{len(self.log)}",
+            time=NOW,
+            source="/order",
+            correlation_id="c",
+            cause=cause,
+            key_version=version,
+            traceparent=None,
+            topic=event.topic,
+            partition=0,
+            offset=len(self.log),
+        )
+        self.log.append(envelope)
+        assert self.decider.projection is not None
+        self.decider.projection.apply(self._db, envelope)
+
+    async def send(
+        self, command: Message, *, correlation_id: str | None = None, traceparent: str | None = None
+    ) -> Position:
+        if self.away:
+            raise Unavailable("the command is not durable")
+        self.sent.append(command.stamp(NOW))
+        self.traces.append((correlation_id, traceparent))
+        if not self.stalled:
+            self.happens(self.sent[-1], len(self.sent) - 1)
+        return Position(command.topic, 0, len(self.sent) - 1)
+
+    async def answer(self, position: Position, timeout: float) -> list[Message]:
+        events = [e.message for e in self.log if e.cause == str(position)]
+        if not events:
+            raise TimeoutError
+        return events
+
+    def read(self, decider: Decider[Any], key: str) -> Entry[Any] | None:
+        return self._states.get(key)
+
+    async def wait(
+        self,
+        decider: Decider[Any],
+        key: str,
+        until: Callable[[Entry[Any] | None], bool],
+        timeout: float,
+    ) -> Entry[Any] | None:
+        if not until(self.read(decider, key)):
+            self.on_wait()
+        return self.read(decider, key)
+
+    async def caught_up(self, topic: str, key: str) -> None:
+        self.on_caught_up()
+
+    def fresh(self) -> bool:
+        return not self.away
+
+    def held(self, key: str) -> Held | None:
+        return self.waiting.get(key)
+
+    def held_keys(self) -> int:
+        return len(self.waiting)
+
+    def undecided(self, topic: str) -> int:
+        return self.behind
+
+    def query(self, sql: str, args: Sequence[Any] = ()) -> list[sqlite3.Row]:
+        return self._db.execute(sql, args).fetchall()
+
+
+class HttpClient:
+    """Asks an application directly, without a socket."""
+
+    def __init__(self, app: FastAPI) -> None:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        self._client = httpx.AsyncClient(transport=transport, base_url="http://order")
+        self._runner = asyncio.Runner()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._runner.run(self._client.aclose())
+        self._runner.close()
+
+    def request(self, method: str, path: str, **content: Any) -> httpx.Response:
+        return self._runner.run(self._client.request(method, path, **content))
+
+    def get(self, path: str, **content: Any) -> httpx.Response:
+        return self.request("GET", path, **content)
+
+    def post(self, path: str, **content: Any) -> httpx.Response:
+        return self.request("POST", path, **content)

@@ -1,0 +1,184 @@
+"""When a new order is too much: the rule, and what it costs a caller."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import cast
+
+import pytest
+
+from eventbus import Bus, Held
+from schemas import CreateOrder
+from services.order.admission import FEW, LONGEST, STANDSTILL, Admission
+from services.order.settings import OrderSettings
+from tests.unit.order.memory_bus import HttpClient, MemoryBus
+from tests.unit.order.orders import CANCEL, CREATE, DECLINED, HELD, ORDER, SUCCEEDED
+
+BODY = {"userId": "anne", "productId": "cup", "quantity": 1}
+
+
+class Load:
+    """Orders that come and settle by a clock of the test."""
+
+    def __init__(self, **limits: float) -> None:
+        self.bus = MemoryBus(ORDER)
+        self.now = 100.0
+        settings = OrderSettings.model_validate(limits)
+        self.admission = Admission(cast(Bus, self.bus), settings, clock=lambda: self.now)
+        self.created = self.settled = 0
+
+    def second(self, created: int, settled: int) -> None:
+        """Another second passes."""
+        for _ in range(4):
+            self.now += 0.25
+            self.created += created / 4  # type: ignore[assignment]
+            self.settled += settled / 4  # type: ignore[assignment]
+            self.bus.query("DELETE FROM order_tally")
+            self.bus.query("INSERT INTO order_tally VALUES (0, ?, ?)", (self.created, self.settled))
+            self.admission.refusal()
+
+    def reason(self) -> str | None:
+        refusal = self.admission.refusal()
+        return refusal.reason if refusal else None
+
+
+def test_what_keeps_pace_is_taken() -> None:
+    load = Load()
+    for _ in range(20):
+        load.second(500, 500)
+        assert load.reason() is None
+
+
+def test_a_backlog_that_takes_too_long_at_the_present_pace_is_too_much_until_it_has_drained() -> None:
+    load = Load(max_lag=10)
+    for _ in range(5):
+        load.second(100, 100)
+    seconds = 0
+    while load.reason() is None:
+        load.second(500, 100)
+        seconds += 1
+    assert seconds == 3
+    refusal = load.admission.refusal()
+    assert refusal is not None and refusal.retry_after == 2
+    assert (
+        refusal.detail
+        == "1200 orders are open; at 100 a second the last would settle in 12 s. Ask again in 2 s."
+    )
+    load.second(0, 100)
+    assert load.reason() == "lag"
+    load.second(0, 100)
+    assert load.reason() is None
+
+
+def test_few_are_never_too_many() -> None:
+    load = Load(max_lag=1)
+    load.second(FEW, 1)
+    load.second(0, 0)
+    assert load.reason() is None
+
+
+def test_while_nothing_settles_orders_are_taken_up_to_the_limit() -> None:
+    load = Load(max_open=5_000)
+    for _ in range(3):
+        load.second(400, 400)
+    for _ in range(int(STANDSTILL) + 1):
+        load.second(500, 0)
+    assert load.reason() is None
+    for _ in range(9):
+        load.second(500, 0)
+    refusal = load.admission.refusal()
+    assert refusal is not None and (refusal.reason, refusal.retry_after) == ("open", LONGEST)
+
+
+def test_when_it_goes_on_after_an_outage_orders_are_taken_as_before() -> None:
+    load = Load(max_lag=10)
+    for _ in range(5):
+        load.second(400, 400)
+    for _ in range(10):
+        load.second(400, 0)
+        assert load.reason() is None
+    for settled in (1, 30, 400, 500):
+        load.second(400, settled)
+        assert load.reason() is None
+
+
+def test_a_few_that_settle_during_an_outage_are_no_pace() -> None:
+    load = Load(max_lag=10)
+    for _ in range(5):
+        load.second(400, 400)
+    for _ in range(20):
+        load.second(400, 4)
+    assert load.reason() is None
+
+
+def test_orders_that_are_held_do_not_count() -> None:
+    load = Load(max_open=2_000)
+    load.bus.waiting = {f"o{n}": Held("payment", 3, 0, True) for n in range(1_500)}
+    load.second(3_000, 0)
+    assert load.reason() is None
+    load.second(1_000, 0)
+    assert load.reason() == "open"
+
+
+def test_commands_that_are_not_decided_are_too_many_sooner() -> None:
+    load = Load(max_undecided=10)
+    load.bus.behind = 10
+    assert load.reason() is None
+    load.bus.behind = 11
+    assert load.reason() == "undecided"
+
+
+def test_after_a_quiet_time_a_burst_is_judged_by_its_own_pace() -> None:
+    load = Load(max_lag=10)
+    load.second(1, 1)
+    load.now += 3_600
+    load.second(1_500, 300)
+    assert load.reason() is None
+
+
+def test_the_tally_counts_each_order_once() -> None:
+    bus = MemoryBus(ORDER)
+    for order_id in ("confirmed", "cancelled", "failed", "open"):
+        bus.happens(replace(CREATE, order_id=order_id))
+    for order_id in ("confirmed", "cancelled"):
+        bus.happens(replace(SUCCEEDED, order_id=order_id))
+        bus.happens(replace(HELD, order_id=order_id))
+    bus.happens(replace(CANCEL, order_id="cancelled"))
+    bus.happens(replace(CANCEL, order_id="cancelled"))
+    bus.happens(replace(DECLINED, order_id="failed"))
+    bus.happens(replace(CREATE, order_id="refused", items=()))
+    [row] = bus.query("SELECT created, settled FROM order_tally")
+    assert tuple(row) == (4, 3)
+    bus.happens(replace(CANCEL, order_id="open"))
+    [row] = bus.query("SELECT created, settled FROM order_tally")
+    assert tuple(row) == (4, 4)
+
+
+def test_too_much_is_429_with_retry_after_and_nothing_is_sent(client: HttpClient, bus: MemoryBus) -> None:
+    bus.behind = 1_001
+    for headers in ({}, {"Idempotency-Key": "new"}):
+        answer = client.post("/orders", json=BODY, headers=headers)
+        assert answer.status_code == 429
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.headers["retry-after"] == "1"
+        assert answer.json()["detail"] == "1001 commands are not decided yet. Ask again in 1 s."
+    assert bus.sent == []
+
+
+@pytest.mark.parametrize("path", ["/orders/o1/cancel", "/orders/o1/complete"])
+def test_what_ends_orders_is_never_too_much(path: str, client: HttpClient, bus: MemoryBus) -> None:
+    bus.happens(CREATE)
+    bus.happens(SUCCEEDED)
+    bus.happens(HELD)
+    bus.behind = 1_001
+    assert client.post(path).status_code == 202
+
+
+def test_a_repeat_of_an_accepted_order_is_answered(client: HttpClient, bus: MemoryBus) -> None:
+    key = {"Idempotency-Key": "again"}
+    first = client.post("/orders", json=BODY, headers=key)
+    bus.behind = 1_001
+    again = client.post("/orders", json=BODY, headers=key)
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert again.json()["orderId"] == first.json()["orderId"]
+    assert [type(m) for m in bus.sent] == [CreateOrder]

@@ -1,0 +1,90 @@
+"""The full table: what every message leads to in every status."""
+
+from __future__ import annotations
+
+import pytest
+
+from eventbus import Message, Poison
+from eventbus.testing import given
+from schemas import OrderRefused
+from services.order.decider import Status
+from tests.unit.order.orders import (
+    CANCELLED,
+    COMPLETED,
+    CONFIRMED,
+    CREATED,
+    FAILED_INVENTORY,
+    FAILED_PAYMENT,
+    MESSAGES,
+    NOT_RESERVED,
+    ORDER,
+    PAID,
+    RESERVED,
+    UNPAID,
+)
+
+HISTORIES: dict[str, tuple[Message, ...]] = {
+    "NEW": (),
+    "CREATED": (CREATED,),
+    "PROCESSING/paid": (CREATED, PAID),
+    "PROCESSING/reserved": (CREATED, RESERVED),
+    "CONFIRMED": (CREATED, PAID, RESERVED, CONFIRMED),
+    "COMPLETED": (CREATED, PAID, RESERVED, CONFIRMED, COMPLETED),
+    "FAILED/payment": (CREATED, UNPAID, FAILED_PAYMENT),
+    "FAILED/inventory": (CREATED, NOT_RESERVED, FAILED_INVENTORY),
+    "FAILED/refused": (OrderRefused(order_id="o1", user_id="anne", reason="no items", fingerprint="f1"),),
+    "CANCELLED": (CREATED, CANCELLED),
+}
+
+# Columns as in MESSAGES; "-" is a report that was recorded before; the events are named without "Order".
+TABLE = """
+                    | Create   | Cancel         | Complete         | Succeeded     | PayFailed           | Refunded         | Voided               | Reserved           | InvFailed               | Released         | Shipped
+NEW                 | Created  | CancelRefused  | CompleteRefused  | poison        | poison              | poison           | poison               | poison             | poison                  | poison           | poison
+CREATED             | Repeated | Cancelled      | CompleteRefused  | Paid          | PaymentFailed Failed | Refunded Failed | PaymentVoided Failed | Reserved           | ReservationFailed Failed | Released Failed | Shipped
+PROCESSING/paid     | Repeated | Cancelled      | CompleteRefused  | -             | PaymentFailed Failed | Refunded Failed | PaymentVoided Failed | Reserved Confirmed | ReservationFailed Failed | Released Failed | Shipped Confirmed
+PROCESSING/reserved | Repeated | Cancelled      | CompleteRefused  | Paid Confirmed | PaymentFailed Failed | Refunded Failed | PaymentVoided Failed | -                 | ReservationFailed Failed | Released Failed | Shipped
+CONFIRMED           | Repeated | Cancelled      | Completed        | -             | PaymentFailed       | Refunded         | PaymentVoided        | -                  | ReservationFailed       | Released         | Shipped
+COMPLETED           | Repeated | CancelRefused  | Repeated         | -             | PaymentFailed       | Refunded         | PaymentVoided        | -                  | ReservationFailed       | Released         | Shipped
+FAILED/payment      | Repeated | CancelRefused  | CompleteRefused  | Paid          | -                   | Refunded         | PaymentVoided        | Reserved           | ReservationFailed       | Released         | Shipped
+FAILED/inventory    | Repeated | CancelRefused  | CompleteRefused  | Paid          | PaymentFailed       | Refunded         | PaymentVoided        | Reserved           | -                       | Released         | Shipped
+FAILED/refused      | Repeated | CancelRefused  | CompleteRefused  | Paid          | PaymentFailed       | Refunded         | PaymentVoided        | Reserved           | ReservationFailed       | Released         | Shipped
+CANCELLED           | Repeated | Repeated       | CompleteRefused  | Paid          | PaymentFailed       | Refunded         | PaymentVoided        | Reserved           | ReservationFailed       | Released         | Shipped
+"""  # noqa: E501 - a table is read across
+
+ROWS = [[cell.strip() for cell in line.split("|")] for line in TABLE.strip().splitlines()[1:]]
+CASES = [
+    pytest.param(name, message, cell, id=f"{name}-{message.name}")
+    for name, *cells in ROWS
+    for message, cell in zip(MESSAGES, cells, strict=True)
+]
+
+
+def test_the_table_has_every_status_and_every_input() -> None:
+    assert {given(ORDER, *past).state.status for past in HISTORIES.values()} == set(Status)
+    assert {row[0] for row in ROWS} == set(HISTORIES)
+    assert {type(message) for message in MESSAGES} == set(ORDER.inputs)
+
+
+@pytest.mark.parametrize(("history", "message", "expected"), CASES)
+def test_every_message_in_every_status(history: str, message: Message, expected: str) -> None:
+    scenario = given(ORDER, *HISTORIES[history])
+    if expected == "poison":
+        with pytest.raises(Poison):
+            scenario.when(message)
+        return
+    outputs = scenario.when(message).outputs
+    names = [o.name.removeprefix("Order").removeprefix("Command") for o in outputs if isinstance(o, Message)]
+    assert " ".join(names) == expected.removeprefix("-")
+
+
+@pytest.mark.parametrize(("history", "message", "expected"), CASES)
+def test_a_settled_order_stays_settled_and_a_message_twice_changes_nothing_more(
+    history: str, message: Message, expected: str
+) -> None:
+    if expected == "poison":
+        return
+    scenario = given(ORDER, *HISTORIES[history])
+    once = scenario.when(message)
+    if scenario.state.settled:
+        assert once.state.settled
+    assert once.when(message).state == once.state

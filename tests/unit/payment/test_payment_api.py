@@ -1,0 +1,68 @@
+"""Payment's HTTP interface over a local state."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import httpx
+import pytest
+
+from eventbus import Bus, Entry
+from eventbus.http import create_app
+from services.payment.api import routes
+from services.payment.decider import Payment, Status
+
+
+class LocalState:
+    """The two reads of a bus that payment's routes make."""
+
+    def __init__(self) -> None:
+        self.payments: dict[str, Payment] = {}
+        self.heard = True
+
+    def fresh(self) -> bool:
+        return self.heard
+
+    def read(self, decider: Any, key: str) -> Entry[Payment] | None:
+        payment = self.payments.get(key)
+        return Entry(key, 2, payment, 1_700_000_000_000) if payment else None
+
+
+@pytest.fixture
+def state() -> LocalState:
+    return LocalState()
+
+
+@pytest.fixture
+def client(state: LocalState) -> httpx.AsyncClient:
+    app = create_app("payment", ready=lambda: True, max_body=1000, routes=routes, bus=cast(Bus, state))
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://payment")
+
+
+async def test_a_payment(client: httpx.AsyncClient, state: LocalState) -> None:
+    state.payments["o1"] = Payment(Status.REFUNDED, 600, "EUR", "ch_1")
+    answer = await client.get("/payments/o1")
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "orderId": "o1",
+        "status": "REFUNDED",
+        "amount": 600,
+        "currency": "EUR",
+        "chargeId": "ch_1",
+        "version": 2,
+        "updatedAt": "2023-11-14T22:13:20Z",
+    }
+
+
+async def test_an_unknown_order(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/payments/none")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "none" in answer.json()["detail"]
+
+
+async def test_a_replica_without_kafka_does_not_guess(client: httpx.AsyncClient, state: LocalState) -> None:
+    state.heard = False
+    answer = await client.get("/payments/o1")
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "1"

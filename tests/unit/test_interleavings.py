@@ -1,0 +1,257 @@
+"""Whatever the order, number and delay of the messages, money and stock come out even.
+
+Hypothesis chooses who reads next and how fast, what comes twice, what fails and is tried again later, what expires,
+when a process dies before it commits, and when a customer or a clerk changes their mind.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from dataclasses import dataclass, replace
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from eventbus import Message
+from schemas import (
+    AdjustStock,
+    CancelOrder,
+    CompleteOrder,
+    CreateOrder,
+    Item,
+    NotificationSent,
+    NotificationSkipped,
+    OrderCancelled,
+    OrderCompleted,
+    OrderConfirmed,
+    OrderCreated,
+    OrderFailed,
+    OrderPaid,
+    OrderPaymentFailed,
+    OrderPaymentVoided,
+    OrderRefunded,
+    OrderReleased,
+    OrderReservationFailed,
+    OrderReserved,
+    OrderShipped,
+    PaymentRefunded,
+    PaymentSucceeded,
+    StockAdjusted,
+    StockRefused,
+    StockReleased,
+    StockReserved,
+    StockShipped,
+)
+from tests.unit.world import World
+
+PRODUCTS = ("cup", "pot", "mug")
+SETTLING = (OrderConfirmed, OrderCompleted, OrderFailed, OrderCancelled)
+LEGAL_ENDINGS: set[tuple[type[Message], ...]] = {
+    (OrderConfirmed,),
+    (OrderConfirmed, OrderCompleted),
+    (OrderConfirmed, OrderCancelled),
+    (OrderCancelled,),
+    (OrderFailed,),
+}
+WENT_WELL: dict[type[Message], list[set[type[Message]]]] = {
+    OrderConfirmed: [{OrderPaid, OrderReserved}],
+    OrderCompleted: [{OrderPaid, OrderReserved, OrderShipped}],
+}
+"""What payment and inventory reported of an order that ended so."""
+CAME_TO_NOTHING: list[set[type[Message]]] = [
+    {*paid, *held}
+    for paid in (
+        {OrderPaid, OrderRefunded},
+        {OrderPaymentFailed},
+        {OrderPaymentVoided},
+        # Settled while nobody knew what had become of the charge; then it was found to have happened.
+        {OrderPaymentVoided, OrderPaid, OrderRefunded},
+    )
+    for held in (
+        {OrderReserved, OrderReleased},
+        {OrderReservationFailed, OrderReleased},
+        {OrderReleased},
+        set(),
+    )
+]
+"""The same of one that failed or was cancelled. Nothing is heard of a reservation that was voided."""
+FACTS = (
+    OrderPaid,
+    OrderRefunded,
+    OrderPaymentFailed,
+    OrderPaymentVoided,
+    OrderReserved,
+    OrderReleased,
+    OrderReservationFailed,
+    OrderShipped,
+)
+
+
+@dataclass(frozen=True)
+class Story:
+    """What happens: the stock at first, the orders, and who wishes and what fails at which step."""
+
+    stock: dict[str, int]
+    orders: list[CreateOrder]
+    wishes: list[tuple[int, Message]]
+    faults: dict[int, str]
+    pace: tuple[int, ...]
+    seed: int
+
+
+def order_ids(count: int) -> list[str]:
+    return [f"o{n}" for n in range(count)]
+
+
+@st.composite
+def stories(draw: st.DrawFn) -> Story:
+    ids = order_ids(draw(st.integers(1, 4)))
+    item = st.builds(
+        Item,
+        product_id=st.sampled_from(PRODUCTS),
+        quantity=st.integers(1, 3),
+        unit_price=st.integers(0, 500),
+    )
+    methods = st.sampled_from(["tok_ok", "tok_ok", "tok_ok", "tok_timeout", "tok_flaky", "tok_declined"])
+    orders = [
+        CreateOrder(
+            order_id=order_id,
+            user_id="ann",
+            items=tuple(draw(st.lists(item, min_size=1, max_size=4))),
+            currency="GBP",
+            payment_method=draw(methods),
+            fingerprint=order_id,
+        )
+        for order_id in ids
+    ]
+    some_order = st.sampled_from(ids)
+    wish = st.one_of(
+        st.builds(CompleteOrder, order_id=some_order),
+        st.builds(CancelOrder, order_id=some_order),
+        st.builds(replace, st.sampled_from(orders), fingerprint=st.sampled_from(["o0", "another"])),
+        st.builds(
+            AdjustStock,
+            product_id=st.sampled_from(PRODUCTS),
+            quantity=st.integers(-4, 4),
+            reason=st.just("count"),
+            adjustment_id=st.sampled_from([None, "a1", "a2"]),
+        ),
+    )
+    moment = st.integers(0, 40 * len(ids))
+    return Story(
+        stock=draw(st.fixed_dictionaries({p: st.integers(0, 15) for p in PRODUCTS})),
+        orders=orders,
+        wishes=draw(st.lists(st.tuples(moment, wish), max_size=8)),
+        faults=draw(
+            st.dictionaries(moment, st.sampled_from(["again", "dies", "parks", "expires"]), max_size=12)
+        ),
+        pace=draw(st.tuples(*[st.sampled_from([10, 1, 100])] * 5)),
+        seed=draw(st.integers(0, 1 << 32)),
+    )
+
+
+def play(story: Story) -> World:
+    """Tell the story to its end: until every wish was made and nobody has anything left to read."""
+    world, dice = World(), random.Random(story.seed)
+    for product_id, quantity in story.stock.items():
+        world.send(
+            AdjustStock(product_id=product_id, quantity=quantity, reason="at first", adjustment_id="first")
+        )
+    for order in story.orders:
+        world.send(order)
+    wishes = sorted(story.wishes, key=lambda w: w[0])
+    step, busy = 0, True
+    while busy or wishes:
+        while wishes and (wishes[0][0] <= step or not busy):
+            world.send(wishes.pop(0)[1])
+        fault = story.faults.get(step)
+        if fault == "again":
+            world.read_again(dice)
+        elif fault == "parks":
+            world.park(dice)
+        elif fault == "expires":
+            world.expire(dice.choice(story.orders).order_id)
+        busy = world.read_next(dice, story.pace, dies=fault == "dies")
+        step += 1
+    return world
+
+
+def check_life_of(order_id: str, world: World) -> type[Message]:
+    """The order began once and ended legally, each fact recorded once. Returns how it ended."""
+    assert len(world.events(order_id, OrderCreated)) == 1
+    ending = tuple(type(e) for e in world.events(order_id, *SETTLING))
+    assert ending in LEGAL_ENDINGS, ending
+    facts = [type(e) for e in world.events(order_id, *FACTS)]
+    assert len(facts) == len(set(facts)), facts
+    legal = WENT_WELL.get(ending[-1], CAME_TO_NOTHING)
+    assert set(facts) in legal, (ending, facts)
+    return ending[-1]
+
+
+def check_money(order: CreateOrder, end: type[Message], world: World) -> None:
+    """Charged less refunded is the order's value if it went well, else nothing; the gateway agrees."""
+    charged = sum(e.amount for e in world.events(order.order_id, PaymentSucceeded))
+    refunded = sum(e.amount for e in world.events(order.order_id, PaymentRefunded))
+    value = sum(item.quantity * item.unit_price for item in order.items)
+    assert charged - refunded == (value if end in WENT_WELL else 0)
+    assert world.gateway.taken[order.order_id] == charged - refunded
+
+
+def check_stock(product_id: str, wanted: dict[type[Message], int], world: World) -> None:
+    """What was put in is available, held for confirmed orders, or shipped with completed ones."""
+    events = world.events(product_id, StockAdjusted, StockReserved, StockReleased, StockShipped, StockRefused)
+    assert all(e.available_qty >= 0 for e in events)
+
+    def total(kind: type[Message]) -> int:
+        return sum(e.quantity for e in world.events(product_id, kind))
+
+    held = total(StockReserved) - total(StockReleased) - total(StockShipped)
+    available = events[-1].available_qty if events else 0
+    assert total(StockAdjusted) - available == held + total(StockShipped)
+    assert held == wanted[OrderConfirmed]
+    assert total(StockShipped) == wanted[OrderCompleted]
+    ids = [e.adjustment_id for e in events if isinstance(e, StockAdjusted) and e.adjustment_id]
+    assert len(ids) == len(set(ids)), "an adjustment happened twice"
+
+
+def check_notices(world: World) -> None:
+    """Each kind of event is answered once an order; only a process that died may have said a thing twice."""
+    told = [m.message_id for m in world.log if isinstance(m, NotificationSent | NotificationSkipped)]
+    assert len(told) == len(set(told))
+    assert {n.message_id for n in world.mailbox.notices} == {
+        m.message_id for m in world.log if isinstance(m, NotificationSent)
+    }
+
+
+@given(stories())
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_every_story_ends_with_money_and_stock_conserved(story: Story) -> None:
+    world = play(story)
+    wanted: dict[str, dict[type[Message], int]] = {p: defaultdict(int) for p in PRODUCTS}
+    for order in story.orders:
+        end = check_life_of(order.order_id, world)
+        check_money(order, end, world)
+        for item in order.items:
+            wanted[item.product_id][end] += item.quantity
+    for product_id in PRODUCTS:
+        check_stock(product_id, wanted[product_id], world)
+    check_notices(world)
+
+
+def test_the_world_is_not_trivial() -> None:
+    """Without faults and with enough on the shelf, an order is confirmed, completed, paid and shipped."""
+    order = CreateOrder(
+        order_id="o0",
+        user_id="ann",
+        items=(
+            Item(product_id="cup", quantity=2, unit_price=5),
+            Item(product_id="pot", quantity=1, unit_price=7),
+        ),
+        currency="GBP",
+    )
+    wishes: list[tuple[int, Message]] = [(10_000, CompleteOrder(order_id="o0"))]
+    world = play(Story({"cup": 2, "pot": 1, "mug": 0}, [order], wishes, {}, (1, 1, 1, 1, 1), 0))
+    assert check_life_of("o0", world) is OrderCompleted
+    assert world.gateway.taken["o0"] == 17
+    assert [e.quantity for e in world.events("cup", StockShipped)] == [2]

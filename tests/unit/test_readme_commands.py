@@ -1,0 +1,57 @@
+"""What the reader of command lines takes from a document."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.readme import Command, commands, with_ports
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_only_sh_blocks_hold_commands() -> None:
+    document = "make no\n```text\nmake neither\n```\n```sh\n# why\nmake up\n\nmake ps\n```\n"
+    assert [c.text for c in commands(document)] == ["make up", "make ps"]
+    assert [c.line for c in commands(document)] == [7, 9]
+
+
+def test_a_backslash_joins_lines_and_a_hash_in_a_joined_line_is_kept() -> None:
+    document = "```sh\ncurl -sS \\\n  -d '{}' \\\n  localhost:8000\n```\n"
+    assert [c.text for c in commands(document)] == ["curl -sS -d '{}' localhost:8000"]
+
+
+def test_promises_belong_to_the_command_above() -> None:
+    document = '```sh\ncurl a\n# → "status":"CONFIRMED"\n# → GBP\ncurl b\n```\n'
+    assert commands(document) == [
+        Command("curl a", 2, ('"status":"CONFIRMED"', "GBP")),
+        Command("curl b", 5),
+    ]
+
+
+def test_a_command_that_stays_says_so() -> None:
+    assert commands("```sh\nmake fraud  # until Ctrl-C\n```\n") == [Command("make fraud", 2, stays=True)]
+
+
+@pytest.mark.parametrize("document", ["```sh\nmake up\n", "```sh\ncurl \\\n```\n", "```sh\n# → text\n```\n"])
+def test_a_document_that_cannot_be_run_is_refused(document: str) -> None:
+    with pytest.raises(ValueError, match=r"not ended|without a command"):
+        commands(document)
+
+
+def test_programs_of_a_pipe() -> None:
+    assert Command("echo x | kcat -P && true", 1).programs == {"echo", "kcat", "true"}
+
+
+def test_ports_of_local_addresses_are_replaced() -> None:
+    ports = {8000: 48000, 9092: 48092}
+    text = "curl http://localhost:8000/orders -d 8000; kcat -b 127.0.0.1:9092"
+    assert with_ports(text, ports) == "curl http://localhost:48000/orders -d 8000; kcat -b 127.0.0.1:48092"
+    with pytest.raises(KeyError):
+        with_ports("curl localhost:1234", ports)
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/operations.md"])
+def test_the_documents_can_be_read(name: str) -> None:
+    assert commands((ROOT / name).read_text())
