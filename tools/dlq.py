@@ -1,0 +1,28 @@
+"""``python -m tools.dlq``: ``eventbus dlq`` for the local stack, wherever ``STACK_*`` has put it."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from eventbus.cli import main
+from eventbus.cli.options import URLS
+from tools.stack.settings import SERVICES, StackError, StackSettings
+
+
+def environment() -> dict[str, str]:
+    """Where the stack's Kafka and services are. Raises StackError for nonsense in ``STACK_*``."""
+    stack = StackSettings.from_env(os.environ)
+    return {
+        "EVENTBUS_BOOTSTRAP_SERVERS": stack.bootstrap_servers,
+        URLS: " ".join(f"{service}={stack.url(service)}" for service in SERVICES),
+    }
+
+
+if __name__ == "__main__":
+    try:
+        for name, value in environment().items():
+            os.environ.setdefault(name, value)
+    except StackError as error:
+        sys.exit(str(error))
+    main(["dlq", *sys.argv[1:]])

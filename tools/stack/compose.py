@@ -1,0 +1,157 @@
+"""The stack as containers: a thin layer over ``docker compose``. Standard library only."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from tools.stack.ports import require_free
+from tools.stack.ready import is_ready, stock_demo_product, summary, wait_ready
+from tools.stack.settings import ROOT, SERVICES, Record, StackError, StackSettings, passed_on
+
+READY_TIMEOUT = 180
+GATEWAY_TIMEOUT = 30.0
+
+
+def compose_env(settings: StackSettings) -> dict[str, str]:
+    """The variables that docker-compose.yml reads."""
+    return {
+        "STACK_PROJECT": settings.project,
+        "STACK_KAFKA_PORT": str(settings.kafka_port),
+        "STACK_SIMULATOR_PORT": str(settings.simulator_port),
+        "STACK_ENV_FILE": str(settings.run_dir / "compose.env"),
+        **{f"STACK_{name.upper()}_PORT": str(settings.port(name)) for name in SERVICES},
+    }
+
+
+def env_file(passed: Mapping[str, str]) -> str:
+    """The passed-on environment as an env file; single quotes keep ``$`` literal."""
+    return "".join(
+        f'{name}="{value}"\n' if "'" in value else f"{name}='{value}'\n" for name, value in passed.items()
+    )
+
+
+class ComposeStack:
+    """``up``, ``down`` and the other verbs for Docker Compose. Every error is a StackError."""
+
+    def __init__(self, settings: StackSettings) -> None:
+        self.settings = settings
+
+    def _run(self, *arguments: str, quiet: bool = False) -> subprocess.CompletedProcess[str]:
+        command = ["docker", "compose", "-p", self.settings.project, *arguments]
+        env = {**os.environ, **compose_env(self.settings)}
+        output = subprocess.PIPE if quiet else None
+        return subprocess.run(command, cwd=ROOT, env=env, text=True, stdout=output, stderr=output)
+
+    def _must(self, *arguments: str, what: str) -> None:
+        """Run quietly; what compose said is shown only if it failed."""
+        done = self._run(*arguments, quiet=True)
+        if done.returncode:
+            said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+            raise StackError("\n".join([f"{what}; `docker compose {arguments[0]}` said:", *said[-15:]]))
+
+    def containers(self) -> list[dict[str, Any]]:
+        """What ``docker compose ps --all`` tells of every container of the project."""
+        done = self._run("ps", "--all", "--format", "json", quiet=True)
+        if done.returncode:
+            return []
+        text = done.stdout.strip()
+        if text.startswith("["):  # compose before 2.21 gives one array
+            return list(json.loads(text))
+        return [json.loads(line) for line in text.splitlines()]
+
+    def running(self) -> bool:
+        """Whether any long-running container of the project runs."""
+        return any(container["State"] == "running" for container in self.containers())
+
+    def up(self) -> None:
+        """Build the images, start what does not run, wait until all is ready, stock the demo product."""
+        started = time.monotonic()
+        run_dir = self.settings.run_dir
+        record = replace(Record.load(run_dir), mode="docker", env=passed_on(os.environ))
+        if not self.running():
+            self._require_ports()
+        record.save(run_dir)
+        (run_dir / "compose.env").write_text(env_file(record.env))
+        print("Building the images ...", flush=True)
+        self._must("build", "--quiet", what="The images could not be built")
+        print("Starting the containers ...", flush=True)
+        self._start(record.scale)
+        if record.scale["inventory"]:
+            stock_demo_product(self.settings.url("inventory"))
+        show = f"docker compose -p {self.settings.project} exec notification cat"
+        notifications = f"`{show} /var/lib/eventbus/notifications.log`"
+        print(summary(self.settings, record.scale, time.monotonic() - started, notifications), flush=True)
+
+    def _require_ports(self) -> None:
+        gateway = {name: self.settings.port(name) for name in SERVICES}
+        wanted = {"kafka": self.settings.kafka_port, "simulator": self.settings.simulator_port, **gateway}
+        require_free(wanted, self.settings)
+
+    def scale(self, wanted: Mapping[str, int]) -> None:
+        """Run this many containers of each named service, and wait until they are healthy."""
+        if not self.running():
+            raise StackError("The stack is not running: start it with `make up`, then scale it.")
+        record = Record.load(self.settings.run_dir)
+        record = replace(record, scale={**record.scale, **wanted})
+        self._start(record.scale)
+        record.save(self.settings.run_dir)
+        self.ps()
+
+    def _start(self, scale: Mapping[str, int]) -> None:
+        counts = [word for name in SERVICES for word in ("--scale", f"{name}={scale[name]}")]
+        self._must("up", "--detach", "--remove-orphans", *counts, what="The containers did not start")
+        try:
+            wait_ready({"containers": self._all_healthy}, READY_TIMEOUT, lambda _: "")
+            gateway = {name: self._probe(name) for name in SERVICES if scale[name]}
+            wait_ready(gateway, GATEWAY_TIMEOUT, lambda _: "")
+        except StackError as error:
+            unready = self._not_healthy()
+            self._run("logs", "--tail", "15", *sorted({c["Service"] for c in unready}))
+            names = ", ".join(c["Name"] for c in unready)
+            raise StackError(
+                f"{error} {names or 'The gateway'}: see the last lines of the log above."
+            ) from error
+
+    def _probe(self, name: str) -> Any:
+        return lambda: is_ready(self.settings.url(name))
+
+    def _not_healthy(self) -> list[dict[str, Any]]:
+        def is_well(container: Mapping[str, Any]) -> bool:
+            if container["Service"] == "topics":
+                return bool(container["State"] == "exited" and container["ExitCode"] == 0)
+            return bool(container["State"] == "running" and container["Health"] in ("healthy", ""))
+
+        return [container for container in self.containers() if not is_well(container)]
+
+    def _all_healthy(self) -> bool:
+        return not self._not_healthy()
+
+    def down(self) -> None:
+        """End all containers in order. Data stays in the volumes."""
+        self._must("down", "--remove-orphans", "--timeout", "30", what="The stack did not end")
+        print("The stack is down; its data stays (`make clean` forgets it).")
+
+    def ps(self) -> None:
+        """The table of ``docker compose ps``."""
+        if self._run("ps", "--all").returncode:
+            raise StackError("The containers could not be listed: `docker compose` said above why.")
+
+    def logs(self, service: str | None, follow: bool) -> None:
+        """The end of the containers' logs, going on as they grow if ``follow``."""
+        chosen = [service] if service else []
+        if self._run("logs", "--tail", "50", *(["--follow"] if follow else []), *chosen).returncode not in (
+            0,
+            130,
+        ):
+            raise StackError(f"There are no logs of {service or 'the stack'}.")
+
+    def clean(self) -> None:
+        """End everything and remove the volumes; images stay."""
+        self._must("down", "--volumes", "--remove-orphans", "--timeout", "10", what="The stack did not end")
+        print("Forgot all data of the Docker stack.")

@@ -1,0 +1,196 @@
+"""The stack as local processes: Kafka, the payment simulator and the four services under supervisord."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tools.stack.kafka import cluster_id, last_line, prepare_broker, wait_for_broker
+from tools.stack.orphans import end_orphans
+from tools.stack.plan import ports, program_name, programs, service_env
+from tools.stack.ports import require_free
+from tools.stack.ready import is_ready, request, stock_demo_product, summary, wait_ready
+from tools.stack.settings import ROOT, SERVICES, Record, StackError, StackSettings, passed_on
+from tools.stack.supervisor import Crashes, Program, Supervisor, log_end
+
+READY_TIMEOUT = 90.0
+ALIVE = ("STARTING", "RUNNING", "BACKOFF", "STOPPING")
+
+
+class LocalStack:
+    """``up``, ``down`` and the other verbs for local processes. Every error is a StackError."""
+
+    def __init__(self, settings: StackSettings) -> None:
+        self.settings = settings
+        self.supervisor = Supervisor(settings.run_dir)
+
+    def running(self) -> bool:
+        """Whether a supervisord of this run directory answers."""
+        return self.supervisor.pid() is not None
+
+    def up(self) -> None:
+        """Start what does not run, wait until all is ready, stock the demo product, say where things are."""
+        started = time.monotonic()
+        record = replace(Record.load(self.settings.run_dir), mode="local", env=passed_on(os.environ))
+        self._apply(record)
+        if record.scale["inventory"]:
+            stock_demo_product(self.settings.url("inventory"))
+        notifications = str(self.settings.run_dir / "notifications.log")
+        print(summary(self.settings, record.scale, time.monotonic() - started, notifications), flush=True)
+
+    def scale(self, wanted: Mapping[str, int]) -> None:
+        """Run this many replicas of each named service, and wait until they are ready."""
+        if not self.running():
+            raise StackError("The stack is not running: start it with `make up`, then scale it.")
+        record = Record.load(self.settings.run_dir)
+        self._apply(replace(record, scale={**record.scale, **wanted}))
+        self.ps()
+
+    def _apply(self, record: Record) -> None:
+        run_dir = self.settings.run_dir
+        running = self.running()
+        alive = self._alive() if running else set()
+        if not running:
+            end_orphans(run_dir)
+        new = {
+            n: p
+            for n, p in ports(self.settings, record.scale).items()
+            if n.removesuffix("-controller") not in alive
+        }
+        require_free(new, self.settings)
+        for folder in ("state", "simulator", "logs"):
+            (run_dir / folder).mkdir(parents=True, exist_ok=True)
+        broker = prepare_broker(
+            run_dir / "kafka",
+            self.settings.kafka_port,
+            self.settings.controller_port,
+            cache_dir=self.settings.cache_dir,
+        )
+        wanted = programs(self.settings, record, broker)
+        self.supervisor.write(wanted)
+        if running:
+            self.supervisor.update()
+        else:
+            self.supervisor.launch()
+        record.save(run_dir)
+        self._start(wanted, record)
+
+    def _alive(self) -> set[str]:
+        return {n for n, info in self.supervisor.processes().items() if info["statename"] in ALIVE}
+
+    def _start(self, wanted: list[Program], record: Record) -> None:
+        crashes = Crashes(self.supervisor)
+        self.supervisor.start("kafka")
+        wait_for_broker(
+            self.settings.bootstrap_servers,
+            cluster_id(self.settings.run_dir / "kafka"),
+            READY_TIMEOUT,
+            lambda: crashes.of({"kafka"}),
+        )
+        self._create_topics(record)
+        for program in wanted:
+            self.supervisor.start(program.name)
+        simulator = f"http://127.0.0.1:{self.settings.simulator_port}"
+        probes = {"simulator": lambda: request(f"{simulator}/healthz", timeout=2.0)[0] > 0}
+        for service in SERVICES:
+            for replica in range(record.scale[service]):
+                url = self.settings.url(service, replica)
+                probes[program_name(service, replica)] = lambda url=url: is_ready(url)  # type: ignore[misc]
+        try:
+            wait_ready(probes, READY_TIMEOUT, crashes.of)
+        except StackError as error:
+            names = [name for name in probes if name in str(error).split(": not ready")[0].split(", ")]
+            ends = "\n".join(log_end(self.settings.run_dir, name) for name in names)
+            raise StackError(f"{error} The last lines of what it logged:\n{ends}") from error
+
+    def _create_topics(self, record: Record) -> None:
+        env = {**os.environ, **service_env(self.settings, record.env)}
+        command = [sys.executable, "-m", "eventbus.topics"]
+        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
+        if done.returncode:
+            raise StackError(f"The topics could not be created: {last_line(done.stdout + done.stderr)}")
+
+    def down(self) -> None:
+        """End the services, then Kafka, then supervisord, each in order. Data stays."""
+        pid = self.supervisor.pid()
+        if pid is None:
+            ended = end_orphans(self.settings.run_dir)
+            print(f"Ended {ended} processes left behind." if ended else "Nothing is running.")
+            return
+        names = self._alive() - {"kafka"}
+        for name in names:
+            self.supervisor.stop(name, wait=False)
+        self._until(lambda: not self._alive() & names, 60.0, "the services to end")
+        self.supervisor.shutdown()
+        try:
+            self._until(lambda: not _is_alive(pid), 90.0, "supervisord to end")
+        except StackError:
+            os.kill(pid, signal.SIGKILL)
+            end_orphans(self.settings.run_dir)
+        print("The stack is down; its data stays (`make clean` forgets it).")
+
+    def _until(self, condition: Any, timeout: float, what: str) -> None:
+        wait_ready({what: condition}, timeout, lambda _: "")
+
+    def ps(self) -> None:
+        """One line a process: state, pid, address."""
+        if not self.running():
+            print("Nothing is running: start it with `make up`.")
+            return
+        addresses = ports(self.settings, Record.load(self.settings.run_dir).scale)
+        print(f"{'PROCESS':<16} {'STATE':<9} {'READY':<6} {'PID':>8}  {'UP':<9} ADDRESS")
+        for name, info in self.supervisor.processes().items():
+            port = addresses.get(name, 0)
+            service = name not in ("kafka", "simulator")
+            ready = ("yes" if is_ready(f"http://127.0.0.1:{port}") else "no") if service else "-"
+            up = time.strftime("%H:%M:%S", time.gmtime(max(0, info["now"] - info["start"])))
+            address = f"{'http://' if name != 'kafka' else ''}127.0.0.1:{port}"
+            up = up if info["pid"] else "-"
+            print(f"{name:<16} {info['statename']:<9} {ready:<6} {info['pid'] or '-':>8}  {up:<9} {address}")
+
+    def logs(self, service: str | None, follow: bool) -> None:
+        """Print the end of the logs, of one service or of all, and go on as they grow if ``follow``."""
+        folder = self.settings.run_dir / "logs"
+        files = sorted(p for p in folder.glob("*.log") if service is None or _belongs(p, service))
+        if not files:
+            known = ", ".join(["kafka", "simulator", *SERVICES])
+            raise StackError(f"There are no logs{f' of {service}' if service else ''}: names are {known}.")
+        command = ["tail", "-n", "50", *(["-F"] if follow else []), *map(str, files)]
+        os.execvp("tail", command)
+
+    def clean(self) -> None:
+        """End everything and forget all data; only fetched jars stay."""
+        if self.running():
+            self.down()
+        else:
+            end_orphans(self.settings.run_dir)
+        if not self.settings.run_dir.is_dir():
+            return
+        for path in self.settings.run_dir.iterdir():
+            if path == self.settings.cache_dir or path.name == "lock":
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        print("Forgot all data of the local stack.")
+
+
+def _belongs(path: Path, service: str) -> bool:
+    return path.stem == service or path.stem.startswith(f"{service}-")
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

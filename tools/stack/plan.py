@@ -1,0 +1,59 @@
+"""What runs where: the processes of a local stack with their environment and ports. Pure."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+
+from tools.stack.settings import ROOT, SERVICES, Record, StackSettings
+from tools.stack.supervisor import Program
+
+
+def program_name(service: str, replica: int) -> str:
+    """``payment`` for the first replica, ``payment-1`` for the next."""
+    return service if replica == 0 else f"{service}-{replica}"
+
+
+def service_env(settings: StackSettings, passed: Mapping[str, str]) -> dict[str, str]:
+    """The environment all processes share: what is passed on, then what the stack decides."""
+    return {
+        **passed,
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'libs' / 'eventbus'}",
+        "PYTHONUNBUFFERED": "1",
+        "EVENTBUS_BOOTSTRAP_SERVERS": settings.bootstrap_servers,
+        "EVENTBUS_STATE_DIR": str(settings.run_dir / "state"),
+        "PAYMENT_GATEWAY_URL": f"http://127.0.0.1:{settings.simulator_port}",
+        "NOTIFICATION_FILE": str(settings.run_dir / "notifications.log"),
+        "STACK_RUN_DIR": str(settings.run_dir),
+    }
+
+
+def programs(settings: StackSettings, record: Record, broker: list[str]) -> list[Program]:
+    """Every process of the stack, in the order they start."""
+    env = service_env(settings, record.env)
+    simulator = {
+        **env,
+        "SIMULATOR_PORT": str(settings.simulator_port),
+        "SIMULATOR_DB": str(settings.run_dir / "simulator" / "payments.db"),
+    }
+    found = [
+        Program("kafka", broker, {"STACK_RUN_DIR": env["STACK_RUN_DIR"]}, stop_wait=60),
+        Program("simulator", [sys.executable, "-m", "services.payment.simulator"], simulator),
+    ]
+    for service in SERVICES:
+        for replica in range(record.scale[service]):
+            port = {"EVENTBUS_HTTP_PORT": str(settings.port(service, replica))}
+            command = [sys.executable, "-m", f"services.{service}"]
+            found.append(Program(program_name(service, replica), command, {**env, **port}))
+    return found
+
+
+def ports(settings: StackSettings, scale: Mapping[str, int]) -> dict[str, int]:
+    """Process name to the port it listens on."""
+    return {
+        "kafka": settings.kafka_port,
+        "kafka-controller": settings.controller_port,
+        "simulator": settings.simulator_port,
+        **{program_name(s, k): settings.port(s, k) for s in SERVICES for k in range(scale[s])},
+    }

@@ -1,0 +1,131 @@
+"""Where a stack lives and which ports it uses. Standard library only, so that any Python 3.11 can run it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVICES = ("order", "payment", "inventory", "notification")
+MAX_REPLICAS = 9
+PASSED_ON = ("EVENTBUS_", "ORDER_", "PAYMENT_", "INVENTORY_", "NOTIFICATION_", "SIMULATOR_")
+"""Prefixes of the environment variables that ``up`` hands to the services."""
+
+
+class StackError(Exception):
+    """What went wrong and what to do about it, in a sentence for a person."""
+
+
+@dataclass(frozen=True)
+class StackSettings:
+    """One stack. Several can run side by side if their run directory and ports differ.
+
+    ``port_base`` is the order service's port; the others follow (+1 payment, +2 inventory, +3 notification,
+    +90 payment simulator; replica *k* of a service listens on its port + 10·k).
+    """
+
+    run_dir: Path = ROOT / ".run"
+    port_base: int = 8000
+    kafka_port: int = 9092
+    project: str = ""
+    cache_dir: Path = ROOT / ".run" / "cache"
+
+    @classmethod
+    def from_env(
+        cls,
+        env: Mapping[str, str],
+        run_dir: str | None = None,
+        port_base: int | None = None,
+        kafka_port: int | None = None,
+    ) -> StackSettings:
+        """Settings from ``STACK_*`` variables; given arguments win. Raises StackError on nonsense."""
+        base = port_base or _port(env, "STACK_PORT_BASE", 8000)
+        return cls(
+            run_dir=Path(run_dir or env.get("STACK_RUN_DIR") or ROOT / ".run").resolve(),
+            port_base=base,
+            kafka_port=kafka_port or _port(env, "STACK_KAFKA_PORT", 9092),
+            project=env.get("STACK_PROJECT") or ("orders" if base == 8000 else f"orders-{base}"),
+            cache_dir=Path(env.get("STACK_CACHE_DIR") or ROOT / ".run" / "cache").resolve(),
+        )
+
+    def port(self, service: str, replica: int = 0) -> int:
+        """The HTTP port of one replica of a service."""
+        return self.port_base + SERVICES.index(service) + 10 * replica
+
+    @property
+    def simulator_port(self) -> int:
+        return self.port_base + 90
+
+    @property
+    def controller_port(self) -> int:
+        return self.kafka_port + 1
+
+    @property
+    def bootstrap_servers(self) -> str:
+        return f"127.0.0.1:{self.kafka_port}"
+
+    def url(self, service: str, replica: int = 0) -> str:
+        """Where one replica of a service answers, without a trailing slash."""
+        return f"http://127.0.0.1:{self.port(service, replica)}"
+
+
+def _port(env: Mapping[str, str], name: str, default: int) -> int:
+    text = env.get(name) or str(default)
+    if not text.isdecimal() or not 1 <= int(text) <= 65400:
+        raise StackError(f"{name}={text} is not a port number: give one between 1 and 65400.")
+    return int(text)
+
+
+def passed_on(env: Mapping[str, str]) -> dict[str, str]:
+    """The part of the environment that is the services' configuration, in a stable order."""
+    chosen = {name: env[name] for name in sorted(env) if name.startswith(PASSED_ON)}
+    for name, value in chosen.items():
+        if "\n" in value or ('"' in value and "'" in value):
+            raise StackError(
+                f"{name} holds a line break or both kinds of quotes, which cannot be handed on: simplify it."
+            )
+    return chosen
+
+
+@dataclass
+class Record:
+    """What a stack remembers between commands, in ``<run_dir>/stack.json``."""
+
+    mode: str = ""
+    scale: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SERVICES, 1))
+    env: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, run_dir: Path) -> Record:
+        """The record of a run directory, or a fresh one."""
+        try:
+            data = json.loads((run_dir / "stack.json").read_text())
+        except FileNotFoundError:
+            return cls()
+        return cls(mode=data["mode"], scale=data["scale"], env=data["env"])
+
+    def save(self, run_dir: Path) -> None:
+        """Replace the record in one step."""
+        run_dir.mkdir(parents=True, exist_ok=True)
+        draft = run_dir / "stack.json.new"
+        draft.write_text(json.dumps(asdict(self), indent=2) + "\n")
+        os.replace(draft, run_dir / "stack.json")
+
+
+def parse_scale(words: list[str]) -> dict[str, int]:
+    """``["payment=3"]`` to ``{"payment": 3}``. Raises StackError for unknown services and counts."""
+    scale: dict[str, int] = {}
+    for word in words:
+        service, _, count = word.partition("=")
+        if service not in SERVICES or not count.isdecimal() or int(count) > MAX_REPLICAS:
+            raise StackError(
+                f"Cannot scale '{word}': write <service>=<0 to {MAX_REPLICAS}>, "
+                f"the service being one of {', '.join(SERVICES)}."
+            )
+        scale[service] = int(count)
+    if not scale:
+        raise StackError("Nothing to scale: write for example `make scale payment=3`.")
+    return scale
