@@ -1,0 +1,99 @@
+"""A replica that cannot reach the brokers, in a network namespace of its own: the other takes over."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.conftest import OpenSite
+from tests.chaos.trial import load, more_settle
+from tests.support.waiting import eventually
+from tools.chaos.site import PARTITIONS, Placement
+from tools.stack.cluster import LocalCluster
+from tools.stack.ready import is_ready
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """A network of its own, joined to this one by a cable that can be pulled."""
+
+    name: str
+    inside: str
+    outside: str
+
+    @property
+    def cable(self) -> str:
+        return f"{self.name}i"
+
+    def pull(self) -> None:
+        """Nothing comes through any more, in either direction, and nobody is told."""
+        ip("-n", self.name, "link", "set", self.cable, "down")
+
+    def join(self) -> None:
+        """The cable is back."""
+        ip("-n", self.name, "link", "set", self.cable, "up")
+
+
+def ip(*words: str) -> None:
+    done = subprocess.run(["ip", *words], capture_output=True, text=True)
+    if done.returncode:
+        raise OSError(f"ip {' '.join(words)}: {done.stderr.strip()}")
+
+
+@pytest.fixture
+def namespace() -> Iterator[Namespace]:
+    """Skips where this user may not make one."""
+    if os.geteuid() != 0 or not shutil.which("ip"):
+        pytest.skip("a network namespace can be made only by root, with the command ip")
+    number = os.getpid() % 200
+    found = Namespace(f"cut{os.getpid() % 100_000}", f"10.213.{number}.2", f"10.213.{number}.1")
+    outer = f"{found.name}o"
+    try:
+        ip("netns", "add", found.name)
+        ip("link", "add", outer, "type", "veth", "peer", "name", found.cable, "netns", found.name)
+        ip("address", "add", f"{found.outside}/24", "dev", outer)
+        ip("link", "set", outer, "up")
+        ip("-n", found.name, "address", "add", f"{found.inside}/24", "dev", found.cable)
+        ip("-n", found.name, "link", "set", "lo", "up")
+        found.join()
+    except OSError as error:
+        subprocess.run(["ip", "netns", "delete", found.name], capture_output=True)
+        pytest.skip(f"no network namespace can be made here: {error}")
+    yield found
+    ip("netns", "delete", found.name)
+
+
+@pytest.fixture
+def cluster(namespace: Namespace, tmp_path: Path) -> Iterator[LocalCluster]:
+    """A broker that is reached from both networks by the same address."""
+    with LocalCluster(tmp_path / "kafka", 1, heap="384m", host=namespace.outside) as cluster:
+        yield cluster
+
+
+def test_a_replica_is_cut_off(namespace: Namespace, open_site: OpenSite) -> None:
+    services = ("order", "inventory")
+    inside = Placement(before=["ip", "netns", "exec", namespace.name], host=namespace.inside)
+    site = open_site(dict.fromkeys(services, 2), {f"{service}-1": inside for service in services})
+    with load(site) as shopping:
+        namespace.pull()
+        for service in services:
+            eventually(
+                lambda s=service: site.leads(f"{s}-0") == PARTITIONS,  # type: ignore[misc]
+                f"the other {service} leads all tasks",
+                60,
+            )
+        more_settle(shopping)
+        namespace.join()
+        for service in services:
+            eventually(
+                lambda s=service: is_ready(site.url(f"{s}-1")),  # type: ignore[misc]
+                f"{service}-1 is back",
+                60,
+            )
+        more_settle(shopping)

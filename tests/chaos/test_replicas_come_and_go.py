@@ -1,0 +1,28 @@
+"""Replicas that come and go every few seconds, in order and by kill -9: a task always has one leader."""
+
+from __future__ import annotations
+
+import time
+from itertools import cycle
+
+from tests.chaos.conftest import OpenSite
+from tests.chaos.trial import load, more_settle
+
+ROUNDS = 6
+EVERY = 3.0
+
+
+def test_replicas_come_and_go(open_site: OpenSite) -> None:
+    site = open_site({"order": 2, "payment": 2, "inventory": 2})
+    ways = cycle([True, False, False])
+    with load(site) as shopping:
+        for number in range(ROUNDS):
+            names = [f"{service}-{number % 2}" for service in ("order", "payment", "inventory")]
+            for name, at_once in zip(names, ways, strict=False):
+                site.children.stop(name, at_once=at_once)
+            # the time between is the fault: some come back before the group has noticed that they went
+            time.sleep(EVERY if number % 2 else 0.5)
+            for name in names:
+                site.children.start(name)
+            time.sleep(EVERY)
+        more_settle(shopping)

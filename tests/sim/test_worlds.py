@@ -1,0 +1,53 @@
+"""Seeds that are clean, and the same seed living the same life again, in any process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from eventbus.codec import Codec
+from tools.sim.run import live, lives
+
+SEEDS = range(200)
+
+
+def test_seeds_are_clean() -> None:
+    failed = [outcome for outcome in lives(SEEDS) if outcome.violations]
+    assert not failed, "\n".join(
+        f"python -m tools.sim --seed {o.seed} --trace: {o.violations}" for o in failed
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_thousands_of_seeds_are_clean() -> None:
+    failed = [outcome for outcome in lives(range(5_000)) if outcome.violations]
+    assert not failed, "\n".join(
+        f"python -m tools.sim --seed {o.seed} --trace: {o.violations}" for o in failed
+    )
+
+
+def test_with_avro_instead_of_numbers_seeds_are_clean_too() -> None:
+    for seed in range(25):
+        assert live(seed, codec=Codec()).violations == ()
+
+
+def test_a_seed_gives_the_same_trace_again() -> None:
+    shown: list[str] = []
+    again: list[str] = []
+    first, second = live(7, show=shown.append), live(7, show=again.append)
+    assert shown == again and len(shown) > 20
+    assert first == second == live(7)
+    assert first.digest != live(8).digest
+
+
+@pytest.mark.parametrize("hash_seed", ["1", "2"])
+def test_a_seed_gives_the_same_trace_in_another_process(hash_seed: str) -> None:
+    code = "import sys; from tools.sim.run import live; print(*[live(s).digest for s in range(12)])"
+    env = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": os.pathsep.join(sys.path)}
+    run = [sys.executable, "-c", code]
+    there = subprocess.run(run, env=env, capture_output=True, text=True, check=True, timeout=120)
+    assert there.stdout.split() == [live(seed).digest for seed in range(12)]

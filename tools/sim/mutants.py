@@ -1,0 +1,114 @@
+"""Planted bugs: the simulator is worth something only as long as it finds each of them. ``--mutant NAME``.
+
+Each changes one thing in the real code for as long as its context lasts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+from eventbus.follower import Follower
+from eventbus.parking import Parking
+from eventbus.processor import Processor
+from eventbus.step import Pending, Turn
+from eventbus.store import Folded
+from schemas import ReleaseStock
+from services.inventory import stock
+from services.payment.cashier import Cashier
+from tools.sim import world
+from tools.sim.groups import Group
+
+
+@contextmanager
+def release_twice() -> Iterator[None]:
+    """A release that comes twice is applied twice."""
+
+    def decide(command: stock.Input, state: stock.Stock) -> Any:
+        if isinstance(command, ReleaseStock) and (held := state.holds.get(command.order_id)):
+            state = stock.with_hold(state, command.order_id, replace(held, hold=stock.Hold.HELD))
+        return stock.decide(command, state)
+
+    with patch.object(world, "stock_decider", replace(stock.stock_decider, decide=decide)):
+        yield
+
+
+def refund_lost_on_crash() -> AbstractContextManager[Any]:
+    """Offsets are committed although calls of their messages are under way."""
+    return patch.object(Pending, "lowest", lambda self, topic, partition: None)
+
+
+def follower_overtakes() -> AbstractContextManager[Any]:
+    """A message is decided although an earlier one of its key is parked."""
+    return patch.object(Turn, "_overtakes", lambda self, work: True)
+
+
+def deadline_by_two() -> AbstractContextManager[Any]:
+    """What is decided without input carries no offsets, and so no generation: a zombie's deadline commits."""
+    return patch.object(Processor, "_standing", lambda self, partitions, decided: {})
+
+
+def unfenced_group() -> AbstractContextManager[Any]:
+    """The broker takes offsets from members of an earlier epoch."""
+    return patch.object(Group, "check", lambda self, name, epoch: None)
+
+
+def hasty_takeover() -> AbstractContextManager[Any]:
+    """A new leader does not wait until it has folded the own logs to their end."""
+    return patch("eventbus.tasks.Tasks._reached", lambda self, targets: True)
+
+
+def stable_target() -> AbstractContextManager[Any]:
+    """A new leader takes the last stable offset for the end of its logs."""
+
+    def end(self: Follower, part: tuple[str, int]) -> int:
+        return int(self._probe._broker.log(*part).stable)  # type: ignore[attr-defined]
+
+    return patch.object(Follower, "end", end)
+
+
+def rewind_forgets_nothing() -> AbstractContextManager[Any]:
+    """After an abort, what is under way outside is not forgotten."""
+    return patch.object(Pending, "drop", lambda self, partitions=None: None)
+
+
+def queue_forgotten() -> AbstractContextManager[Any]:
+    """What is parked is found no more."""
+    return patch.object(Parking, "queue", lambda self, entity: [])
+
+
+def charge_without_lookup() -> AbstractContextManager[Any]:
+    """Every charge has a key of its own."""
+    counter = iter(range(1_000_000))
+    ask = Cashier._settle
+
+    async def settle(self: Cashier, key: str, ask_for: Any) -> Any:
+        return await ask(self, f"{key}{next(counter)}" if key.startswith("charge") else key, ask_for)
+
+    return patch.object(Cashier, "_settle", settle)
+
+
+def answered_again() -> AbstractContextManager[Any]:
+    """A message that is read again after a crash is decided again."""
+    return patch.object(Folded, "has_answered", lambda self, topic, offset: False)
+
+
+MUTANTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
+    f.__name__: f
+    for f in (
+        release_twice,
+        refund_lost_on_crash,
+        follower_overtakes,
+        deadline_by_two,
+        unfenced_group,
+        hasty_takeover,
+        stable_target,
+        rewind_forgets_nothing,
+        queue_forgotten,
+        charge_without_lookup,
+        answered_again,
+    )
+}
