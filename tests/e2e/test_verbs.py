@@ -1,0 +1,58 @@
+"""The verbs of ``make`` mean the same on both ways to run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+
+from tests.e2e.running import SERVICES, Stack
+from tests.e2e.shop import Shop, order_of
+from tests.e2e.waiting import until
+
+
+def test_the_line_that_up_prints_ends_confirmed(system: Stack) -> None:
+    (line,) = [line for line in system.up_said.splitlines() if line.strip().startswith("curl ")]
+    done = subprocess.run(
+        ["bash", "-c", line], env=system.shell_env(), capture_output=True, text=True, timeout=30
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["status"] == "CONFIRMED"
+
+
+def test_ps_lists_every_process(system: Stack) -> None:
+    told = system.verb("ps")
+    assert all(name in told for name in ("kafka", "simulator", *SERVICES))
+
+
+@pytest.mark.parametrize("service", ["order", "payment"])
+def test_logs_show_what_was_logged(system: Stack, service: str) -> None:
+    assert len(system.verb("logs", service).splitlines()) > 5
+
+
+def test_three_replicas_of_payment_share_the_work(system: Stack, shop: Shop) -> None:
+    product = shop.stocked(100)
+    told = system.verb("scale", "payment=3")
+    rows = [line for line in told.splitlines() if "payment" in line and "simulator" not in line]
+    assert len(rows) == 3, told
+    orders = [shop.accepted(order_of(product)) for _ in range(30)]
+    assert {shop.settled(order_id)["status"] for order_id in orders} == {"CONFIRMED"}
+    system.verb("scale", "payment=1")
+    orders += [shop.accepted(order_of(product)) for _ in range(10)]
+    assert {shop.settled(order_id)["status"] for order_id in orders} == {"CONFIRMED"}
+    assert [shop.movements(order_id) for order_id in orders] == [[("CHARGE", 250)]] * 40
+
+
+def test_what_is_known_outlives_down_and_up(system: Stack, shop: Shop) -> None:
+    product = shop.stocked(10)
+    order_id = shop.confirmed(order_of(product, quantity=4))
+    order, events = shop.get(order_id), shop.events(order_id)
+    system.verb("down")
+    assert not any(system.is_ready(service) for service in SERVICES)
+    system.verb("up")
+    assert (shop.get(order_id), shop.events(order_id)) == (order, events)
+    assert shop.stock(product) == (6, 4)
+    assert shop.change(order_id, "cancel").status_code == 202
+    until(lambda: shop.stock(product) == (10, 0), 20.0, "what was reserved before is released")
+    shop.await_fields(order_id, payment="REFUNDED")

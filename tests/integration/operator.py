@@ -1,0 +1,64 @@
+"""Somebody at the command line: ``eventbus dlq ...`` against the system of a test."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests.support.processes import ROOT, ServiceProcess, python
+from tests.support.system import System
+
+
+@dataclass
+class Said:
+    """What a command printed, and how it ended."""
+
+    out: str
+    err: str
+    code: int
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+class Operator:
+    """Runs commands as processes of their own. ``replicas`` are asked for dry runs."""
+
+    def __init__(self, system: System, replicas: Mapping[str, ServiceProcess]) -> None:
+        self.env = {
+            **os.environ,
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'libs' / 'eventbus'}",
+            "EVENTBUS_BOOTSTRAP_SERVERS": system.settings.bootstrap_servers,
+            "EVENTBUS_TOPIC_PREFIX": system.settings.topic_prefix,
+        }
+        self.ask(replicas)
+
+    def ask(self, replicas: Mapping[str, ServiceProcess]) -> None:
+        """From now on these replicas answer dry runs."""
+        self.env["EVENTBUS_URLS"] = " ".join(f"{s}=http://127.0.0.1:{p.port}" for s, p in replicas.items())
+
+    def dlq(self, *words: str, answer: str = "", code: int = 0) -> Said:
+        """Run a command, which is to end with this code; ``answer`` is typed in."""
+        done = subprocess.run(
+            python("eventbus", "dlq", *words),
+            env=self.env,
+            cwd=ROOT,
+            input=answer,
+            capture_output=True,
+            text=True,
+            timeout=90,
+        )
+        said = Said(done.stdout, done.stderr, done.returncode)
+        assert said.code == code, said
+        assert "Traceback" not in said.err, said.err
+        return said
+
+    def list(self, *words: str) -> list[dict[str, Any]]:
+        """The rows of a list."""
+        rows: list[dict[str, Any]] = self.dlq("list", *words, "--json").json
+        return rows

@@ -1,0 +1,186 @@
+"""The audit finds every kind of violation in the topics of a real broker and in a gateway's record."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from eventbus import Settings
+from eventbus.kafka import partition_of
+from eventbus.topics import create
+from tests.support.books import Books
+from tests.support.forgeries import FORGERIES, PRODUCT, Forgery, shop
+from tools.audit.__main__ import main
+from tools.audit.ledger import LISTENERS
+
+PARTITIONS = 2
+
+
+def place(key: bytes) -> int:
+    return partition_of(key, PARTITIONS)
+
+
+@pytest.fixture
+def topics(kafka: str) -> Settings:
+    """Empty topics of one test's own."""
+    prefix = f"audit{uuid.uuid4().hex[:8]}."
+    settings = Settings(bootstrap_servers=kafka, topic_prefix=prefix, partitions=PARTITIONS)
+    create(settings)
+    return settings
+
+
+def publish(settings: Settings, books: Books, transactional: bool = False) -> None:
+    """Write the books to Kafka, each record where it says it stands."""
+    config: dict[str, str | int | bool] = {"bootstrap.servers": settings.bootstrap_servers, "linger.ms": 20}
+    if transactional:
+        config["transactional.id"] = f"{settings.topic_prefix}writer"
+    producer = Producer(config)
+    if transactional:
+        producer.init_transactions(30)
+        producer.begin_transaction()
+    for raw in books.records:
+        producer.produce(
+            settings.topic(raw.topic), raw.value, raw.key, partition=raw.partition, headers=list(raw.headers)
+        )
+    if transactional:
+        producer.flush(30)
+        producer.commit_transaction(30)
+    assert producer.flush(30) == 0
+
+
+def decide_all(settings: Settings, books: Books, except_for: str = "") -> None:
+    """Commit for every group that it has decided everything."""
+    ends = books.ends()
+    for group in {group for groups in LISTENERS.values() for group in groups} - {except_for}:
+        parts = [part for part in ends if group in LISTENERS.get(part[0], ())]
+        consumer = Consumer(
+            {"bootstrap.servers": settings.bootstrap_servers, "group.id": settings.topic(group)}
+        )
+        offsets = [TopicPartition(settings.topic(topic), i, ends[topic, i]) for topic, i in parts]
+        consumer.commit(offsets=offsets, asynchronous=False)
+        consumer.close()
+
+
+@contextmanager
+def gateway(books: Books) -> Iterator[str]:
+    """A gateway that answers with its record."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            after = int(parse_qs(urlsplit(self.path).query)["after"][0])
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(books.record(after).encode())
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def audit(settings: Settings, books: Books, *options: str) -> int:
+    """The exit status of ``python -m tools.audit``."""
+    with gateway(books) as url:
+        where = ["--bootstrap-servers", settings.bootstrap_servers, "--topic-prefix", settings.topic_prefix]
+        return main([*where, "--gateway-url", url, *options])
+
+
+def test_honest_books_pass(topics: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    books = Books(place)
+    shop(books)
+    publish(topics, books, transactional=True)
+    decide_all(topics, books)
+    status = audit(topics, books)
+    out = capsys.readouterr().out
+    assert status == 0, out
+    assert "600 − 200 = 400 = 400" in out
+    assert "0 + 100 − 96 = 4 = 2 held + 2 shipped" in out
+    assert "4 orders accepted" in out
+
+
+@pytest.mark.parametrize("forgery", FORGERIES, ids=lambda forgery: forgery.name)
+def test_a_forgery_is_caught(topics: Settings, capsys: pytest.CaptureFixture[str], forgery: Forgery) -> None:
+    books = forgery.books(place)
+    publish(topics, books)
+    decide_all(topics, books)
+    status = audit(topics, books)
+    out = capsys.readouterr().out
+    assert status == 1, out
+    assert f"{forgery.rule}: {forgery.subject} at " in out
+    assert forgery.says in out
+
+
+def test_what_is_on_its_way_is_waited_for_then_listed(
+    topics: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    books = Books(place)
+    shop(books)
+    publish(topics, books)
+    decide_all(topics, books, except_for="payment")
+    assert audit(topics, books, "--wait", "1") == 0
+    printed = capsys.readouterr()
+    assert "waiting for them to end" in printed.err
+    assert "payment has not decided order.events-" in printed.out
+    assert "4 open" in printed.out
+
+
+def test_an_aborted_transaction_counts_for_nothing(
+    topics: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    books = Books(place)
+    shop(books)
+    publish(topics, books)
+    decide_all(topics, books)
+    producer = Producer(
+        {"bootstrap.servers": topics.bootstrap_servers, "transactional.id": f"{topics.topic_prefix}aborts"}
+    )
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    event = books.find("order.events", "o1")
+    producer.produce(
+        topics.topic("order.events"), event.value, event.key, event.partition, headers=list(event.headers)
+    )
+    producer.flush(30)
+    producer.abort_transaction(30)
+    assert audit(topics, books) == 0, capsys.readouterr().out
+
+
+def test_dead_letters_are_listed_with_their_place(
+    topics: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    books = Books(place)
+    shop(books)
+    books.create("o9", PRODUCT)
+    books.bury(books.find("order.events", "o9", "OrderCreated"), "payment")
+    publish(topics, books)
+    decide_all(topics, books)
+    assert audit(topics, books) == 0
+    out = capsys.readouterr().out
+    assert "1 dead-lettered" in out
+    assert f"payment.dlq-{place(b'o9')}-0" in out
+    assert "2 for dead-lettered ones" in out
+
+
+def test_a_system_that_is_not_there_is_said_in_a_sentence(
+    kafka: str, topics: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--bootstrap-servers", kafka, "--topic-prefix", "nowhere."]) == 2
+    assert "has no topic nowhere.order.commands" in capsys.readouterr().err
+    where = ["--bootstrap-servers", kafka, "--topic-prefix", topics.topic_prefix]
+    assert main([*where, "--gateway-url", "http://127.0.0.1:1"]) == 2
+    assert "The gateway's record at http://127.0.0.1:1" in capsys.readouterr().err

@@ -1,0 +1,58 @@
+"""Far more orders than the system can settle: those accepted settle and were answered at once, the rest are told when
+to come again, and it drains."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from services.order.admission import FEW
+from tests.integration.loaded import load
+from tests.support.system import System, problem
+from tests.support.waiting import eventually
+from tools.load.generate import Plan
+
+PACE = 40
+"""Orders a second that payment can settle here: so many calls at once, each of a tenth of a second, as make it."""
+SECONDS = 15
+
+
+@pytest.mark.timeout(240)
+def test_a_spike_at_five_times_the_pace(system: System) -> None:
+    simulator = system.simulator(SIMULATOR_LATENCY="100")
+    (payment,) = system.start("payment", EVENTBUS_MAX_IN_FLIGHT=str(PACE // 10))
+    order, inventory = system.start("order", "inventory", ORDER_MAX_LAG="10")
+    system.stock(inventory, 1_000, "cup")
+    plan, refusals = Plan(5 * PACE, SECONDS), list[httpx.Response]()
+    with load(system, order, inventory, plan, patience=60) as measured:
+
+        def refused() -> bool:
+            wish = {"userId": "anne", "productId": "cup", "quantity": 1}
+            answer = order.post("/orders", json=wish)
+            refusals.extend([answer] if answer.status_code == 429 else [])
+            return bool(refusals)
+
+        eventually(refused, "it is too much", timeout=SECONDS + 15, every=0.5)
+        found = measured.result()
+    result = found.result()
+
+    assert set(result["answers"]) == {"202", "429"}, result
+    assert result["notSettled"] == 0, "every order that was accepted settles"
+    assert set(result["ends"]) == {"CONFIRMED"}
+    took = sorted(one.answered - one.sent for one in found.sent if one.order)
+    assert took[len(took) * 99 // 100] < 1.0, "accepted at once"
+    waited = [s.at - one.due for one in found.sent if (s := found.settled.get(one.order))]
+    assert max(waited) < 2 * FEW / PACE, (
+        "nobody waits for much more than ORDER_MAX_LAG, or than for those few"
+    )
+    (answer, *_) = refusals
+    assert 1 <= int(answer.headers["Retry-After"]) <= 60
+    assert problem(answer)["title"] == "Too many orders"
+    assert order.metric("order_refused_for_load_total", reason="lag") > 0
+    # What was refused was not written, and all is quiet again.
+    accepted = result["answers"]["202"]
+    created = {m.key for m in system.topics.messages("order.events") if m.name == "OrderCreated"}
+    assert accepted <= len(created) <= accepted + 100
+    assert order.post("/orders", json={"userId": "a", "productId": "cup", "quantity": 1}).status_code == 202
+    assert simulator.doubles() == []
+    assert payment.is_ready()

@@ -1,0 +1,231 @@
+"""A processor without Kafka: real turns on a real store, with topics in memory and a clock of the test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from eventbus import DeadlinePassed, Message, Outcome, Reactor, Request
+from eventbus.agenda import Agenda
+from eventbus.codec import Codec, Raw, headers_of
+from eventbus.messages import Envelope
+from eventbus.retry import Breaker, Parked, RetryPolicy, State
+from eventbus.step import Outgoing, Pending, Router, Surroundings, Turn, Work, placed
+from eventbus.store import Store
+from schemas import OrderCreated, OrderFailed, OrderPaid, PaymentFailed, PaymentSucceeded, PaymentVoided
+
+LOG, RETRY, DLQ = "payment.events", "payment.retry", "payment.dlq"
+
+
+@dataclass(frozen=True)
+class Ask(Request):
+    """The one thing the outside is asked."""
+
+    order_id: str
+
+
+@dataclass(frozen=True)
+class Answered(Outcome):
+    order_id: str
+
+
+@dataclass(frozen=True)
+class Life:
+    """What was decided for a key, in order."""
+
+    story: tuple[str, ...] = ()
+    settled: bool = False
+
+
+def decide(message: Message | Outcome, life: Life) -> Sequence[Message | Request]:
+    """OrderCreated asks; OrderPaid of nothing is a bug; the rest is told. A settled key asks nobody."""
+    match message:
+        case OrderCreated(order_id=key):
+            return [PaymentVoided(order_id=key, reason="late")] if life.settled else [Ask(key)]
+        case Answered(order_id=key):
+            return [PaymentSucceeded(order_id=key, user_id="u", amount=1, currency="GBP")]
+        case OrderPaid(order_id=key, amount=amount):
+            return [PaymentVoided(order_id=key, reason=f"paid {10 // amount}")]
+        case OrderFailed(order_id=key):
+            return [PaymentVoided(order_id=key, reason="settled")]
+        case DeadlinePassed(key=key):
+            return [PaymentVoided(order_id=key, reason="deadline")]
+    raise AssertionError(message)
+
+
+def evolve(life: Life, event: Message) -> Life:
+    told = event.reason if isinstance(event, PaymentVoided | PaymentFailed) else event.name
+    return Life((*life.story, told), life.settled or told == "settled")
+
+
+def give_up(request: Ask, life: Life, reason: str) -> Sequence[Message]:
+    return [] if life.settled else [PaymentFailed(order_id=request.order_id, user_id="u", reason="settled")]
+
+
+async def nobody(request: Request) -> Outcome:
+    raise AssertionError("the test answers itself")
+
+
+REACTOR: Reactor[Life] = Reactor(
+    log=LOG,
+    inputs=(OrderCreated, OrderPaid, OrderFailed),
+    initial=Life(),
+    decide=decide,
+    evolve=evolve,
+    settling=(OrderFailed,),
+    call=nobody,
+)
+
+
+def created(key: str) -> OrderCreated:
+    return OrderCreated(order_id=key, user_id="u")
+
+
+def paid(key: str, amount: int = 1) -> OrderPaid:
+    return OrderPaid(order_id=key, amount=amount, currency="GBP")
+
+
+def failed(key: str) -> OrderFailed:
+    return OrderFailed(order_id=key, user_id="u", stage="PAYMENT", reason="r")
+
+
+class Bench:
+    """One partition, one reactor. ``records`` are the topics as written, ``now`` is ms since epoch."""
+
+    def __init__(
+        self, path: Path, reactor: Reactor[Life] = REACTOR, policy: RetryPolicy | None = None
+    ) -> None:
+        self.path, self.reactor, self.now = path, reactor, 1_000_000
+        self.policy = policy or RetryPolicy()
+        self.codec, self.records, self.inputs = Codec(), list[Raw](), list[Raw]()
+        self.breaker = Breaker(threshold=3)
+        self.start(path / "a.sqlite")
+
+    def start(self, path: Path) -> None:
+        """A process begins, with the state of ``path``."""
+        self.store = Store(path, [self.reactor], retry=RETRY)
+        self.agenda, self.pending = Agenda(self.store), Pending()
+        self.requests: list[tuple[Work, Request]] = []
+        self.agenda.rebuild([0])
+        self.around = Surroundings(
+            service="payment",
+            version="1",
+            codec=self.codec,
+            router=Router([self.reactor], self.codec),
+            pending=self.pending,
+            breaker=self.breaker,
+            policy=self.policy,
+            load=self.store.load,
+            load_queue=lambda entity: self.store.waiting.queue(entity),
+            known=lambda coordinates: self.store.waiting.known(coordinates),
+            partition_of=lambda key: 0,
+            clock=lambda: self.now,
+            jitter=lambda: 0.0,
+            max_bytes=10_000,
+        )
+
+    def raw(self, message: Message) -> Raw:
+        """The next record of the message's topic."""
+        topic = "payment.admin" if message.topic == "admin" else message.topic
+        offset = sum(r.topic == topic for r in self.inputs)
+        envelope = Envelope(
+            message=message.stamp(self.now),
+            id=f"{topic}-{offset}",
+            time=self.now,
+            source="/test",
+            correlation_id="c",
+            cause=None,
+            key_version=None,
+            traceparent=None,
+            topic=topic,
+            partition=0,
+            offset=offset,
+        )
+        value = self.codec.encode(message)
+        return Raw(topic, 0, offset, message.key.encode(), value, headers_of(envelope), self.now)
+
+    def feed(self, *messages: Message) -> None:
+        """These messages arrive, in one batch."""
+        raws = []
+        for message in messages:
+            raws.append(self.raw(message))
+            self.inputs.append(raws[-1])
+        self.read(raws)
+
+    def read(self, raws: Sequence[Raw], *, commit: bool = True) -> Turn:
+        turn = Turn(self.around)
+        works = turn.decode(raws)
+        turn.load(works)
+        turn.decide(works)
+        return self.conclude(turn) if commit else turn
+
+    def answer(self, key: str, outcome: Outcome | Exception | None = None) -> None:
+        """The outside answers what was asked about a key."""
+        work, request = next(r for r in self.requests if r[0].key == key)
+        self.requests.remove((work, request))
+        turn = Turn(self.around)
+        turn.resume(work, request, outcome or Answered(key))
+        self.conclude(turn)
+
+    def wait(self, ms: int) -> list[str]:
+        """Time passes; returns the keys whose turn has come."""
+        self.now += ms
+        turn = Turn(self.around)
+        due = self.agenda.due(self.now, 100)
+        for entity in due:
+            turn.retry(entity, self.reactor)
+        self.conclude(turn)
+        return [key for _, key in due]
+
+    def conclude(self, turn: Turn) -> Turn:
+        """Steps 5 and 6."""
+        turn.conclude()
+        written = [(out, self._append(out)) for out in turn.outgoing]
+        self.store.write(
+            turn.folds,
+            [placed(out, offset) for out, offset in written if out.event],
+            {},
+            [(RETRY, out.parked) for out, _ in written if out.parked],
+        )
+        for entity in {out.parked.entity for out in turn.outgoing if out.parked}:
+            self.agenda.note(entity, turn.parking.queue(entity))
+        self.requests += turn.requests
+        return turn
+
+    def _append(self, out: Outgoing) -> int:
+        offset = sum(r.topic == out.topic for r in self.records)
+        self.records.append(Raw(out.topic, 0, offset, out.key, out.value, out.headers, self.now))
+        return offset
+
+    def topic(self, name: str) -> list[Raw]:
+        return [r for r in self.records if r.topic == name]
+
+    def waits(self, key: str) -> list[tuple[str, State]]:
+        """What waits for a key: the names of its messages, and how."""
+        queue = self.store.waiting.queue((LOG, key))
+        return [(self.codec.decode(p.raw).message.name, p.state) for p in queue]
+
+    def story(self, key: str) -> tuple[str, ...]:
+        return self.store.load(self.reactor, key).state.story
+
+    def asked(self) -> list[str]:
+        return [work.key for work, _ in self.requests]
+
+    def compacted(self) -> list[Raw]:
+        """The retry topic as compaction leaves it: the last record of each key."""
+        return list({r.key: r for r in self.topic(RETRY)}.values())
+
+    def take_over(self) -> None:
+        """Another replica goes on, which has folded the logs and was never asked anything."""
+        other = Store(self.path / f"{len(self.records)}.sqlite", [self.reactor], retry=RETRY)
+        folds = {}
+        for key in {r.key.decode() for r in self.topic(LOG) if r.key}:
+            folds[LOG, key] = (0, self.store.load(self.reactor, key))
+        other.write(folds, [], {}, [(RETRY, Parked.from_record(r)) for r in self.compacted()])
+        other.close()
+        self.start(other.path)
+
+
+def with_giving_up() -> Reactor[Life]:
+    return replace(REACTOR, exhausted=give_up)
