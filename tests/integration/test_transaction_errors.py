@@ -99,6 +99,8 @@ def test_offsets_of_a_consumer_that_left_its_group_abort_and_the_producer_goes_o
     write(b"committed")
     transactionally(producer.commit_transaction)
 
+    # The coordinator answers before the partition has its marker.
+    eventually(lambda: topics.read("order.dlq"), "the transaction can be read")
     assert [raw.value for raw in topics.read("order.dlq")] == [b"committed"]
 
 

@@ -10,9 +10,11 @@ from eventbus import DeadlinePassed, Message, Outcome, Reactor, Request
 from eventbus.agenda import Agenda
 from eventbus.codec import Codec, Raw, headers_of
 from eventbus.messages import Envelope
+from eventbus.outgoing import Outgoing, placed
 from eventbus.retry import Breaker, Parked, RetryPolicy, State
-from eventbus.step import Outgoing, Pending, Router, Surroundings, Turn, Work, placed
+from eventbus.step import Turn
 from eventbus.store import Store
+from eventbus.work import Pending, Router, Surroundings, Work
 from schemas import OrderCreated, OrderFailed, OrderPaid, PaymentFailed, PaymentSucceeded, PaymentVoided
 
 LOG, RETRY, DLQ = "payment.events", "payment.retry", "payment.dlq"

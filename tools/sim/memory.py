@@ -12,9 +12,9 @@ from typing import Any
 from eventbus.codec import Codec
 from eventbus.decider import Decider
 from eventbus.errors import Poison
+from eventbus.folding import Folded
 from eventbus.messages import Envelope, Message
 from eventbus.retry import Parked, State
-from eventbus.store import Folded
 
 Entity = tuple[str, str]
 

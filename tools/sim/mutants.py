@@ -11,11 +11,12 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
+from eventbus.folding import Folded
 from eventbus.follower import Follower
 from eventbus.parking import Parking
 from eventbus.processor import Processor
-from eventbus.step import Pending, Turn
-from eventbus.store import Folded
+from eventbus.step import Turn
+from eventbus.work import Pending
 from schemas import ReleaseStock
 from services.inventory import stock
 from services.payment.cashier import Cashier

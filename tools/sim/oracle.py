@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from eventbus import Message
+from eventbus.folding import Folded, fold
 from eventbus.kafka import partition_of
 from eventbus.retry import Parked
-from eventbus.store import Folded, fold
 from schemas import CreateOrder, NotificationSent, NotificationSkipped, OrderCreated
 from tools.audit.gateway import GatewayRecord
 from tools.audit.judge import judge

@@ -13,7 +13,7 @@ from random import Random
 from typing import Any, Generic, TypeVar
 
 from eventbus import Outcome, Poison, Reactor, Request, Retryable
-from eventbus.step import Work
+from eventbus.work import Work
 from services.notification.channel import Notice
 from services.payment.gateway import Receipt, Result
 from tools.sim.clock import Clock

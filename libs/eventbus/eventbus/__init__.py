@@ -6,10 +6,10 @@ A service is a :class:`Service` of :class:`Decider` and :class:`Reactor`; :func:
 from eventbus.bus import Bus
 from eventbus.decider import DeadlinePassed, Decider, Outcome, Projection, Reactor, Request, Table
 from eventbus.errors import EventBusError, Fenced, Poison, Retryable, Unavailable
+from eventbus.folding import Entry
 from eventbus.messages import Command, Envelope, Event, Message, Position
 from eventbus.runtime import Service, serve
 from eventbus.settings import Settings
-from eventbus.store import Entry
 from eventbus.waiting import Held
 
 __all__ = [

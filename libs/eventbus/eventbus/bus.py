@@ -15,12 +15,13 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka import Message as Record
 
 from eventbus.codec import Codec, headers_of
-from eventbus.decider import Decider
+from eventbus.decider import Decider, Reactor
 from eventbus.errors import Unavailable
+from eventbus.folding import Entry
 from eventbus.kafka import Heard, command_producer, partition_of, probe_consumer
 from eventbus.messages import Envelope, Message, Position
 from eventbus.settings import Settings
-from eventbus.store import Entry, Store
+from eventbus.store import Store
 from eventbus.waiting import Held
 
 S = TypeVar("S")
@@ -46,6 +47,7 @@ class Bus:
         self._decided: dict[Place, int] = {}
         self._sent: dict[Place, int] = {}
         self._answered: dict[Place, int] = {}
+        self._before: dict[Place, int] = {}
         self._progress: list[asyncio.Future[None]] = []
         self._questions: dict[str, asyncio.Task[dict[int, tuple[int, int]]]] = {}
         self._producer: Producer = command_producer(settings)
@@ -131,7 +133,7 @@ class Bus:
             place = (envelope.topic, envelope.partition)
             if place not in self._sent:
                 # What stood there before this process wrote is not known to wait for anything.
-                self._answered[place] = max(offset, self._answered.get(place, 0))
+                self._before[place] = offset
             self._sent[place] = max(offset + 1, self._sent.get(place, 0))
         if delivery.done():
             return
@@ -157,7 +159,7 @@ class Bus:
         """
         places = [(place, sent) for place, sent in self._sent.items() if place[0] == topic]
         return sum(
-            max(0, sent - max(self._answered.get(place, 0), self._decided.get(place, 0)))
+            max(0, sent - max(known.get(place, 0) for known in (self._before, self._answered, self._decided)))
             for place, sent in places
         )
 
@@ -232,10 +234,12 @@ class Bus:
     async def _is_decided(self, place: Place, end: int) -> bool:
         """Whether this replica has folded what became of every record of ``place`` before ``end``.
 
-        The leader knows it by itself; another replica asks what the group has committed, and must then have read the
-        own logs up to the end they have after that.
+        The leader knows it by itself. Another replica knows it from an event that answers the last of them, or asks
+        what the group has committed, and must then have read the own logs up to the end they have after that.
         """
         if self._decided.get(place, -1) >= end:
+            return True
+        if self._answered.get(place, -1) >= end and self._answers_in_order(place[0]):
             return True
         if place in self._led():
             return False
@@ -252,6 +256,11 @@ class Bus:
             if any(part not in positions for part in targets):
                 return False
             await self._moved(0.02)
+
+    def _answers_in_order(self, topic: str) -> bool:
+        """Whether an event that answers a record of the topic follows the answers to all records before it."""
+        takers = [d for d in self._reader().deciders.values() if any(c.topic == topic for c in d.inputs)]
+        return len(takers) == 1 and not isinstance(takers[0], Reactor)
 
     def _led(self) -> set[Place]:
         followed = self._positions()

@@ -9,7 +9,7 @@ from typing import Any
 
 from eventbus.decider import Outcome, Reactor, Request
 from eventbus.settings import Settings
-from eventbus.step import Work
+from eventbus.work import Work
 
 log = logging.getLogger("eventbus.calls")
 

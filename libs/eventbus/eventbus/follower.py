@@ -14,13 +14,13 @@ from confluent_kafka import Message as Record
 
 from eventbus.codec import Codec, Raw
 from eventbus.errors import Poison
+from eventbus.folding import Folded, fold
 from eventbus.kafka import Clients, raw_of
 from eventbus.messages import Envelope
 from eventbus.metrics import FOREIGN
 from eventbus.ports import States
 from eventbus.retry import Parked
 from eventbus.settings import Settings
-from eventbus.store import Folded, fold
 
 log = logging.getLogger("eventbus.follower")
 Part = tuple[str, int]

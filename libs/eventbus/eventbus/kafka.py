@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition, murmur2
+from confluent_kafka import Consumer, KafkaException, Producer, murmur2
 from confluent_kafka import Message as Record
 from confluent_kafka.admin import AdminClient
 
@@ -242,7 +242,3 @@ class Cluster:
         if len(set(counts.values())) != 1:
             raise Fenced(f"co-partitioned topics must have the same number of partitions, found {counts}")
         self.partitions = next(iter(counts.values()))
-
-
-def position_list(settings: Settings, topics: list[str], partition: int) -> list[TopicPartition]:
-    return [TopicPartition(settings.topic(t), partition) for t in topics]

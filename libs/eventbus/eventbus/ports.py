@@ -14,8 +14,8 @@ from eventbus.messages import Envelope
 from eventbus.retry import Parked, State
 
 if TYPE_CHECKING:
-    from eventbus.step import Work
-    from eventbus.store import Folded
+    from eventbus.folding import Folded
+    from eventbus.work import Work
 
 
 class Waits(Protocol):

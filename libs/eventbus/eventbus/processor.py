@@ -41,11 +41,13 @@ from eventbus.kafka import (
     transactionally,
 )
 from eventbus.messages import Envelope
+from eventbus.outgoing import Outgoing, placed
 from eventbus.ports import Asking, States
 from eventbus.retry import Breaker
 from eventbus.settings import Settings
-from eventbus.step import Outgoing, Pending, Router, Surroundings, Turn, Work, placed
+from eventbus.step import Turn
 from eventbus.tasks import Tasks
+from eventbus.work import Pending, Router, Surroundings, Work
 
 log = logging.getLogger("eventbus.processor")
 Place = tuple[str, int]

@@ -13,9 +13,10 @@ from eventbus.codec import Codec
 from eventbus.kafka import partition_of
 from eventbus.retry import Breaker
 from eventbus.settings import Settings
-from eventbus.step import Pending, Router, Surroundings, Turn
+from eventbus.step import Turn
 from eventbus.store import Store
 from eventbus.verdicts import Fate, fates
+from eventbus.work import Pending, Router, Surroundings
 
 
 def rehearse(

@@ -27,7 +27,8 @@ from eventbus.http import create_app
 from eventbus.kafka import Cluster
 from eventbus.processor import AfterStep, Processor
 from eventbus.settings import Settings
-from eventbus.store import Slot, Store
+from eventbus.slot import Slot
+from eventbus.store import Store
 
 log = logging.getLogger("eventbus.runtime")
 

@@ -1,143 +1,28 @@
 """Steps 2 to 4 of the processor, without Kafka: decode, load, decide, fold in memory.
 
 A :class:`Turn` is the working memory of one transaction. It is dropped if the transaction aborts, and written to
-the store once it has committed. :class:`Pending` outlives turns: which keys wait for an answer from outside.
+the store once it has committed. What outlives turns is :class:`~eventbus.work.Pending`: which keys wait for an answer
+from outside.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
 from typing import Any
 
 from eventbus.admin import Discard, Redrive
-from eventbus.codec import Codec, Headers, Raw, headers_of
+from eventbus.codec import Raw
 from eventbus.decider import DeadlinePassed, Decider, Outcome, Reactor, Request
 from eventbus.errors import Fenced, Poison, Retryable
+from eventbus.folding import Folded
 from eventbus.messages import Envelope, Message
+from eventbus.outgoing import Outgoing, letter, produced, waiting
 from eventbus.parking import Parking
-from eventbus.retry import Breaker, Parked, RetryPolicy, State
-from eventbus.store import Folded, fold
+from eventbus.retry import Parked, State
+from eventbus.work import Queue, Surroundings, Work
 
 log = logging.getLogger("eventbus.step")
-COMMANDS = ".commands"
-
-
-@dataclass(frozen=True, eq=False)
-class Work:
-    """Something for a decider to decide: an input record, a parked one whose turn has come, or a deadline."""
-
-    decider: Decider[Any]
-    raw: Raw
-    key: str
-    message: Message | Outcome
-    correlation_id: str
-    traceparent: str | None = None
-    parked: bool = False
-
-    @property
-    def entity(self) -> tuple[str, str]:
-        return self.decider.log, self.key
-
-
-@dataclass(frozen=True)
-class Outgoing:
-    """A record to produce. Its offset matters where it is an ``event`` of an own log, or a ``parked`` message."""
-
-    topic: str
-    partition: int
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
-    event: Envelope | None = None
-    parked: Parked | None = None
-
-
-class Queue(deque[Work]):
-    """Inputs of one key that wait for the call of the one before them; ``partition`` is where the key lives."""
-
-    def __init__(self, partition: int) -> None:
-        super().__init__()
-        self.partition = partition
-
-
-@dataclass
-class Pending:
-    """Keys with a call under way, each with the inputs that queue behind it; and every input not finished."""
-
-    queues: dict[tuple[str, str], Queue] = field(default_factory=dict)
-    unfinished: dict[tuple[str, int], dict[int, int]] = field(default_factory=dict)
-
-    def begin(self, raw: Raw) -> None:
-        offsets = self.unfinished.setdefault((raw.topic, raw.partition), {})
-        offsets[raw.offset] = offsets.get(raw.offset, 0) + 1
-
-    def finish(self, raw: Raw) -> None:
-        offsets = self.unfinished.get((raw.topic, raw.partition), {})
-        if offsets.get(raw.offset, 0) > 1:
-            offsets[raw.offset] -= 1
-        else:
-            offsets.pop(raw.offset, None)
-
-    def lowest(self, topic: str, partition: int) -> int | None:
-        """The first offset that is not finished; offsets come in rising order."""
-        return next(iter(self.unfinished.get((topic, partition), ())), None)
-
-    def count(self) -> int:
-        return sum(len(offsets) for offsets in self.unfinished.values())
-
-    def drop(self, partitions: Iterable[int] | None = None) -> None:
-        """Forget what belongs to these partitions (all, if None): another replica will read it again."""
-        gone = None if partitions is None else set(partitions)
-        for place in [p for p in self.unfinished if gone is None or p[1] in gone]:
-            del self.unfinished[place]
-        for key in [k for k, queue in self.queues.items() if gone is None or queue.partition in gone]:
-            del self.queues[key]
-
-
-class Router:
-    """Which deciders a record is for."""
-
-    def __init__(self, deciders: Sequence[Decider[Any]], codec: Codec) -> None:
-        self._codec = codec
-        self.deciders = {d.log: d for d in deciders}
-        self._by_name: dict[tuple[str, str], list[Decider[Any]]] = {}
-        for decider in deciders:
-            for cls in decider.inputs:
-                self._by_name.setdefault((cls.topic, cls.name), []).append(decider)
-
-    def route(self, raw: Raw) -> Sequence[Decider[Any]]:
-        """The deciders subscribed to the record's type, found without decoding it; raises Poison.
-
-        Events nobody subscribed are skipped. A command is always for somebody, so an unknown one is poison.
-        """
-        name = raw.header("ce_type") or self._codec.name_of(raw.value)
-        deciders = self._by_name.get((raw.topic, name), [])
-        if not deciders and raw.topic.endswith(COMMANDS):
-            raise Poison(f"{raw.topic} takes no {name}")
-        return deciders
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What a turn needs from around it; the same for all turns of a replica."""
-
-    service: str
-    version: str
-    codec: Codec
-    router: Router
-    pending: Pending
-    breaker: Breaker
-    policy: RetryPolicy
-    load: Callable[[Decider[Any], str], Folded[Any]]
-    load_queue: Callable[[tuple[str, str]], list[Parked]]
-    known: Callable[[str], State | None]
-    partition_of: Callable[[bytes], int]
-    clock: Callable[[], int]
-    jitter: Callable[[], float]
-    max_bytes: int
 
 
 class Turn:
@@ -173,17 +58,7 @@ class Turn:
                 deciders = self._around.router.route(raw)
                 if deciders:
                     envelope = self._decode(raw)
-                    works.extend(
-                        Work(
-                            d,
-                            raw,
-                            envelope.message.key,
-                            envelope.message,
-                            envelope.correlation_id,
-                            envelope.traceparent,
-                        )
-                        for d in deciders
-                    )
+                    works.extend(Work.of(decider, raw, envelope) for decider in deciders)
             except Poison as error:
                 self._bury(raw, error)
         for work in works:
@@ -243,15 +118,7 @@ class Turn:
             except Poison as error:
                 self._put_off(head.entity, head.raw, error)
                 return
-            work = Work(
-                decider,
-                head.raw,
-                head.key,
-                envelope.message,
-                envelope.correlation_id,
-                envelope.traceparent,
-                parked=True,
-            )
+            work = Work.of(decider, head.raw, envelope, parked=True)
             self._decide(work, work.message)
             if self._asking(entity) or (self.parking.queue(entity)[:1] and self._still_first(head)):
                 return
@@ -307,7 +174,7 @@ class Turn:
 
     def _record(self, work: Work, events: Sequence[Message]) -> bool:
         if events:
-            self._emit(work, self._state(work), events)
+            self._emit(work, events)
         return bool(events)
 
     def _put_off(
@@ -352,7 +219,7 @@ class Turn:
                 self._ask(work, outputs)
                 return
             if outputs:
-                self._emit(work, self._state(work), outputs)
+                self._emit(work, outputs)
         except Fenced:
             raise
         except Exception as error:
@@ -400,75 +267,21 @@ class Turn:
             self._states[work.entity] = self._around.load(work.decider, work.key)
         return self._states[work.entity]
 
-    def _emit(self, work: Work, folded: Folded[Any], outputs: Sequence[Any]) -> None:
-        """Encode and fold all outputs of one input, or none of them."""
-        now, produced, version = self._around.clock(), [], folded.version
-        base = version
-        for index, output in enumerate(outputs):
-            message = output.stamp(now)
-            own = message.topic == work.decider.log
-            version += own
-            envelope = self._envelope(work, message, base, index, now, version if own else None)
-            value = self._around.codec.encode(message)
-            if len(value) > self._around.max_bytes:
-                raise Poison(
-                    f"{message.name} for {work.raw.coordinates} has {len(value)} bytes, more than "
-                    f"{self._around.max_bytes} (EVENTBUS_MAX_EVENT_BYTES)"
-                )
-            if own:
-                folded = fold(work.decider, folded, envelope)
-            key = message.key.encode()
-            produced.append(
-                Outgoing(
-                    message.topic,
-                    envelope.partition,
-                    key,
-                    value,
-                    headers_of(envelope),
-                    envelope if own else None,
-                )
-            )
-        if version == 0 or not any(p.event for p in produced):
-            raise TypeError(f"{work.decider.log}: outputs without an own event leave no trace: {outputs}")
-        self.outgoing.extend(produced)
+    def _emit(self, work: Work, outputs: Sequence[Any]) -> None:
+        """Write and fold all outputs of one input, or none of them."""
+        records, folded = produced(self._around, work, self._state(work), outputs)
+        self.outgoing.extend(records)
         self.touched.add(work.raw.partition)
         self._states[work.entity] = folded
         self.folds[work.entity] = (work.raw.partition, folded)
-
-    def _envelope(
-        self, work: Work, message: Message, base: int, index: int, now: int, version: int | None
-    ) -> Envelope:
-        """``base`` is the key's version before: the same decision repeated carries the same ids."""
-        return Envelope(
-            message=message,
-            id=f"{self._around.service}/{work.raw.coordinates}/{base}.{index}",
-            time=now,
-            source=f"/{self._around.service}",
-            correlation_id=work.correlation_id,
-            cause=work.raw.coordinates,
-            key_version=version,
-            traceparent=work.traceparent,
-            topic=message.topic,
-            partition=self._around.partition_of(message.key.encode()),
-            offset=-1,
-        )
 
     def conclude(self) -> None:
         """After the last decision: what parking changed goes out too."""
         for parked in self.parking.died:
             self._letter(parked)
-        for coordinates, parked in self.parking.changed.items():
+        for parked in self.parking.changed.values():
             self.touched.add(parked.raw.partition)
-            self.outgoing.append(
-                Outgoing(
-                    f"{self._around.service}.retry",
-                    parked.raw.partition,
-                    coordinates.encode(),
-                    parked.raw.value,
-                    parked.headers(),
-                    parked=parked,
-                )
-            )
+            self.outgoing.append(waiting(self._around.service, parked))
 
     def _bury(self, raw: Raw, error: Exception) -> None:
         """An undecodable record becomes a dead letter at once: it belongs to no key, so nothing waits for it."""
@@ -476,17 +289,6 @@ class Turn:
         self._letter(nobody.because(error))
 
     def _letter(self, parked: Parked) -> None:
-        """The record as it was, with where it stood, who failed and why in further headers."""
-        headers = parked.letter(self._around.service, self._around.version, self._around.clock())
-        raw = parked.raw
         self.dead += 1
-        self.touched.add(raw.partition)
-        self.outgoing.append(
-            Outgoing(f"{self._around.service}.dlq", raw.partition, raw.key, raw.value, headers)
-        )
-
-
-def placed(outgoing: Outgoing, offset: int) -> Envelope:
-    """The own event of a produced record, now that its offset is known."""
-    assert outgoing.event is not None
-    return replace(outgoing.event, offset=offset)
+        self.touched.add(parked.raw.partition)
+        self.outgoing.append(letter(self._around, parked))

@@ -7,25 +7,18 @@ transaction, after the Kafka transaction that made it true.
 
 from __future__ import annotations
 
-import dataclasses
-import fcntl
 import hashlib
 import inspect
 import json
-import os
 import sqlite3
 import sys
-import typing
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
-from pydantic import TypeAdapter
-from typing_extensions import TypedDict
-
-from eventbus.decider import Decider, Table
-from eventbus.errors import Fenced
+from eventbus.decider import Decider
+from eventbus.folding import Entry, Folded
+from eventbus.freezer import Freezer, Row
 from eventbus.messages import Envelope
 from eventbus.retry import Parked
 from eventbus.waiting import Waiting
@@ -47,96 +40,6 @@ CREATE TABLE IF NOT EXISTS parked (topic TEXT, coordinates TEXT, log TEXT NOT NU
     since INTEGER NOT NULL, record BLOB NOT NULL, PRIMARY KEY (topic, coordinates)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS parked_open ON parked (key, log, sequence) WHERE open;
 """
-
-
-@dataclass(frozen=True)
-class Folded(Generic[S]):
-    """The state of one key after ``version`` events. ``answered``: the highest offset decided, by input topic."""
-
-    state: S
-    version: int = 0
-    updated_at: int = 0
-    answered: Mapping[str, int] = field(default_factory=dict)
-
-    def has_answered(self, topic: str, offset: int) -> bool:
-        """Whether an event of this key was caused by that offset of that topic, or by a later one."""
-        return self.answered.get(topic, -1) >= offset
-
-
-@dataclass(frozen=True)
-class Entry(Generic[S]):
-    """What a read gives: the state of one key, its version (events so far), and when it last changed (ms)."""
-
-    key: str
-    version: int
-    state: S
-    updated_at: int
-
-
-def fold(decider: Decider[S], folded: Folded[S], event: Envelope) -> Folded[S]:
-    """One own event more. An event seen before changes nothing; a gap means the log and the state disagree."""
-    version = event.key_version or 0
-    if version <= folded.version:
-        return folded
-    if version != folded.version + 1:
-        raise Fenced(
-            f"{event.position}: event {version} of {event.message.key} follows event {folded.version}; "
-            "the local state has a gap. Delete the state directory to rebuild it from the log."
-        )
-    answered = dict(folded.answered)
-    if event.cause:
-        topic, _, offset = event.cause.rsplit("-", 2)
-        answered[topic] = max(int(offset), answered.get(topic, -1))
-    return Folded(decider.evolve(folded.state, event.message), version, event.time, answered)
-
-
-class Freezer(Generic[S]):
-    """Between a state dataclass and JSON; fields that are a Table are kept aside, row by row."""
-
-    def __init__(self, decider: Decider[S]) -> None:
-        self.cls = type(decider.initial)
-        hints = typing.get_type_hints(self.cls)
-        names = [f.name for f in dataclasses.fields(typing.cast(Any, self.cls))]
-        self.tables = {n: _row_type(hints[n]) for n in names if typing.get_origin(hints[n]) is Table}
-        self.heads = [n for n in names if n not in self.tables]
-        typed_dict: Any = TypedDict
-        self._adapter: TypeAdapter[Any] = TypeAdapter(typed_dict("Head", {n: hints[n] for n in self.heads}))
-        self._rows = {n: TypeAdapter(row) for n, row in self.tables.items()}
-
-    def dump(self, state: S) -> bytes:
-        return self._adapter.dump_json({n: getattr(state, n) for n in self.heads})
-
-    def load(self, body: bytes, row: typing.Callable[[str, str], bytes | None]) -> S:
-        tables = {n: Table(None, self._loader(n, row)) for n in self.tables}
-        return self.cls(**self._adapter.validate_json(body), **tables)
-
-    def fresh(self, state: S, row: typing.Callable[[str, str], bytes | None]) -> S:
-        """The same state with its tables' changes forgotten, for they are stored now."""
-        if not self.tables:
-            return state
-        tables = {n: Table(None, self._loader(n, row)) for n in self.tables}
-        renewed: S = dataclasses.replace(typing.cast(Any, state), **tables)
-        return renewed
-
-    def rows(self, state: S) -> Iterable[tuple[str, str, bytes]]:
-        for name, adapter in self._rows.items():
-            for row, value in getattr(state, name).changes().items():
-                yield name, row, adapter.dump_json(value)
-
-    def _loader(
-        self, name: str, row: typing.Callable[[str, str], bytes | None]
-    ) -> typing.Callable[[str], Any]:
-        adapter = self._rows[name]
-
-        def load(key: str) -> Any:
-            body = row(name, key)
-            return None if body is None else adapter.validate_json(body)
-
-        return load
-
-
-def _row_type(hint: Any) -> Any:
-    return typing.get_args(hint)[0]
 
 
 class Store:
@@ -304,7 +207,7 @@ class Store:
         ).fetchall()
         return [(row["log"], row["key"], row["due"]) for row in rows]
 
-    def _row_of(self, log: str, key: str) -> typing.Callable[[str, str], bytes | None]:
+    def _row_of(self, log: str, key: str) -> Row:
         def row(name: str, row_key: str) -> bytes | None:
             found = self.db.execute(
                 "SELECT body FROM table_rows WHERE log = ? AND key = ? AND field = ? AND row = ?",
@@ -326,27 +229,3 @@ def fingerprint(decider: Decider[Any]) -> str:
 def _tables(ddl: str) -> list[str]:
     marker = "CREATE TABLE IF NOT EXISTS "
     return [part.split("(")[0].split()[0] for part in ddl.split(marker)[1:]]
-
-
-class Slot:
-    """A replica's place: a locked directory ``<state_dir>/<service>-<n>``, also its transactional id."""
-
-    def __init__(self, state_dir: Path, service: str, wanted: int | None) -> None:
-        for number in [wanted] if wanted is not None else range(1000):
-            directory = state_dir / f"{service}-{number}"
-            directory.mkdir(parents=True, exist_ok=True)
-            lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(lock)
-                continue
-            self.number, self.directory, self._lock = number, directory, lock
-            return
-        raise Fenced(
-            f"slot {wanted} of {service} in {state_dir} is held by another process: stop it, or choose another "
-            "slot (EVENTBUS_SLOT)"
-        )
-
-    def release(self) -> None:
-        os.close(self._lock)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from eventbus.codec import Raw
-from eventbus.step import Pending, Queue
+from eventbus.work import Pending, Queue
 
 
 def raw(offset: int, partition: int = 0) -> Raw:

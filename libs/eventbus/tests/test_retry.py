@@ -10,8 +10,9 @@ import pytest
 from eventbus import Decider, Retryable
 from eventbus.agenda import Agenda
 from eventbus.codec import Raw
+from eventbus.folding import Folded
 from eventbus.retry import Breaker, Parked, RetryPolicy, State
-from eventbus.store import Folded, Store
+from eventbus.store import Store
 
 LOG, RETRY = "x.events", "x.retry"
 RAW = Raw("t", 1, 7, b"k", b"\0value", [("ce_id", b"1"), ("odd", b"\xff\0"), ("odd", b"")], 99)

@@ -10,7 +10,9 @@ import pytest
 
 from eventbus import Decider, Envelope, Event, Message, Table
 from eventbus.errors import Fenced
-from eventbus.store import Folded, Slot, Store, fold
+from eventbus.folding import Folded, fold
+from eventbus.slot import Slot
+from eventbus.store import Store
 
 
 @dataclass(frozen=True)
