@@ -27,7 +27,9 @@ from eventbus.waiting import Held
 S = TypeVar("S")
 T = TypeVar("T")
 Place = tuple[str, int]
-REMEMBERED = 20_000
+REMEMBERED = 4_000
+"""Answers to commands that are kept for whoever will ask for them: a sender learns the place of its command, and asks
+within moments."""
 
 
 class Bus:
@@ -42,6 +44,7 @@ class Bus:
         self._partitions = 0
         self._positions: Callable[[], dict[Place, int]] = dict
         self._answers: OrderedDict[str, list[Message]] = OrderedDict()
+        self._commands: set[str] = set()
         self._answer_waiters: dict[str, list[asyncio.Future[None]]] = {}
         self._key_waiters: dict[tuple[str, str], list[asyncio.Future[None]]] = {}
         self._decided: dict[Place, int] = {}
@@ -104,6 +107,7 @@ class Bus:
             partition=partition_of(key, self._partitions),
             offset=-1,
         )
+        self._commands.add(command.topic)
         delivery: asyncio.Future[Position] = self._loop.create_future()
 
         def delivered(error: KafkaError | None, record: Record) -> None:
@@ -296,8 +300,9 @@ class Bus:
         self._decided.update(decided)
         for event in events:
             if event.cause:
-                self._answers.setdefault(event.cause, []).append(event.message)
                 topic, partition, offset = event.cause.rsplit("-", 2)
+                if topic in self._commands:
+                    self._answers.setdefault(event.cause, []).append(event.message)
                 place = (topic, int(partition))
                 self._answered[place] = max(int(offset) + 1, self._answered.get(place, 0))
         while len(self._answers) > REMEMBERED:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
+import gc
 import logging
 import os
 import signal
@@ -66,6 +67,9 @@ def serve(
     )
     # Two threads share the interpreter: the processor must not wait 5 ms for its turn after each call of the client.
     sys.setswitchinterval(0.001)
+    # What is imported stays for good, and messages have no cycles: looking for some took a fifth of the time.
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         failed = runner.run(Replica(service, settings, after_step).run())
     if failed:
