@@ -118,7 +118,7 @@ def test_an_order_is_cancelled_before_it_is_confirmed(shop: Shop) -> None:
     assert order["status"] == "CANCELLED"
     assert shop.stock(product) == (10, 0)
     # A charge under way when the cancellation came is found out about, and paid back, a little later.
-    balanced = ([], [("CHARGE", 1000), ("REFUND", 1000)])
+    balanced: tuple[list[tuple[str, int]], ...] = ([], [("CHARGE", 1000), ("REFUND", 1000)])
     until(lambda: shop.movements(order_id) in balanced, 30, "what was charged is paid back")
     assert "OrderConfirmed" not in shop.kinds(order_id)
 

@@ -26,6 +26,7 @@ from eventbus.waiting import Held
 
 S = TypeVar("S")
 T = TypeVar("T")
+K = TypeVar("K")
 Place = tuple[str, int]
 REMEMBERED = 4_000
 """Answers to commands that are kept for whoever will ask for them: a sender learns the place of its command, and asks
@@ -33,7 +34,7 @@ within moments."""
 
 
 class Bus:
-    """Lives on the event loop; every method is called from it, except :meth:`publish`."""
+    """Lives on the event loop; every method is called from it, except :meth:`publish`, the processor's."""
 
     def __init__(
         self, service: str, settings: Settings, codec: Codec, loop: asyncio.AbstractEventLoop
@@ -56,6 +57,8 @@ class Bus:
         self._producer: Producer = command_producer(settings)
         self._ends = probe_consumer(settings, f"{service}.probe", "read_uncommitted")
         self._group = probe_consumer(settings, service, "read_committed")
+        self._lock = threading.Lock()
+        """Held while the processor tells something, and while someone begins or ends to wait for it."""
         self._closing = threading.Event()
         self._poller = threading.Thread(target=self._poll, name="command-producer", daemon=True)
         self._poller.start()
@@ -151,8 +154,9 @@ class Bus:
     async def answer(self, position: Position, timeout: float) -> list[Message]:
         """The own events that the command at ``position`` caused, once they are folded here. Raises TimeoutError."""
         cause = str(position)
+        await self._wait_for(self._answer_waiters, cause, timeout, unless=lambda: cause in self._answers)
         if cause not in self._answers:
-            await self._wait_for(self._answer_waiters, cause, timeout)
+            raise TimeoutError(f"what {cause} led to was forgotten before it was asked for")
         return self._answers[cause]
 
     def undecided(self, topic: str) -> int:
@@ -215,7 +219,8 @@ class Bus:
             if until(entry) or left <= 0:
                 return entry
             try:
-                await self._wait_for(self._key_waiters, (decider.log, key), left)
+                waiters, place = self._key_waiters, (decider.log, key)
+                await self._wait_for(waiters, place, left, unless=lambda: until(self.read(decider, key)))
             except TimeoutError:
                 return self.read(decider, key)
 
@@ -269,7 +274,9 @@ class Bus:
     def _led(self) -> set[Place]:
         followed = self._positions()
         logs = list(self._reader().deciders)
-        return {p for p in self._decided if any((log, p[1]) not in followed for log in logs)}
+        with self._lock:
+            decided = list(self._decided)
+        return {p for p in decided if any((log, p[1]) not in followed for log in logs)}
 
     def _end(self, place: Place) -> int:
         tp = TopicPartition(self.settings.topic(place[0]), place[1])
@@ -292,48 +299,60 @@ class Bus:
     # What the processor tells
 
     def publish(self, events: Sequence[Envelope], decided: dict[Place, int]) -> None:
-        """Events folded and input decided, from the processor's thread."""
-        if events or decided:
-            self._loop.call_soon_threadsafe(self._note, events, decided)
+        """Events folded and input decided, from the processor's thread. The event loop hears of it only if someone
+        there waits for it."""
+        woken: list[asyncio.Future[None]] = []
+        with self._lock:
+            self._decided.update(decided)
+            for event in events:
+                if event.cause:
+                    self._note_answer(event.cause, event.message)
+                    woken += self._answer_waiters.pop(event.cause, ())
+                if self._key_waiters:
+                    woken += self._key_waiters.pop((event.topic, event.message.key), ())
+            if events or decided:
+                woken += self._progress
+                self._progress = []
+        if woken:
+            self._loop.call_soon_threadsafe(_wake, woken)
 
-    def _note(self, events: Sequence[Envelope], decided: dict[Place, int]) -> None:
-        self._decided.update(decided)
-        for event in events:
-            if event.cause:
-                topic, partition, offset = event.cause.rsplit("-", 2)
-                if topic in self._commands:
-                    self._answers.setdefault(event.cause, []).append(event.message)
-                place = (topic, int(partition))
-                self._answered[place] = max(int(offset) + 1, self._answered.get(place, 0))
-        while len(self._answers) > REMEMBERED:
-            self._answers.popitem(last=False)
-        for event in events:
-            if event.cause:
-                _wake(self._answer_waiters.pop(event.cause, ()))
-            _wake(self._key_waiters.pop((event.topic, event.message.key), ()))
-        woken, self._progress = self._progress, []
-        _wake(woken)
+    def _note_answer(self, cause: str, event: Message) -> None:
+        topic, partition, offset = cause.rsplit("-", 2)
+        place = (topic, int(partition))
+        self._answered[place] = max(int(offset) + 1, self._answered.get(place, 0))
+        if topic in self._commands:
+            self._answers.setdefault(cause, []).append(event)
+            if len(self._answers) > REMEMBERED:
+                self._answers.popitem(last=False)
 
     async def _wait_for(
-        self, waiters: dict[Any, list[asyncio.Future[None]]], key: Any, timeout: float
+        self,
+        waiters: dict[K, list[asyncio.Future[None]]],
+        key: K,
+        timeout: float,
+        unless: Callable[[], bool] = lambda: False,
     ) -> None:
+        """Wait until the processor wakes who waits for ``key``, ``unless`` it has already. Raises TimeoutError."""
         future: asyncio.Future[None] = self._loop.create_future()
-        waiters.setdefault(key, []).append(future)
+        with self._lock:
+            if unless():
+                return
+            waiters.setdefault(key, []).append(future)
         try:
             async with asyncio.timeout(timeout):
                 await future
         finally:
-            if not future.done() or future.cancelled():
-                queue = waiters.get(key, [])
-                if future in queue:
+            with self._lock:
+                if future in (queue := waiters.get(key, [])):
                     queue.remove(future)
-                if not queue:
-                    waiters.pop(key, None)
+                    if not queue:
+                        del waiters[key]
 
     async def _moved(self, timeout: float) -> None:
         """Wait for any progress of the processor, or ``timeout``."""
         future: asyncio.Future[None] = self._loop.create_future()
-        self._progress.append(future)
+        with self._lock:
+            self._progress.append(future)
         await asyncio.wait([future], timeout=timeout)
 
 

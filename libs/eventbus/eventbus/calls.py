@@ -22,11 +22,24 @@ class Calls:
         self._finished: deque[tuple[Work, Request, Outcome | Exception]] = deque()
         self._room = asyncio.Semaphore(settings.max_in_flight)
         self._current: set[Work] = set()
+        self._begun: deque[tuple[Work, Request]] = deque()
+        self._told = False
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, work: Work, request: Request) -> None:
         """Begin a call. Its outcome, or the exception that ended it, comes out of :meth:`collect`."""
         self._current.add(work)
-        asyncio.run_coroutine_threadsafe(self._run(work, request), self._loop)
+        self._begun.append((work, request))
+        if not self._told:  # one word to the event loop for all calls of a turn
+            self._told = True
+            self._loop.call_soon_threadsafe(self._begin)
+
+    def _begin(self) -> None:
+        self._told = False
+        while self._begun:
+            task = self._loop.create_task(self._run(*self._begun.popleft()))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     def collect(self) -> list[tuple[Work, Request, Outcome | Exception]]:
         """What has finished since the last time, without what was forgotten meanwhile."""
