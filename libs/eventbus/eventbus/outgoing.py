@@ -62,7 +62,7 @@ def _envelope(
     """``place``: the key's version before, and which output it is. The same decision repeated has the same ids."""
     return Envelope(
         message=message,
-        id=f"{around.service}/{work.raw.coordinates}/{place}",
+        id=f"{around.service}/{work.origin}/{place}",
         time=now,
         source=f"/{around.service}",
         correlation_id=work.correlation_id,

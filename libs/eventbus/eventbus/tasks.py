@@ -18,8 +18,9 @@ from eventbus.settings import Settings
 
 log = logging.getLogger("eventbus.tasks")
 
-NOT_STARTED = KafkaError._STATE
-"""What a seek says while the client itself still asks where an assigned partition's group stands."""
+NOT_YET = {KafkaError._STATE, KafkaError._UNKNOWN_PARTITION}
+"""What a seek says while the client itself still asks where an assigned partition's group stands; and what a question
+about a partition gets from a broker that has just come back and has not heard yet who leads what."""
 
 
 class Tasks:
@@ -99,7 +100,7 @@ class Tasks:
                         self._lead(i)
         except KafkaException as exception:
             error = exception.args[0]
-            if not (error.retriable() or error.code() in PASSING or error.code() == NOT_STARTED):
+            if not (error.retriable() or error.code() in PASSING | NOT_YET):
                 raise
             log.warning("taking over tasks: %s", error.str())
 

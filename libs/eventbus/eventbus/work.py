@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from eventbus.codec import Codec, Raw
-from eventbus.decider import Decider, Outcome
+from eventbus.decider import DeadlinePassed, Decider, Outcome
 from eventbus.errors import Poison
 from eventbus.folding import Folded
 from eventbus.messages import Envelope, Message
@@ -40,6 +40,13 @@ class Work:
     @property
     def entity(self) -> tuple[str, str]:
         return self.decider.log, self.key
+
+    @property
+    def origin(self) -> str:
+        """What no other work of the service has: the coordinates of a record; a deadline may be that of many keys."""
+        if isinstance(self.message, DeadlinePassed):
+            return f"{self.raw.coordinates}/{self.key}"
+        return self.raw.coordinates
 
 
 class Queue(deque[Work]):

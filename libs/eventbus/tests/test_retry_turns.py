@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from eventbus import Poison, Retryable
+from eventbus import DeadlinePassed, Poison, Retryable
 from eventbus.admin import Discard, Redrive
+from eventbus.codec import Raw
 from eventbus.retry import ERRORS, State
+from eventbus.step import Turn
+from eventbus.work import Work
 from tests.support.turning import DLQ, LOG, RETRY, Bench, created, failed, paid, with_giving_up
 
 WAITING, DEAD, RESOLVED = State.WAITING, State.DEAD, State.RESOLVED
@@ -238,3 +241,14 @@ def test_a_queue_survives_compaction_and_takeover_in_its_order(bench: Bench) -> 
     bench.answer("a")
     assert bench.story("a") == ("PaymentSucceeded", "paid 10", "paid 5")
     assert {len(r.value or b"") for r in bench.compacted()} == {0}, "what is over takes no room"
+
+
+def test_deadlines_of_one_moment_make_events_of_different_ids(bench: Bench) -> None:
+    turn, moment = Turn(bench.around), Raw(f"{LOG}.deadline", 0, 5, None, None, [], 5)
+    keys = ("a", "b")
+    turn.decide(
+        [Work(bench.reactor, moment, key, DeadlinePassed(key, 5), correlation_id=key) for key in keys]
+    )
+    events = [out.event for out in turn.outgoing if out.event]
+    assert [event.message.key for event in events] == ["a", "b"]
+    assert len({event.id for event in events}) == 2
