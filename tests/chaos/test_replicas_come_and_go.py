@@ -8,7 +8,7 @@ from itertools import cycle
 from tests.chaos.conftest import OpenSite
 from tests.chaos.trial import load, more_settle
 
-ROUNDS = 6
+ROUNDS = 4
 EVERY = 3.0
 
 

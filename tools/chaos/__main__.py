@@ -25,7 +25,7 @@ from tools.chaos.site import SIMULATOR, Site
 from tools.stack.ready import request
 from tools.stack.settings import ROOT, StackError
 
-RATE = 30.0
+RATE = 15.0
 """Orders a second that two cores hold beside three brokers, with faults."""
 AFTER = 30.0
 """Seconds between the end of the load and the audit."""
