@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -27,6 +27,7 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from eventbus import Settings
 from eventbus.codec import Raw
+from eventbus.follower import PASSING
 from eventbus.kafka import common, probe_consumer, raw_of
 from tools.audit.ledger import LISTENERS, TOPICS, Frontier
 
@@ -102,17 +103,24 @@ class Topics:
         decided: dict[tuple[str, str, int], int] = {}
         for group, consumer in self._groups.items():
             parts = [p for p in self._parts if group in LISTENERS.get(p[0], ())]
-            try:
-                committed = consumer.committed([self._named(p) for p in parts], timeout=TIMEOUT)
-            except KafkaException as error:
-                raise KafkaAway(
-                    f"The offsets of group {group} cannot be read: {error.args[0].str()}"
-                ) from error
-            for part, told in zip(parts, committed, strict=True):
-                if told.error is not None:
-                    raise KafkaAway(f"The offsets of group {group} cannot be read: {told.error.str()}")
+            for part, told in zip(parts, self._committed(group, consumer, parts), strict=True):
                 decided[group, *part] = max(told.offset, 0)
         return decided
+
+    def _committed(self, group: str, consumer: Consumer, parts: Sequence[Part]) -> list[TopicPartition]:
+        """What a group has committed; asked again for a while where its coordinator has just moved."""
+        deadline = time.monotonic() + TIMEOUT
+        while True:
+            try:
+                told = consumer.committed([self._named(p) for p in parts], timeout=TIMEOUT)
+                error = next((tp.error for tp in told if tp.error is not None), None)
+            except KafkaException as exception:
+                error = exception.args[0]
+            if error is None:
+                return told
+            if error.code() not in PASSING or time.monotonic() > deadline:
+                raise KafkaAway(f"The offsets of group {group} cannot be read: {error.str()}")
+            time.sleep(0.1)
 
     def ends(self, topics: Collection[str]) -> Cut:
         """The offset after the last record of every partition of these topics, committed or not. Raises KafkaAway."""

@@ -31,7 +31,11 @@ PASSING = {
     KafkaError._RESOLVE,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
 }
+"""What passes by itself while a broker goes or comes back; librdkafka calls none of it retriable."""
 
 
 class Follower:
