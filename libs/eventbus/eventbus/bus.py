@@ -7,7 +7,6 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -20,21 +19,17 @@ from eventbus.errors import Unavailable
 from eventbus.folding import Entry
 from eventbus.kafka import Heard, command_producer, partition_of, probe_consumer
 from eventbus.messages import Envelope, Message, Position
+from eventbus.progress import Place, Progress
 from eventbus.settings import Settings
 from eventbus.store import Store
 from eventbus.waiting import Held
 
 S = TypeVar("S")
 T = TypeVar("T")
-K = TypeVar("K")
-Place = tuple[str, int]
-REMEMBERED = 4_000
-"""Answers to commands that are kept for whoever will ask for them: a sender learns the place of its command, and asks
-within moments."""
 
 
 class Bus:
-    """Lives on the event loop; every method is called from it, except :meth:`publish`, the processor's."""
+    """Lives on the event loop; every method is called from it. ``progress`` is told by the processor."""
 
     def __init__(
         self, service: str, settings: Settings, codec: Codec, loop: asyncio.AbstractEventLoop
@@ -44,21 +39,12 @@ class Bus:
         self._heard: Heard | None = None
         self._partitions = 0
         self._positions: Callable[[], dict[Place, int]] = dict
-        self._answers: OrderedDict[str, list[Message]] = OrderedDict()
-        self._commands: set[str] = set()
-        self._answer_waiters: dict[str, list[asyncio.Future[None]]] = {}
-        self._key_waiters: dict[tuple[str, str], list[asyncio.Future[None]]] = {}
-        self._decided: dict[Place, int] = {}
+        self.progress = Progress(loop)
         self._sent: dict[Place, int] = {}
-        self._answered: dict[Place, int] = {}
         self._before: dict[Place, int] = {}
-        self._progress: list[asyncio.Future[None]] = []
-        self._questions: dict[str, asyncio.Task[dict[int, tuple[int, int]]]] = {}
         self._producer: Producer = command_producer(settings)
         self._ends = probe_consumer(settings, f"{service}.probe", "read_uncommitted")
         self._group = probe_consumer(settings, service, "read_committed")
-        self._lock = threading.Lock()
-        """Held while the processor tells something, and while someone begins or ends to wait for it."""
         self._closing = threading.Event()
         self._poller = threading.Thread(target=self._poll, name="command-producer", daemon=True)
         self._poller.start()
@@ -110,7 +96,7 @@ class Bus:
             partition=partition_of(key, self._partitions),
             offset=-1,
         )
-        self._commands.add(command.topic)
+        self.progress.expect(command.topic)
         delivery: asyncio.Future[Position] = self._loop.create_future()
 
         def delivered(error: KafkaError | None, record: Record) -> None:
@@ -153,11 +139,7 @@ class Bus:
 
     async def answer(self, position: Position, timeout: float) -> list[Message]:
         """The own events that the command at ``position`` caused, once they are folded here. Raises TimeoutError."""
-        cause = str(position)
-        await self._wait_for(self._answer_waiters, cause, timeout, unless=lambda: cause in self._answers)
-        if cause not in self._answers:
-            raise TimeoutError(f"what {cause} led to was forgotten before it was asked for")
-        return self._answers[cause]
+        return await self.progress.answer(str(position), timeout)
 
     def undecided(self, topic: str) -> int:
         """How many records of ``topic``, up to the last sent from here, have led to nothing yet that is folded here.
@@ -165,10 +147,11 @@ class Bus:
         Other replicas' records between count too. One that leads to no event counts until a later one of its
         partition does.
         """
-        places = [(place, sent) for place, sent in self._sent.items() if place[0] == topic]
+        told = self.progress
         return sum(
-            max(0, sent - max(known.get(place, 0) for known in (self._before, self._answered, self._decided)))
-            for place, sent in places
+            max(0, sent - max(self._before[place], told.answered(place), told.decided(place)))
+            for place, sent in self._sent.items()
+            if place[0] == topic
         )
 
     # Reading
@@ -219,8 +202,7 @@ class Bus:
             if until(entry) or left <= 0:
                 return entry
             try:
-                waiters, place = self._key_waiters, (decider.log, key)
-                await self._wait_for(waiters, place, left, unless=lambda: until(self.read(decider, key)))
+                await self.progress.change(decider.log, key, left, lambda: until(self.read(decider, key)))
             except TimeoutError:
                 return self.read(decider, key)
 
@@ -236,7 +218,7 @@ class Bus:
             async with asyncio.timeout(self.settings.read_timeout):
                 end = await asyncio.to_thread(self._end, place)
                 while not await self._is_decided(place, end):
-                    await self._moved(0.05)
+                    await self.progress.anything(0.05)
         except (TimeoutError, KafkaException) as error:
             raise Unavailable(f"this replica has not caught up with {topic} yet") from error
 
@@ -246,9 +228,9 @@ class Bus:
         The leader knows it by itself. Another replica knows it from an event that answers the last of them, or asks
         what the group has committed, and must then have read the own logs up to the end they have after that.
         """
-        if self._decided.get(place, -1) >= end:
+        if self.progress.decided(place) >= end:
             return True
-        if self._answered.get(place, -1) >= end and self._answers_in_order(place[0]):
+        if self.progress.answered(place) >= end and self._answers_in_order(place[0]):
             return True
         if place in self._led():
             return False
@@ -264,7 +246,7 @@ class Bus:
                 return True
             if any(part not in positions for part in targets):
                 return False
-            await self._moved(0.02)
+            await self.progress.anything(0.02)
 
     def _answers_in_order(self, topic: str) -> bool:
         """Whether an event that answers a record of the topic follows the answers to all records before it."""
@@ -274,9 +256,7 @@ class Bus:
     def _led(self) -> set[Place]:
         followed = self._positions()
         logs = list(self._reader().deciders)
-        with self._lock:
-            decided = list(self._decided)
-        return {p for p in decided if any((log, p[1]) not in followed for log in logs)}
+        return {p for p in self.progress.places() if any((log, p[1]) not in followed for log in logs)}
 
     def _end(self, place: Place) -> int:
         tp = TopicPartition(self.settings.topic(place[0]), place[1])
@@ -295,68 +275,3 @@ class Bus:
     def _group_offset(self, place: Place) -> int:
         tp = TopicPartition(self.settings.topic(place[0]), place[1])
         return int(self._group.committed([tp], timeout=self.settings.read_timeout)[0].offset)
-
-    # What the processor tells
-
-    def publish(self, events: Sequence[Envelope], decided: dict[Place, int]) -> None:
-        """Events folded and input decided, from the processor's thread. The event loop hears of it only if someone
-        there waits for it."""
-        woken: list[asyncio.Future[None]] = []
-        with self._lock:
-            self._decided.update(decided)
-            for event in events:
-                if event.cause:
-                    self._note_answer(event.cause, event.message)
-                    woken += self._answer_waiters.pop(event.cause, ())
-                if self._key_waiters:
-                    woken += self._key_waiters.pop((event.topic, event.message.key), ())
-            if events or decided:
-                woken += self._progress
-                self._progress = []
-        if woken:
-            self._loop.call_soon_threadsafe(_wake, woken)
-
-    def _note_answer(self, cause: str, event: Message) -> None:
-        topic, partition, offset = cause.rsplit("-", 2)
-        place = (topic, int(partition))
-        self._answered[place] = max(int(offset) + 1, self._answered.get(place, 0))
-        if topic in self._commands:
-            self._answers.setdefault(cause, []).append(event)
-            if len(self._answers) > REMEMBERED:
-                self._answers.popitem(last=False)
-
-    async def _wait_for(
-        self,
-        waiters: dict[K, list[asyncio.Future[None]]],
-        key: K,
-        timeout: float,
-        unless: Callable[[], bool] = lambda: False,
-    ) -> None:
-        """Wait until the processor wakes who waits for ``key``, ``unless`` it has already. Raises TimeoutError."""
-        future: asyncio.Future[None] = self._loop.create_future()
-        with self._lock:
-            if unless():
-                return
-            waiters.setdefault(key, []).append(future)
-        try:
-            async with asyncio.timeout(timeout):
-                await future
-        finally:
-            with self._lock:
-                if future in (queue := waiters.get(key, [])):
-                    queue.remove(future)
-                    if not queue:
-                        del waiters[key]
-
-    async def _moved(self, timeout: float) -> None:
-        """Wait for any progress of the processor, or ``timeout``."""
-        future: asyncio.Future[None] = self._loop.create_future()
-        with self._lock:
-            self._progress.append(future)
-        await asyncio.wait([future], timeout=timeout)
-
-
-def _wake(futures: Sequence[asyncio.Future[None]]) -> None:
-    for future in futures:
-        if not future.done():
-            future.set_result(None)

@@ -180,7 +180,7 @@ class Replica:
                 cluster=cluster,
                 transactional_id=f"{self.service.name}-{slot.number}",
                 calls=self._calls,
-                publish=self._bus.publish,
+                publish=self._bus.progress.publish,
                 after_step=self._after_step,
                 version=_version(),
                 watches=self.service.watches,
