@@ -19,13 +19,13 @@ from tools.stack.ready import is_ready
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 4 MB. Skips where this user may not mount one."""
+    """A file system with room for two services and their write-ahead logs. Skips where none may be mounted."""
     place = tmp_path / "small"
     place.mkdir()
     if os.geteuid() != 0:
         pytest.skip("a small file system can be mounted only by root")
     done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4m", "chaos", str(place)], capture_output=True, text=True
+        ["mount", "-t", "tmpfs", "-o", "size=24m", "chaos", str(place)], capture_output=True, text=True
     )
     if done.returncode:
         pytest.skip(f"no small file system can be mounted here: {done.stderr.strip()}")

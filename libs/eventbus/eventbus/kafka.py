@@ -42,6 +42,10 @@ def common(settings: Settings) -> dict[str, Any]:
         "reconnect.backoff.ms": 50,
         "reconnect.backoff.max.ms": 1000,
         "topic.metadata.refresh.interval.ms": 30000,
+        # Rebootstrapping (KIP-899) replaces the brokers' handles, but send_offsets_to_transaction keeps the old one:
+        # after a broker's restart it would never return, and committed() has been seen to time out for ever
+        # (librdkafka 2.16).
+        "metadata.recovery.strategy": "none",
     }
 
 
@@ -111,9 +115,6 @@ def transactional_producer(settings: Settings, transactional_id: str) -> Produce
             "linger.ms": 0,
             "compression.type": "lz4",
             "message.max.bytes": 10_000_000,
-            # Rebootstrapping (KIP-899) replaces the brokers' handles, but send_offsets_to_transaction keeps the
-            # old one: after a broker's restart it would never return (librdkafka 2.16).
-            "metadata.recovery.strategy": "none",
         }
     )
 

@@ -222,7 +222,7 @@ class Processor:
         now, led = self._clock(), self.tasks.led
         if not self.breaker.is_open:
             due = self._agenda.due(now, self.settings.max_batch)
-        elif not self._calls.in_flight() and self.breaker.may_probe(now):
+        elif not (turn.requests or self._calls.in_flight()) and self.breaker.may_probe(now):
             # What waits and what is new take turns: keys that fail for a reason of their own must not be all that
             # is asked whether the outside is well again.
             due = self._agenda.next_waiting() if self.breaker.probes % 2 else []

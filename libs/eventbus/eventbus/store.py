@@ -190,7 +190,8 @@ class Store:
             )
             db.execute("COMMIT")
         except BaseException:
-            db.execute("ROLLBACK")
+            if db.in_transaction:  # a full disk has SQLite roll back by itself
+                db.execute("ROLLBACK")
             raise
 
     def _due(self, log: str, state: Any) -> int | None:

@@ -13,7 +13,9 @@ from collections.abc import Callable, Sequence
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from eventbus.errors import Fenced
 from eventbus.follower import PASSING, Follower, Part
+from eventbus.kafka import PATIENCE
 from eventbus.settings import Settings
 
 log = logging.getLogger("eventbus.tasks")
@@ -51,6 +53,7 @@ class Tasks:
         self._first_targets: dict[Part, int] | None = None
         self._paused = False
         self._joined_at = 0.0
+        self._stuck_since: float | None = None
         self._seen_assignment = False
         self.led: set[int] = set()
         self.touched: set[int] = set()
@@ -102,7 +105,16 @@ class Tasks:
             error = exception.args[0]
             if not (error.retriable() or error.code() in PASSING | NOT_YET):
                 raise
-            log.warning("taking over tasks: %s", error.str())
+            self._stuck(error)
+        else:
+            self._stuck_since = None
+
+    def _stuck(self, error: KafkaError) -> None:
+        """Taking over may fail for a while; raises Fenced when a fresh process had better try."""
+        log.warning("taking over tasks: %s", error.str())
+        self._stuck_since = self._stuck_since or self._monotonic()
+        if self._monotonic() - self._stuck_since > PATIENCE:
+            raise Fenced(f"tasks cannot be taken over for {PATIENCE:g} s: {error.str()}")
 
     def _watch_readiness(self) -> None:
         if self.ready:
