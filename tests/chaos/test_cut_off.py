@@ -12,11 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.conftest import OpenSite
-from tests.chaos.trial import load, more_settle
-from tests.support.waiting import eventually
-from tools.chaos.site import PARTITIONS, Placement
+from tests.chaos.trial import are_back, load, more_settle, others_lead
+from tools.chaos.site import Placement
 from tools.stack.cluster import LocalCluster
-from tools.stack.ready import is_ready
 
 
 @dataclass(frozen=True)
@@ -82,18 +80,8 @@ def test_a_replica_is_cut_off(namespace: Namespace, open_site: OpenSite) -> None
     site = open_site(dict.fromkeys(services, 2), {f"{service}-1": inside for service in services})
     with load(site) as shopping:
         namespace.pull()
-        for service in services:
-            eventually(
-                lambda s=service: site.leads(f"{s}-0") == PARTITIONS,  # type: ignore[misc]
-                f"the other {service} leads all tasks",
-                60,
-            )
+        others_lead(site, services)
         more_settle(shopping)
         namespace.join()
-        for service in services:
-            eventually(
-                lambda s=service: is_ready(site.url(f"{s}-1")),  # type: ignore[misc]
-                f"{service}-1 is back",
-                60,
-            )
+        are_back(site, services)
         more_settle(shopping)

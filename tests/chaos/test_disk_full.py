@@ -11,10 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.conftest import OpenSite
-from tests.chaos.trial import load, more_settle
-from tests.support.waiting import eventually
-from tools.chaos.site import PARTITIONS, Placement
-from tools.stack.ready import is_ready
+from tests.chaos.trial import are_back, load, more_settle, others_lead
+from tools.chaos.site import Placement
 
 
 @pytest.fixture
@@ -48,18 +46,8 @@ def test_the_disk_of_the_state_is_full(open_site: OpenSite, small_disk: Path) ->
     site = open_site(dict.fromkeys(services, 2), {f"{service}-1": own for service in services})
     with load(site) as shopping:
         filler = fill(small_disk)
-        for service in services:
-            eventually(
-                lambda s=service: site.leads(f"{s}-0") == PARTITIONS,  # type: ignore[misc]
-                f"the other {service} leads all tasks",
-                60,
-            )
+        others_lead(site, services)
         more_settle(shopping)
         filler.unlink()
-        for service in services:
-            eventually(
-                lambda s=service: is_ready(site.url(f"{s}-1")),  # type: ignore[misc]
-                f"{service}-1 is back",
-                60,
-            )
+        are_back(site, services)
         more_settle(shopping)

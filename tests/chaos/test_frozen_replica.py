@@ -7,9 +7,7 @@ import time
 import pytest
 
 from tests.chaos.conftest import OpenSite
-from tests.chaos.trial import load, more_settle
-from tests.support.waiting import eventually
-from tools.chaos.site import PARTITIONS
+from tests.chaos.trial import load, more_settle, others_lead
 
 
 @pytest.mark.parametrize("seconds", [8.0, pytest.param(30.0, marks=pytest.mark.slow)])
@@ -20,12 +18,7 @@ def test_a_zombie_does_not_write(open_site: OpenSite, seconds: float) -> None:
         frozen_at = time.monotonic()
         for service in services:
             site.child(f"{service}-1").freeze()
-        for service in services:
-            eventually(
-                lambda s=service: site.leads(f"{s}-0") == PARTITIONS,  # type: ignore[misc]
-                f"the other {service} leads all tasks",
-                30,
-            )
+        others_lead(site, services, timeout=30)
         more_settle(shopping)
         time.sleep(max(0.0, frozen_at + seconds - time.monotonic()))
         for service in services:

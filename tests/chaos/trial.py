@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from tests.support.waiting import eventually
 from tools.audit.report import text
 from tools.chaos import books
 from tools.chaos.shopping import Shopping
-from tools.chaos.site import SIMULATOR, Site
-from tools.stack.ready import request
+from tools.chaos.site import PARTITIONS, SIMULATOR, Site
+from tools.stack.ready import is_ready, request
 
 RATE = 8.0
 PATIENCE = 75.0
@@ -58,3 +58,23 @@ def more_settle(shopping: Shopping, count: int = 10, timeout: float = 40.0) -> N
     """Return once that many more orders have settled."""
     before = len(shopping.sales.settled)
     eventually(lambda: len(shopping.sales.settled) >= before + count, f"{count} more orders settle", timeout)
+
+
+def others_lead(site: Site, services: Sequence[str], timeout: float = 60.0) -> None:
+    """Return once the first replica of each service leads all its tasks."""
+    for service in services:
+        eventually(
+            lambda s=service: site.leads(f"{s}-0") == PARTITIONS,  # type: ignore[misc]
+            f"the other {service} leads all tasks",
+            timeout,
+        )
+
+
+def are_back(site: Site, services: Sequence[str], timeout: float = 60.0) -> None:
+    """Return once the second replica of each service is ready."""
+    for service in services:
+        eventually(
+            lambda s=service: is_ready(site.url(f"{s}-1")),  # type: ignore[misc]
+            f"{service}-1 is back",
+            timeout,
+        )

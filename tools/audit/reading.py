@@ -27,8 +27,7 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from eventbus import Settings
 from eventbus.codec import Raw
-from eventbus.follower import PASSING
-from eventbus.kafka import common, probe_consumer, raw_of
+from eventbus.kafka import PASSING, common, probe_consumer, raw_of
 from tools.audit.ledger import LISTENERS, TOPICS, Frontier
 
 Part = tuple[str, int]

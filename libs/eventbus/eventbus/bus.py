@@ -10,14 +10,14 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka import Message as Record
 
 from eventbus.codec import Codec, headers_of
 from eventbus.decider import Decider, Reactor
 from eventbus.errors import Unavailable
 from eventbus.folding import Entry
-from eventbus.kafka import Heard, command_producer, partition_of, probe_consumer
+from eventbus.kafka import Heard, command_producer, end_of, partition_of, probe_consumer
 from eventbus.messages import Envelope, Message, Position
 from eventbus.progress import Place, Progress
 from eventbus.settings import Settings
@@ -216,7 +216,7 @@ class Bus:
         place = (topic, partition_of(key.encode(), self._partitions))
         try:
             async with asyncio.timeout(self.settings.read_timeout):
-                end = await asyncio.to_thread(self._end, place)
+                end = await asyncio.to_thread(self._end, self._ends, place)
                 while not await self._is_decided(place, end):
                     await self.progress.anything(0.05)
         except (TimeoutError, KafkaException) as error:
@@ -238,7 +238,7 @@ class Bus:
             return False
         logs = list(self._reader().deciders)
         targets = {
-            (log, place[1]): await asyncio.to_thread(self._stable_end, (log, place[1])) for log in logs
+            (log, place[1]): await asyncio.to_thread(self._end, self._group, (log, place[1])) for log in logs
         }
         while True:
             positions = self._positions()
@@ -258,19 +258,8 @@ class Bus:
         logs = list(self._reader().deciders)
         return {p for p in self.progress.places() if any((log, p[1]) not in followed for log in logs)}
 
-    def _end(self, place: Place) -> int:
-        tp = TopicPartition(self.settings.topic(place[0]), place[1])
-        marks = self._ends.get_watermark_offsets(tp, timeout=self.settings.read_timeout)
-        if marks is None:
-            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
-        return int(marks[1])
-
-    def _stable_end(self, place: Place) -> int:
-        tp = TopicPartition(self.settings.topic(place[0]), place[1])
-        marks = self._group.get_watermark_offsets(tp, timeout=self.settings.read_timeout)
-        if marks is None:
-            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
-        return int(marks[1])
+    def _end(self, consumer: Consumer, place: Place) -> int:
+        return end_of(consumer, self.settings.topic(place[0]), place[1], self.settings.read_timeout)
 
     def _group_offset(self, place: Place) -> int:
         tp = TopicPartition(self.settings.topic(place[0]), place[1])

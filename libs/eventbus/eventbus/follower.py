@@ -15,7 +15,7 @@ from confluent_kafka import Message as Record
 from eventbus.codec import Codec, Raw
 from eventbus.errors import Poison
 from eventbus.folding import Folded, fold
-from eventbus.kafka import Clients, raw_of
+from eventbus.kafka import PASSING, Clients, end_of, raw_of
 from eventbus.messages import Envelope
 from eventbus.metrics import FOREIGN
 from eventbus.ports import States
@@ -24,18 +24,6 @@ from eventbus.settings import Settings
 
 log = logging.getLogger("eventbus.follower")
 Part = tuple[str, int]
-PASSING = {
-    KafkaError._TRANSPORT,
-    KafkaError._ALL_BROKERS_DOWN,
-    KafkaError._TIMED_OUT,
-    KafkaError._RESOLVE,
-    KafkaError.LEADER_NOT_AVAILABLE,
-    KafkaError.NOT_LEADER_FOR_PARTITION,
-    KafkaError.NOT_COORDINATOR,
-    KafkaError.COORDINATOR_NOT_AVAILABLE,
-    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-}
-"""What passes by itself while a broker goes or comes back; librdkafka calls none of it retriable."""
 
 
 class Follower:
@@ -71,11 +59,7 @@ class Follower:
 
     def end(self, part: Part) -> int:
         """The offset after the last record of a log, committed or not. Raises KafkaException."""
-        topic = TopicPartition(self._settings.topic(part[0]), part[1])
-        watermarks = self._probe.get_watermark_offsets(topic, timeout=2.0)
-        if watermarks is None:
-            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
-        return int(watermarks[1])
+        return end_of(self._probe, self._settings.topic(part[0]), part[1], timeout=2.0)
 
     def position(self, part: Part) -> int:
         """The offset up to which a followed log is folded; transaction markers count as passed."""

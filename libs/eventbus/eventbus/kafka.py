@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
-from confluent_kafka import Consumer, KafkaException, Producer, murmur2
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition, murmur2
 from confluent_kafka import Message as Record
 from confluent_kafka.admin import AdminClient
 
@@ -22,6 +22,18 @@ log = logging.getLogger("eventbus.kafka")
 client_log = logging.getLogger("librdkafka")
 PATIENCE = 20.0
 """Seconds for which a transactional call is repeated before a fresh process is to try."""
+PASSING = {
+    KafkaError._TRANSPORT,
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._TIMED_OUT,
+    KafkaError._RESOLVE,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+}
+"""What passes by itself while a broker goes or comes back; librdkafka calls none of it retriable."""
 
 
 class Aborted(Exception):
@@ -179,6 +191,14 @@ class Heard:
     def silent_for(self) -> float:
         """Seconds since the last byte from a broker."""
         return time.monotonic() - self.at
+
+
+def end_of(consumer: Consumer, topic: str, partition: int, timeout: float) -> int:
+    """The offset after the last record that a consumer of this isolation may come to see. Raises KafkaException."""
+    marks = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=timeout)
+    if marks is None:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+    return int(marks[1])
 
 
 def raw_of(record: Record, prefix: str) -> Raw:

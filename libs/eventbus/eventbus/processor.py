@@ -30,8 +30,9 @@ from eventbus.agenda import Agenda
 from eventbus.codec import Codec, Raw
 from eventbus.decider import DeadlinePassed, Decider
 from eventbus.errors import Fenced
-from eventbus.follower import PASSING, Follower
+from eventbus.follower import Follower
 from eventbus.kafka import (
+    PASSING,
     Aborted,
     Clients,
     Cluster,

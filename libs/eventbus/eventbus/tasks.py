@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from eventbus.errors import Fenced
-from eventbus.follower import PASSING, Follower, Part
-from eventbus.kafka import PATIENCE
+from eventbus.follower import Follower, Part
+from eventbus.kafka import PASSING, PATIENCE
 from eventbus.settings import Settings
 
 log = logging.getLogger("eventbus.tasks")
