@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import time
+import uuid
+
 import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.chaos.conftest import OpenSite
 from tests.chaos.trial import load, more_settle
+from tests.support.waiting import eventually
 from tools.stack.cluster import LocalCluster
+
+TIMEOUT = 2.0
+"""Seconds a transaction of the test may last."""
 
 
 @pytest.mark.parametrize("way", ["killed", pytest.param("stopped", marks=pytest.mark.slow)])
@@ -16,3 +25,43 @@ def test_a_broker_that_is_restarted(cluster: LocalCluster, open_site: OpenSite, 
         broker.kill() if way == "killed" else broker.stop()
         broker.start()
         more_settle(shopping, timeout=90)
+
+
+def test_a_transaction_that_outlives_its_broker_is_ended(cluster: LocalCluster) -> None:
+    """A broker away for longer than the timeout still writes the markers; Kafka 4.3.1 did not (KAFKA-20734)."""
+    broker, name = cluster.brokers[0], f"t{uuid.uuid4().hex[:8]}"
+    servers = {"bootstrap.servers": broker.bootstrap_servers, "metadata.recovery.strategy": "none"}
+    admin = AdminClient(servers)
+    admin.create_topics([NewTopic(name, 1, 1)])[name].result()
+    consumer = Consumer({**servers, "group.id": name})
+    consumer.subscribe([name])
+    eventually(lambda: consumer.poll(0.1) or consumer.assignment(), "a place in the group")
+    producer = Producer(
+        {
+            **servers,
+            "transactional.id": name,
+            "transaction.timeout.ms": int(TIMEOUT * 1000),
+            "message.timeout.ms": int(TIMEOUT * 1000),
+        }
+    )
+    producer.init_transactions()
+    for offset in (1, 2):
+        producer.begin_transaction()
+        producer.produce(name, b"a record")
+        producer.send_offsets_to_transaction(
+            [TopicPartition(name, 0, offset)], consumer.consumer_group_metadata()
+        )
+        producer.flush()
+        if offset == 1:
+            producer.commit_transaction()
+
+    broker.kill()
+    time.sleep(TIMEOUT + 1)  # what is tested is that this much time passes
+    broker.start()
+
+    after = Consumer({**servers, "group.id": name, "isolation.level": "read_committed"})
+    assert after.committed([TopicPartition(name, 0)], timeout=15)[0].offset == 1
+    lowest, highest = after.get_watermark_offsets(TopicPartition(name, 0), timeout=5)
+    assert (lowest, highest) == (0, 4), "two records, a commit marker and an abort marker"
+    after.close()
+    consumer.close()

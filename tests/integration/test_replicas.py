@@ -104,11 +104,11 @@ def test_the_tasks_of_a_replica_that_fails_are_led_again_within_seconds(
     failed_at = time.monotonic()
     system.topics.send(*(create(i) for i in ids[30:]))
 
-    eventually(lambda: first.leads() == PARTITIONS, "the other leads all tasks", timeout=20)
+    eventually(lambda: first.leads() == PARTITIONS, "the other leads all tasks", timeout=10)
     eventually(
-        lambda: len(system.topics.messages("order.events")) >= before + 60, "all is decided", timeout=20
+        lambda: len(system.topics.messages("order.events")) >= before + 60, "all is decided", timeout=10
     )
-    assert time.monotonic() - failed_at < 15, "a session, or the transaction timeout, and a little more"
+    assert time.monotonic() - failed_at < 10
 
     # One that only stood still must not write a second answer when it goes on.
     second.resume()

@@ -16,7 +16,7 @@ from testcontainers.core.container import DockerContainer
 from tests.support.waiting import eventually
 from tools.stack.kafka import SETTINGS, LocalKafka, answering_cluster
 
-IMAGE = "apache/kafka:4.3.1"
+IMAGE = "apache/kafka:4.2.1"
 CLUSTER_ID = "5L6g3nShT-eMCtK--X86sw"
 INSIDE, CONTROLLER, PORT = 19092, 9093, 9092
 

@@ -247,6 +247,13 @@ def test_jars_that_can_be_had_from_nowhere_are_one_sentence(tmp_path: Path) -> N
         find_jars({"KAFKA_HOME": "/nonexistent"}, tmp_path, Path("java"))
 
 
+def test_a_release_that_loses_transaction_markers_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "libs").mkdir()
+    (tmp_path / "libs" / "kafka_2.13-4.3.1.jar").touch()
+    with pytest.raises(StackError, match=r"is Kafka 4\.3\.1, .*KAFKA-20734.*: use 4\.2"):
+        find_jars({"KAFKA_HOME": str(tmp_path)}, tmp_path, Path("java"))
+
+
 def test_both_forms_of_a_published_checksum_are_read() -> None:
     digest = "ab" * 64
     assert (

@@ -18,7 +18,7 @@ from eventbus.codec import Headers, Raw
 from tools.sim.clock import Clock
 from tools.sim.groups import Group, Place
 
-TRANSACTION_TIMEOUT = 10_000
+TRANSACTION_TIMEOUT = 5_000
 """Ms after which an open transaction is aborted and its producer fenced."""
 
 

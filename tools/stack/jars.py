@@ -19,7 +19,9 @@ from pathlib import Path, PurePosixPath
 
 from tools.stack.settings import StackError
 
-VERSION = "4.3.1"
+VERSION = "4.2.1"
+LOSES_MARKERS = ("4.3.0", "4.3.1")
+"""Releases whose restarted broker forgets to end transactions: docs/decisions/0012."""
 RELEASE = f"kafka_2.13-{VERSION}"
 ARCHIVE = f"https://archive.apache.org/dist/kafka/{VERSION}/{RELEASE}.tgz"
 POM = Path(__file__).with_name("pom.xml")
@@ -31,6 +33,12 @@ def find_jars(env: Mapping[str, str], cache: Path, java: Path, archive: str = AR
         libs = Path(home) / "libs"
         if not any(libs.glob("kafka_2.1*.jar")):
             raise StackError(f"KAFKA_HOME={home} has no libs/kafka_2.13-*.jar: correct it or unset it.")
+        for version in LOSES_MARKERS:
+            if any(libs.glob(f"kafka_2.1*-{version}.jar")):
+                raise StackError(
+                    f"KAFKA_HOME={home} is Kafka {version}, which can leave transactions open for ever when a broker "
+                    f"restarts (KAFKA-20734): use {VERSION}, or unset it."
+                )
         return libs
     libs = cache / f"kafka-{VERSION}" / "libs"
     if libs.is_dir():

@@ -168,7 +168,9 @@ def wait_for_broker(bootstrap_servers: str, cluster: str, timeout: float, gave_u
                 "or choose another port with STACK_KAFKA_PORT."
             )
         if reason := gave_up():
-            raise StackError(f"Kafka is not ready, {reason}.")
+            other = "UnsupportedVersion" in reason
+            hint = " Its data is of another version of Kafka: `make clean` forgets it." if other else ""
+            raise StackError(f"Kafka is not ready, {reason}.{hint}")
         if time.monotonic() > deadline:
             raise StackError(
                 f"Kafka does not answer on {bootstrap_servers} after {timeout:.0f} s: see its log."

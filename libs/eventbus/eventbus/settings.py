@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     """How long a read waits for this replica to catch up with what was written before it."""
     session_timeout: float = 10.0
     """Reads are refused after this long without a word from the brokers."""
-    transaction_timeout: float = 10.0
+    transaction_timeout: float = 5.0
     watchdog: float = 30.0
     """The process ends when its loop has not turned for this long; its supervisor starts a fresh one."""
     max_event_bytes: int = 4_000_000
