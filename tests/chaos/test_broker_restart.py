@@ -30,7 +30,10 @@ def test_a_broker_that_is_restarted(cluster: LocalCluster, open_site: OpenSite, 
 def test_a_transaction_that_outlives_its_broker_is_ended(cluster: LocalCluster) -> None:
     """A broker away for longer than the timeout still writes the markers; Kafka 4.3.1 did not (KAFKA-20734)."""
     broker, name = cluster.brokers[0], f"t{uuid.uuid4().hex[:8]}"
-    servers = {"bootstrap.servers": broker.bootstrap_servers, "metadata.recovery.strategy": "none"}
+    servers: dict[str, str | int] = {
+        "bootstrap.servers": broker.bootstrap_servers,
+        "metadata.recovery.strategy": "none",
+    }
     admin = AdminClient(servers)
     admin.create_topics([NewTopic(name, 1, 1)])[name].result()
     consumer = Consumer({**servers, "group.id": name})
