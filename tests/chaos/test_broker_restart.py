@@ -7,7 +7,8 @@ import uuid
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from tests.chaos.conftest import OpenSite
 from tests.chaos.trial import load, more_settle
@@ -30,21 +31,19 @@ def test_a_broker_that_is_restarted(cluster: LocalCluster, open_site: OpenSite, 
 def test_a_transaction_that_outlives_its_broker_is_ended(cluster: LocalCluster) -> None:
     """A broker away for longer than the timeout still writes the markers; Kafka 4.3.1 did not (KAFKA-20734)."""
     broker, name = cluster.brokers[0], f"t{uuid.uuid4().hex[:8]}"
-    servers: dict[str, str | int] = {
-        "bootstrap.servers": broker.bootstrap_servers,
-        "metadata.recovery.strategy": "none",
-    }
-    admin = AdminClient(servers)
+    servers = broker.bootstrap_servers
+    admin = AdminClient({"bootstrap.servers": servers})
     admin.create_topics([NewTopic(name, 1, 1)])[name].result()
-    consumer = Consumer({**servers, "group.id": name})
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": name})
     consumer.subscribe([name])
     eventually(lambda: consumer.poll(0.1) or consumer.assignment(), "a place in the group")
     producer = Producer(
         {
-            **servers,
+            "bootstrap.servers": servers,
             "transactional.id": name,
             "transaction.timeout.ms": int(TIMEOUT * 1000),
             "message.timeout.ms": int(TIMEOUT * 1000),
+            "metadata.recovery.strategy": "none",
         }
     )
     producer.init_transactions()
@@ -62,7 +61,7 @@ def test_a_transaction_that_outlives_its_broker_is_ended(cluster: LocalCluster) 
     time.sleep(TIMEOUT + 1)  # what is tested is that this much time passes
     broker.start()
 
-    after = Consumer({**servers, "group.id": name, "isolation.level": "read_committed"})
+    after = Consumer({"bootstrap.servers": servers, "group.id": name, "isolation.level": "read_committed"})
     assert after.committed([TopicPartition(name, 0)], timeout=15)[0].offset == 1
     lowest, highest = after.get_watermark_offsets(TopicPartition(name, 0), timeout=5)
     assert (lowest, highest) == (0, 4), "two records, a commit marker and an abort marker"

@@ -295,13 +295,15 @@ class Producer:
         stored = self._broker.produce(self._name, self._epoch, topic, partition, key, value, headers)
         self._waiting.append((on_delivery, stored))
 
-    def send_offsets_to_transaction(self, offsets: list[TopicPartition], metadata: tuple[str, int]) -> None:
+    def send_offsets_to_transaction(
+        self, offsets: list[TopicPartition], metadata: tuple[str, int], timeout: float = -1.0
+    ) -> None:
         self._open()
         self._trouble("offsets")
         moved = {(tp.topic, tp.partition): tp.offset for tp in offsets}
         self._broker.add_offsets(self._name, self._epoch, self._group, *metadata, moved)
 
-    def commit_transaction(self) -> None:
+    def commit_transaction(self, timeout: float = -1.0) -> None:
         self._line.wait()
         self._trouble("commit")
         if self._transaction is not None:
@@ -311,7 +313,7 @@ class Producer:
             on_delivery(None, Fetched(stored))
         self._begun = False
 
-    def abort_transaction(self) -> None:
+    def abort_transaction(self, timeout: float = -1.0) -> None:
         self._line.wait()
         if self._transaction is not None:
             self._broker.abort(self._name, self._epoch)

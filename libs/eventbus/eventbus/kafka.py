@@ -22,6 +22,8 @@ log = logging.getLogger("eventbus.kafka")
 client_log = logging.getLogger("librdkafka")
 PATIENCE = 20.0
 """Seconds for which a transactional call is repeated before a fresh process is to try."""
+ONE_TRY = 3.0
+"""Seconds one try of a transactional call may take."""
 PASSING = {
     KafkaError._TRANSPORT,
     KafkaError._ALL_BROKERS_DOWN,
@@ -54,10 +56,6 @@ def common(settings: Settings) -> dict[str, Any]:
         "reconnect.backoff.ms": 50,
         "reconnect.backoff.max.ms": 1000,
         "topic.metadata.refresh.interval.ms": 30000,
-        # Rebootstrapping (KIP-899) replaces the brokers' handles, but send_offsets_to_transaction keeps the old one:
-        # after a broker's restart it would never return, and committed() has been seen to time out for ever
-        # (librdkafka 2.16).
-        "metadata.recovery.strategy": "none",
     }
 
 
@@ -122,6 +120,10 @@ def transactional_producer(settings: Settings, transactional_id: str) -> Produce
             "transactional.id": settings.topic(transactional_id),
             "transaction.timeout.ms": timeout,
             "message.timeout.ms": timeout - 1000,
+            # Rebootstrapping (KIP-899) replaces the brokers' handles, but a transaction keeps the old ones: after a
+            # broker's restart its calls would never succeed (librdkafka 2.16). Consumers need it: a broker that was
+            # frozen may name no brokers when it goes on, and then they have nobody left to ask.
+            "metadata.recovery.strategy": "none",
             "retry.backoff.ms": 2,
             "retry.backoff.max.ms": 50,
             "linger.ms": 0,

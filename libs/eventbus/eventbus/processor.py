@@ -32,6 +32,7 @@ from eventbus.decider import DeadlinePassed, Decider
 from eventbus.errors import Fenced
 from eventbus.follower import Follower
 from eventbus.kafka import (
+    ONE_TRY,
     PASSING,
     Aborted,
     Clients,
@@ -345,9 +346,9 @@ class Processor:
         self._after_step(Step.PRODUCED, len(outgoing))
         offsets = [TopicPartition(self.settings.topic(t), i, offset) for (t, i), offset in upto.items()]
         if offsets:
-            transactionally(self._producer.send_offsets_to_transaction, offsets, self._metadata)
+            transactionally(self._producer.send_offsets_to_transaction, offsets, self._metadata, ONE_TRY)
         self._after_step(Step.OFFSETS_SENT, len(outgoing))
-        transactionally(self._producer.commit_transaction)
+        transactionally(self._producer.commit_transaction, ONE_TRY)
         if len(written) != sum(1 for out in outgoing if out.event or out.parked):
             raise RuntimeError("a committed transaction left own records without an offset")
         self._committed |= upto
@@ -377,7 +378,7 @@ class Processor:
 
     def _abort(self) -> None:
         try:
-            transactionally(self._producer.abort_transaction)
+            transactionally(self._producer.abort_transaction, ONE_TRY)
         except Aborted as reason:
             raise Fenced(f"the transaction can neither commit nor abort: {reason}") from reason
 
