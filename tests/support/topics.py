@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -125,21 +124,8 @@ class Topics:
     def _send(self, message: Message, index: int, placed: dict[int, Position]) -> None:
         now = time.time_ns() // 1_000_000
         message = message.stamp(now)
-        identity = str(uuid.uuid4())
         partition = self.partition(message.key)
-        envelope = Envelope(
-            message=message,
-            id=identity,
-            time=now,
-            source="/test",
-            correlation_id=identity,
-            cause=None,
-            key_version=None,
-            traceparent=None,
-            topic=message.topic,
-            partition=partition,
-            offset=-1,
-        )
+        envelope = Envelope.from_outside(message, message.topic, partition, time=now, source="/test")
 
         def delivered(error: KafkaError | None, record: Record) -> None:
             offset = record.offset()

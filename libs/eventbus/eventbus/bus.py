@@ -6,7 +6,6 @@ import asyncio
 import sqlite3
 import threading
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -82,19 +81,14 @@ class Bus:
         now = time.time_ns() // 1_000_000
         command = command.stamp(now)
         key = command.key.encode()
-        identity = str(uuid.uuid4())
-        envelope = Envelope(
-            message=command,
-            id=identity,
+        envelope = Envelope.from_outside(
+            command,
+            command.topic,
+            partition_of(key, self._partitions),
             time=now,
             source=f"/{self.service}/api",
-            correlation_id=correlation_id or identity,
-            cause=None,
-            key_version=None,
+            correlation_id=correlation_id,
             traceparent=traceparent,
-            topic=command.topic,
-            partition=partition_of(key, self._partitions),
-            offset=-1,
         )
         self.progress.expect(command.topic)
         delivery: asyncio.Future[Position] = self._loop.create_future()

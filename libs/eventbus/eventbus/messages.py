@@ -8,6 +8,7 @@ generated from ``schemas/*.avsc``. This module imports the standard library only
 from __future__ import annotations
 
 import dataclasses
+import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, TypeVar
@@ -90,6 +91,34 @@ class Envelope:
     @property
     def position(self) -> Position:
         return Position(self.topic, self.partition, self.offset)
+
+    @classmethod
+    def from_outside(
+        cls,
+        message: Message,
+        topic: str,
+        partition: int,
+        *,
+        time: int,
+        source: str,
+        correlation_id: str | None = None,
+        traceparent: str | None = None,
+    ) -> Envelope:
+        """What nothing in a log caused, not written yet: it begins a correlation of its own unless given one."""
+        identity = str(uuid.uuid4())
+        return cls(
+            message,
+            identity,
+            time,
+            source,
+            correlation_id or identity,
+            cause=None,
+            key_version=None,
+            traceparent=traceparent,
+            topic=topic,
+            partition=partition,
+            offset=-1,
+        )
 
 
 _by_schema: dict[str, type[Message]] = {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-import uuid
 from collections.abc import Callable, Iterable
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -80,7 +79,7 @@ class Topics:
     def _take(self, record: Record, take: Callable[[Raw], None]) -> None:
         error, topic, partition, offset = record.error(), record.topic(), record.partition(), record.offset()
         if error is not None and error.code() != KafkaError._PARTITION_EOF:
-            if error.retriable() or error.code() in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN):
+            if error.retriable() or error.code() in PASSING:
                 return
             raise self._away(KafkaException(error))
         assert topic is not None and partition is not None and offset is not None
@@ -133,12 +132,10 @@ class Topics:
     def send(self, service: str, wish: Redrive | Discard) -> Position:
         """Tell a service what to do; returns once that is durable."""
         self._producer = self._producer or command_producer(self._settings)
-        now, identity = time.time_ns() // 1_000_000, str(uuid.uuid4())
+        now = time.time_ns() // 1_000_000
         wish = wish.stamp(now)  # type: ignore[assignment]
         topic, partition = f"{service}.admin", self.partition(service, wish.key)
-        envelope = Envelope(
-            wish, identity, now, "/eventbus/dlq", identity, None, None, None, topic, partition, -1
-        )
+        envelope = Envelope.from_outside(wish, topic, partition, time=now, source="/eventbus/dlq")
         placed: list[int] = []
         failed: list[KafkaError] = []
 
