@@ -12,7 +12,7 @@ from confluent_kafka import Message as Record
 from eventbus.admin import Discard, Redrive
 from eventbus.cli.trouble import Exit, Trouble
 from eventbus.codec import Codec, Raw, headers_of
-from eventbus.kafka import command_producer, common, partition_of, probe_consumer, raw_of
+from eventbus.kafka import PASSING, command_producer, common, partition_of, probe_consumer, raw_of
 from eventbus.messages import Envelope, Position
 from eventbus.settings import Settings
 
