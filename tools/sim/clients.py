@@ -267,8 +267,10 @@ class Producer:
         self._transaction: Transaction | None = None
         self._begun = False
         self._waiting: list[tuple[Callable[..., None], Stored]] = []
+        self._aborted: dict[tuple[str, int], Stored] = {}
+        """What an aborted transaction wrote last: in the same epoch the next record is taken for its repetition."""
 
-    def init_transactions(self) -> None:
+    def init_transactions(self, timeout: float = -1.0) -> None:
         self._line.wait()
         self._epoch = self._broker.introduce(self._name)
 
@@ -292,7 +294,10 @@ class Producer:
         on_delivery: Callable[..., None],
     ) -> None:
         self._open()
-        stored = self._broker.produce(self._name, self._epoch, topic, partition, key, value, headers)
+        repeated = self._aborted.pop((topic, partition), None)
+        stored = repeated or self._broker.produce(
+            self._name, self._epoch, topic, partition, key, value, headers
+        )
         self._waiting.append((on_delivery, stored))
 
     def send_offsets_to_transaction(
@@ -316,6 +321,7 @@ class Producer:
     def abort_transaction(self, timeout: float = -1.0) -> None:
         self._line.wait()
         if self._transaction is not None:
+            self._aborted = {(r.topic, r.partition): r for r in self._transaction.records}
             self._broker.abort(self._name, self._epoch)
         self._begun = False
 

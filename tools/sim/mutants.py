@@ -13,6 +13,7 @@ from unittest.mock import patch
 
 from eventbus.folding import Folded
 from eventbus.follower import Follower
+from eventbus.kafka import transactionally
 from eventbus.parking import Parking
 from eventbus.processor import Processor
 from eventbus.step import Turn
@@ -76,6 +77,11 @@ def rewind_forgets_nothing() -> AbstractContextManager[Any]:
     return patch.object(Pending, "drop", lambda self, partitions=None: None)
 
 
+def epoch_kept() -> AbstractContextManager[Any]:
+    """After an abort, the same producer goes on."""
+    return patch.object(Processor, "_abort", lambda self: transactionally(self._producer.abort_transaction))
+
+
 def queue_forgotten() -> AbstractContextManager[Any]:
     """What is parked is found no more."""
     return patch.object(Parking, "queue", lambda self, entity: [])
@@ -108,6 +114,7 @@ MUTANTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
         hasty_takeover,
         stable_target,
         rewind_forgets_nothing,
+        epoch_kept,
         queue_forgotten,
         charge_without_lookup,
         answered_again,

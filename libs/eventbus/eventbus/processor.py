@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -127,7 +128,8 @@ class Processor:
         self.turned_at = monotonic()
         self._stop = threading.Event()
         self._consumer: Consumer = clients.input(settings, service, self.heard)
-        self._producer: Producer = clients.producer(settings, transactional_id)
+        self._new_producer = partial(clients.producer, settings, transactional_id)
+        self._producer: Producer = self._new_producer()
         self._follower = Follower(settings, service, codec, store, clients)
         topics = [*sorted({cls.topic for d in deciders for cls in d.inputs}), f"{service}.admin"]
         self.tasks = Tasks(
@@ -377,8 +379,15 @@ class Processor:
             )
 
     def _abort(self) -> None:
+        """End the transaction, and go on with a new producer, in a new epoch.
+
+        The client may number what it sends next like what was under way when it failed. In the same epoch a broker
+        takes that for a repetition: it acknowledges it, with the offset of what was aborted, and writes nothing.
+        """
         try:
             transactionally(self._producer.abort_transaction, ONE_TRY)
+            self._producer = self._new_producer()
+            transactionally(self._producer.init_transactions, ONE_TRY)
         except Aborted as reason:
             raise Fenced(f"the transaction can neither commit nor abort: {reason}") from reason
 
