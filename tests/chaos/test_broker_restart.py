@@ -6,11 +6,12 @@ import time
 import uuid
 
 import pytest
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from eventbus.kafka import PASSING
+from eventbus import Settings
+from eventbus.kafka import PASSING, probe_consumer, transactional_producer
 from tests.chaos.conftest import OpenSite
 from tests.chaos.trial import load, more_settle
 from tests.support.waiting import eventually
@@ -38,15 +39,8 @@ def test_a_transaction_that_outlives_its_broker_is_ended(cluster: LocalCluster) 
     consumer = Consumer({"bootstrap.servers": servers, "group.id": name})
     consumer.subscribe([name])
     eventually(lambda: consumer.poll(0.1) or consumer.assignment(), "a place in the group")
-    producer = Producer(
-        {
-            "bootstrap.servers": servers,
-            "transactional.id": name,
-            "transaction.timeout.ms": int(TIMEOUT * 1000),
-            "message.timeout.ms": int(TIMEOUT * 1000),
-            "metadata.recovery.strategy": "none",
-        }
-    )
+    settings = Settings(bootstrap_servers=servers, topic_prefix="", transaction_timeout=TIMEOUT)
+    producer = transactional_producer(settings, name)
     producer.init_transactions()
     for offset in (1, 2):
         producer.begin_transaction()
@@ -62,7 +56,7 @@ def test_a_transaction_that_outlives_its_broker_is_ended(cluster: LocalCluster) 
     time.sleep(TIMEOUT + 1)  # what is tested is that this much time passes
     broker.start()
 
-    after = Consumer({"bootstrap.servers": servers, "group.id": name, "isolation.level": "read_committed"})
+    after = probe_consumer(settings, name, "read_committed")
 
     def committed() -> list[TopicPartition] | None:
         try:

@@ -14,9 +14,10 @@ from pathlib import Path
 from testcontainers.core.container import DockerContainer
 
 from tests.support.waiting import eventually
+from tools.stack.jars import VERSION
 from tools.stack.kafka import SETTINGS, LocalKafka, answering_cluster
 
-IMAGE = "apache/kafka:4.2.1"
+IMAGE = f"apache/kafka:{VERSION}"
 CLUSTER_ID = "5L6g3nShT-eMCtK--X86sw"
 INSIDE, CONTROLLER, PORT = 19092, 9093, 9092
 
