@@ -5,7 +5,7 @@ A service is a :class:`Service` of :class:`Decider` and :class:`Reactor`; :func:
 
 from eventbus.bus import Bus
 from eventbus.decider import DeadlinePassed, Decider, Outcome, Projection, Reactor, Request, Table
-from eventbus.errors import EventBusError, Fenced, Poison, Retryable, Unavailable
+from eventbus.errors import EventBusError, Fenced, Mismatch, Poison, Retryable, Unavailable
 from eventbus.folding import Entry
 from eventbus.messages import Command, Envelope, Event, Message, Position
 from eventbus.runtime import Service, serve
@@ -24,6 +24,7 @@ __all__ = [
     "Fenced",
     "Held",
     "Message",
+    "Mismatch",
     "Outcome",
     "Poison",
     "Position",

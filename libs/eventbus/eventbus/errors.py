@@ -3,7 +3,8 @@
 EventBusError
 ├── Retryable        may pass by itself; the same call may be repeated
 │   └── Unavailable  Kafka (or this replica's view of it) is away: HTTP answers 503 with Retry-After
-├── Poison           will never pass: the message is a dead letter
+├── Poison           will never pass: the message is a dead letter, and parks its key
+│   └── Mismatch     contradicts what was asked for: a dead letter that parks nothing
 └── Fenced           another process owns this slot, or this process lost its right to write: it must end
 """
 
@@ -24,6 +25,13 @@ class Unavailable(Retryable):
 
 class Poison(EventBusError):
     """No repetition will help: undecodable bytes, a wrong partition, a key that is not the body's id."""
+
+
+class Mismatch(Poison):
+    """A report that contradicts what was asked for, such as another amount. The genuine one may still come.
+
+    Raised by ``decide``: the message becomes a dead letter, and later messages of its key go on.
+    """
 
 
 class Fenced(EventBusError):

@@ -14,7 +14,7 @@ from typing import Any
 from eventbus.admin import Discard, Redrive
 from eventbus.codec import Raw
 from eventbus.decider import DeadlinePassed, Decider, Outcome, Reactor, Request
-from eventbus.errors import Fenced, Poison, Retryable
+from eventbus.errors import Fenced, Mismatch, Poison, Retryable
 from eventbus.folding import Folded
 from eventbus.messages import Envelope, Message
 from eventbus.outgoing import Outgoing, letter, produced, waiting
@@ -226,9 +226,12 @@ class Turn:
             if isinstance(work.message, DeadlinePassed):
                 log.exception("the deadline of %s could not be decided", work.entity)
                 return
-            # A rule that fails on a message must not stop the partition: the message goes where a person sees it,
-            # and what comes for its key waits behind it.
-            self._put_off(work.entity, work.raw, error, called=isinstance(message, Outcome))
+            if isinstance(error, Mismatch) and not work.parked:
+                self._bury(work.raw, error)
+            else:
+                # A rule that fails on a message must not stop the partition: the message goes where a person sees it,
+                # and what comes for its key waits behind it.
+                self._put_off(work.entity, work.raw, error, called=isinstance(message, Outcome))
         else:
             self._resolve(work, message, outputs)
         self.decided += 1

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from eventbus import DeadlinePassed, Poison, Retryable
+from eventbus import DeadlinePassed, Message, Mismatch, Outcome, Poison, Request, Retryable
 from eventbus.admin import Discard, Redrive
 from eventbus.codec import Raw
 from eventbus.retry import ERRORS, State
 from eventbus.step import Turn
 from eventbus.work import Work
-from tests.support.turning import DLQ, LOG, RETRY, Bench, created, failed, paid, with_giving_up
+from schemas import OrderPaid
+from tests.support.turning import (
+    DLQ,
+    LOG,
+    REACTOR,
+    RETRY,
+    Bench,
+    Life,
+    created,
+    failed,
+    paid,
+    with_giving_up,
+)
 
 WAITING, DEAD, RESOLVED = State.WAITING, State.DEAD, State.RESOLVED
 AWAY = Retryable("away")
@@ -252,3 +266,19 @@ def test_deadlines_of_one_moment_make_events_of_different_ids(bench: Bench) -> N
     events = [out.event for out in turn.outgoing if out.event]
     assert [event.message.key for event in events] == ["a", "b"]
     assert len({event.id for event in events}) == 2
+
+
+def test_a_report_that_contradicts_what_was_asked_is_a_dead_letter_and_parks_nothing(tmp_path: Path) -> None:
+    def decide(message: Message | Outcome, life: Life) -> Sequence[Message | Request]:
+        if isinstance(message, OrderPaid) and message.amount == 2:
+            raise Mismatch("2 was paid, 1 was asked for")
+        return REACTOR.decide(message, life)
+
+    bench = Bench(tmp_path, replace(REACTOR, decide=decide))
+    bench.feed(paid("a", 2), paid("a", 1))
+
+    assert bench.story("a") == ("paid 10",)
+    assert bench.waits("a") == []
+    (letter,) = bench.topic(DLQ)
+    assert letter.header(ERRORS + "exception") == "Mismatch"
+    assert letter.value == bench.inputs[0].value
