@@ -61,6 +61,14 @@ class Follower:
         """The offset after the last record of a log, committed or not. Raises KafkaException."""
         return end_of(self._probe, self._settings.topic(part[0]), part[1], timeout=2.0)
 
+    def hears(self) -> bool:
+        """Whether the broker that leads an own log answers at this moment, within half a second."""
+        try:
+            end_of(self._probe, self._settings.topic(next(iter(self._store.deciders))), 0, timeout=0.5)
+        except KafkaException:
+            return False
+        return True
+
     def position(self, part: Part) -> int:
         """The offset up to which a followed log is folded; transaction markers count as passed."""
         return self._next[part]

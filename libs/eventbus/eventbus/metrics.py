@@ -22,4 +22,6 @@ LAG = Gauge(
     "eventbus_lag", "Records of an input partition led that are not decided yet", ["topic", "partition"]
 )
 HEARD = Gauge("eventbus_brokers_silent_seconds", "Seconds since the brokers were last heard", ["service"])
-BREAKER = Gauge("eventbus_breaker_open", "1 while no input is taken because calls fail alike", ["service"])
+BREAKER = Gauge(
+    "eventbus_breaker_open", "1 while little input is taken because calls fail alike", ["service"]
+)
