@@ -335,7 +335,7 @@ class Producer:
 class Unguarded(Guard):
     """There are no threads here: a call comes back, or says that it does not."""
 
-    def __call__(self, call: Callable[..., T], *args: Any) -> T:
+    def __call__(self, call: Callable[..., T], *args: Any, grace: float = 0.0) -> T:
         return call(*args)
 
 

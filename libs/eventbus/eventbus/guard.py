@@ -42,8 +42,11 @@ class Guard:
         self._ghosts = 0
         self._grace = GRACE
 
-    def __call__(self, call: Callable[..., T], *args: Any) -> T:
-        """What the call returns or raises; raises Stuck if it does neither, and Fenced if that happens too often."""
+    def __call__(self, call: Callable[..., T], *args: Any, grace: float = 0.0) -> T:
+        """What the call returns or raises; raises Stuck if it does neither, and Fenced if that happens too often.
+
+        ``grace``: seconds that this call is given at least while the brokers answer.
+        """
         if self._thread is None:
             self._thread = _Caller()
             self._thread.start()
@@ -55,8 +58,8 @@ class Guard:
                 heard_at = None
             elif heard_at is None:
                 heard_at = self._monotonic()
-            elif self._monotonic() - heard_at > self._grace:
-                self._leave(asked)
+            elif self._monotonic() - heard_at > (allowed := max(self._grace, grace)):
+                self._leave(asked, allowed)
         return asked.result()
 
     def well(self) -> None:
@@ -69,12 +72,12 @@ class Guard:
         self._ghosts, found = max(0, self._ghosts - 1), self._ghosts > 0
         return found
 
-    def _leave(self, asked: _Call[Any]) -> None:
+    def _leave(self, asked: _Call[Any], allowed: float) -> None:
         assert self._thread is not None
         self._thread.calls.put(None)
         self._left = [thread for thread in [*self._left, self._thread] if thread.is_alive()]
         self._thread, self._ghosts = None, self._ghosts + 1
-        said = f"{asked.name} did not come back although the brokers answer, for {self._grace:g} s"
+        said = f"{asked.name} did not come back although the brokers answer, for {allowed:g} s"
         self._grace = min(self._grace * 2, LONGEST)
         if len(self._left) > LEFT_BEHIND:
             raise Fenced(f"{said}, and {LEFT_BEHIND} calls before it have not yet")

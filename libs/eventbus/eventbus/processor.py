@@ -57,6 +57,9 @@ from eventbus.tasks import Tasks
 from eventbus.work import Pending, Router, Surroundings, Work
 
 log = logging.getLogger("eventbus.processor")
+SETTLING = 3.0
+"""Seconds that a new producer has to find its coordinator and have it end what was open. One that was given up sooner
+would often come through all the same, and fence the next."""
 PROBE_EVERY = 100
 """Ms between two looks for parked keys that may probe."""
 Place = tuple[str, int]
@@ -380,10 +383,10 @@ class Processor:
         self._committed_at = self._monotonic()
         return written
 
-    def _transact(self, call: Callable[..., Any], *args: Any) -> None:
+    def _transact(self, call: Callable[..., Any], *args: Any, grace: float = 0.0) -> None:
         """A call that the transaction needs. Raises Aborted, Fenced, or Stuck: another producer is to go on."""
         try:
-            self._guarded(transactionally, call, *args)
+            self._guarded(transactionally, call, *args, grace=grace)
         except Superseded as error:
             raise self._superseded(error) from error
 
@@ -438,7 +441,7 @@ class Processor:
         """Have the slot's transactions ended, committed or not, before any of this producer begins."""
         while True:
             try:
-                self._transact(self._producer.init_transactions, ONE_TRY)
+                self._transact(self._producer.init_transactions, ONE_TRY, grace=SETTLING)
                 return
             except Stuck as reason:
                 log.warning("%s: another producer tries", reason)

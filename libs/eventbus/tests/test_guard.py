@@ -69,6 +69,14 @@ def test_what_is_slow_each_time_gets_more_and_more_time(client: Hanging) -> None
         made(client.call)
 
 
+def test_a_call_may_be_given_more_time_than_others(client: Hanging) -> None:
+    made = guard(pace=1.5)
+    with pytest.raises(Stuck, match="3 s"):
+        made(client.call, grace=3.0)
+    with pytest.raises(Stuck, match="2 s"):
+        made(client.call, grace=1.0)
+
+
 def test_too_many_calls_left_behind_end_the_process(client: Hanging) -> None:
     made = guard(pace=100.0)
     for _ in range(LEFT_BEHIND):
