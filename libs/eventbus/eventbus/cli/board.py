@@ -101,6 +101,8 @@ class Board:
             parked = Parked.from_record(record) if topic == "retry" else _letter(record)
         except (KeyError, ValueError):
             return
+        if topic == "retry" and parked.state is State.BURIED:
+            return  # its dead letter says more
         place = (service, parked.raw.coordinates)
         if self.keep is not None and self.keep in (parked.key, parked.raw.coordinates):
             self.history.setdefault(place, []).append(record)
