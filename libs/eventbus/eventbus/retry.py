@@ -143,7 +143,7 @@ class Parked:
             key=waits("key").encode(),
             value=record.value,
             headers=[(k, v) for k, v in record.headers if not k.startswith("__eventbus.")],
-            timestamp=_time(why("timestamp")),
+            timestamp=time_of(why("timestamp")),
         )
         return cls(
             raw=raw,
@@ -152,8 +152,8 @@ class Parked:
             sequence=whole_number(waits("sequence")),
             state=State(waits("state")),
             attempt=whole_number(waits("attempt")),
-            due=_time(waits("due")),
-            since=_time(waits("since")),
+            due=time_of(waits("due")),
+            since=time_of(waits("since")),
             exception=why("exception"),
             message=why("message"),
             stacktrace=why("stacktrace"),
@@ -167,7 +167,7 @@ def _headers(prefix: str, about: Mapping[str, object]) -> Headers:
     return [(prefix + name, str(value).encode("utf-8", "backslashreplace")) for name, value in about.items()]
 
 
-def _time(text: str) -> int:
+def time_of(text: str) -> int:
     """Ms since epoch, up to the year 9999; raises ValueError."""
     time = whole_number(text)
     if time > LATEST:
