@@ -186,7 +186,7 @@ _KINDS = [
     ("compact", 2),
     ("redrive", 2),
     ("discard", 2),
-    ("foreign", 1),
+    ("foreign", 3),
     ("clock", 1),
     ("replay", 1),
 ]

@@ -23,6 +23,7 @@ from services.order.decider import order_decider
 from services.payment.cashier import Cashier
 from services.payment.decider import give_up
 from services.payment.decider import reactor as payment
+from tools.sim import hostile
 from tools.sim.broker import Broker, Transaction
 from tools.sim.clock import START, Clock
 from tools.sim.groups import Group
@@ -136,10 +137,13 @@ class World:
                     for log in replica.service.logs
                     for i in range(self.partitions)
                     if any(
-                        r.offset >= replica.store.checkpoint(log, i)
+                        r.offset >= replica.store.checkpoint(log, i) and not hostile.is_hostile(r)
                         for r in self.broker.log(log, i).visible()
                     )
                 ]
+            if replica.process:
+                stops = replica.process.processor.stops().values()
+                found += [f"{stop.place} stops {replica.name}" for stop in stops]
         return found
 
     def _services(self) -> dict[str, Service]:
@@ -257,9 +261,7 @@ class World:
                         replica.kill()
                 self.broker.groups[fault.service].committed.clear()
             case "foreign":
-                topic = ("order.commands", "stock.commands")[fault.at % 2]
-                self.say("client", "writes nonsense to", topic)
-                self.broker.append(topic, partition, fault.key.encode(), b"nonsense", [], True)
+                hostile.write(self, fault)
 
     def _bad_weather(self, weather: Weather, side: str, ms: int) -> None:
         self.say(side, "is away for", ms)
@@ -273,7 +275,7 @@ class World:
     def _again(self, topic: str) -> None:
         """A message that stands in a topic comes once more, at another place."""
         partition = self.dice.randrange(self.partitions)
-        past = [r for r in self.broker.log(topic, partition).visible() if r.value != b"nonsense"]
+        past = [r for r in self.broker.log(topic, partition).visible() if not hostile.is_hostile(r)]
         if past:
             record = self.dice.choice(past)
             self.say("world", "repeats", f"{topic}-{partition}-{record.offset}")
@@ -291,7 +293,8 @@ class World:
             replica.skew = 0
 
     def _operate(self) -> None:
-        """An operator sends back to work whatever is dead."""
+        """An operator skips what stops a task, and sends back to work whatever is dead."""
+        hostile.set_aside(self)
         dead = {
             (replica.service.name, parked.key)
             for replica in self.replicas

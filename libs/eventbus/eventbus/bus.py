@@ -16,6 +16,7 @@ from eventbus.codec import Codec, headers_of
 from eventbus.decider import Decider, Reactor
 from eventbus.errors import Unavailable
 from eventbus.folding import Entry
+from eventbus.follower import Stop
 from eventbus.kafka import Heard, command_producer, end_of, partition_of, probe_consumer
 from eventbus.messages import Envelope, Message, Position
 from eventbus.progress import Place, Progress
@@ -38,7 +39,7 @@ class Bus:
         self._heard: Heard | None = None
         self._partitions = 0
         self._positions: Callable[[], dict[Place, int]] = dict
-        self._stopped: Callable[[], dict[Place, str]] = dict
+        self._stops: Callable[[], dict[Place, Stop]] = dict
         self.progress = Progress(loop)
         self._sent: dict[Place, int] = {}
         self._before: dict[Place, int] = {}
@@ -55,10 +56,10 @@ class Bus:
         heard: Heard,
         partitions: int,
         positions: Callable[[], dict[Place, int]],
-        stopped: Callable[[], dict[Place, str]] = dict,
+        stops: Callable[[], dict[Place, Stop]] = dict,
     ) -> None:
         """The processor is there: reads are possible from now on."""
-        self._stopped = stopped
+        self._stops = stops
         self._store, self._heard, self._partitions, self._positions = store, heard, partitions, positions
 
     def close(self) -> None:
@@ -162,9 +163,9 @@ class Bus:
 
         Raises Unavailable before the first catch-up, and while a record stops the task of the key.
         """
-        stopped = self._stopped()
-        if stopped and (reason := stopped.get((decider.log, partition_of(key.encode(), self._partitions)))):
-            raise Unavailable(f"this replica cannot say how {key} stands: {reason}")
+        stops = self._stops()
+        if stops and (stop := stops.get((decider.log, partition_of(key.encode(), self._partitions)))):
+            raise Unavailable(f"this replica cannot say how {key} stands: {stop.reason}")
         return self._reader().read(decider, key)
 
     def held(self, key: str) -> Held | None:

@@ -31,7 +31,7 @@ from eventbus.agenda import Agenda
 from eventbus.codec import Codec, Raw
 from eventbus.decider import DeadlinePassed, Decider
 from eventbus.errors import Fenced
-from eventbus.follower import Follower
+from eventbus.follower import Follower, Stop
 from eventbus.kafka import (
     ONE_TRY,
     PASSING,
@@ -192,8 +192,8 @@ class Processor:
         """Caught up with its own logs, and a member of its group; no record of them stops a task."""
         return self.tasks.ready and not self._follower.stopped
 
-    def stopped(self) -> dict[Place, str]:
-        """The partitions of own logs that a record stops, each with what it is and what to do. Any thread."""
+    def stops(self) -> dict[Place, Stop]:
+        """The partitions of own logs that a record stops. Any thread."""
         return self._follower.stopped.copy()
 
     def positions(self) -> dict[Place, int]:
@@ -285,7 +285,7 @@ class Processor:
             self._note(error)
             return None
         raw = raw_of(record, self.settings.topic_prefix)
-        if Position(raw.topic, raw.partition, raw.offset) in self._follower.skips:
+        if raw.position in self._follower.skips:
             metrics.SKIPPED.labels(raw.topic).inc()
             log.warning("%s is skipped, as an operator said", raw.coordinates)
             return None

@@ -152,8 +152,8 @@ class Replica:
 
     def why_not_ready(self) -> str:
         """Why this replica may not be sent traffic; empty if it may."""
-        if self.processor and (stopped := self.processor.stopped()):
-            return "; ".join(stopped.values())
+        if self.processor and (stops := self.processor.stops()):
+            return "; ".join(stop.reason for stop in stops.values())
         ready = self.processor is not None and self.processor.ready and self._bus.fresh()
         return "" if ready else "this replica is catching up"
 
@@ -194,7 +194,7 @@ class Replica:
                 self.processor.heard,
                 cluster.partitions,
                 self.processor.positions,
-                self.processor.stopped,
+                self.processor.stops,
             )
             if self._stopping.is_set():
                 self.processor.stop()
