@@ -9,9 +9,10 @@ from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import FastAPI, Header, Path, Query, Request, Response
+from pydantic import AfterValidator
 
 from eventbus import Bus, Message, Unavailable
-from eventbus.http import Problem
+from eventbus.http import Problem, invalid, one_line, read_body
 from schemas import AdjustStock, StockRefused, StockRepeated
 from services.inventory.models import (
     ADJUSTMENT_BODY,
@@ -20,7 +21,6 @@ from services.inventory.models import (
     StockView,
     parse_adjustment,
     stock_view,
-    wrong_fields,
 )
 from services.inventory.settings import InventorySettings
 from services.inventory.shelf import product, products
@@ -30,7 +30,7 @@ KEY = "Idempotency-Key"
 MAX_PAGE = 1000
 
 # A product id is any text, slashes included: hence ":path" in the routes.
-ProductId = Annotated[str, Path(alias="productId", min_length=1, max_length=100)]
+ProductId = Annotated[str, Path(alias="productId", min_length=1, max_length=100), AfterValidator(one_line)]
 IdempotencyKey = Annotated[str | None, Header(alias=KEY)]
 Cursor = Annotated[str | None, Query(description="nextCursor of the page before")]
 Limit = Annotated[int | None, Query(ge=1, le=MAX_PAGE)]
@@ -53,7 +53,9 @@ def stock_routes(settings: InventorySettings) -> Callable[[FastAPI, Bus], None]:
         async def adjust(
             product_id: ProductId, request: Request, response: Response, key: IdempotencyKey = None
         ) -> StockView:
-            command = to_command(product_id, parse_adjustment(await request.body()), key)
+            command = to_command(
+                product_id, parse_adjustment(await read_body(request)), given_key(request, key)
+            )
             event = await decided(bus, command, request, settings.answer_timeout)
             raise_if_refused(event)
             if isinstance(event, StockRepeated):
@@ -75,10 +77,17 @@ def stock_routes(settings: InventorySettings) -> Callable[[FastAPI, Bus], None]:
     return add
 
 
+def given_key(request: Request, key: str | None) -> str | None:
+    """The key. Raises Problem (422) if it is given twice, or is none."""
+    if len(request.headers.getlist(KEY)) > 1:
+        raise invalid([(KEY, "must be given once")])
+    if key is not None and not _KEY.fullmatch(key):
+        raise invalid([(KEY, "must be 1 to 255 printable ASCII characters")])
+    return key
+
+
 def to_command(product_id: str, adjustment: Adjustment, key: str | None) -> AdjustStock:
     """The command that asks for it. The key is the adjustment's id; without one, each request is another."""
-    if key is not None and not _KEY.fullmatch(key):
-        raise wrong_fields([(KEY, "must be 1 to 255 printable ASCII characters")])
     return AdjustStock(
         product_id=product_id,
         quantity=adjustment.quantity,
@@ -121,7 +130,7 @@ def raise_if_refused(event: Message) -> None:
                 availableQty=event.available_qty,
             )
         case StockRepeated(identical=False):
-            raise wrong_fields([(KEY, "was used before for another adjustment of this product")])
+            raise invalid([(KEY, "was used before for another adjustment of this product")])
 
 
 async def stock_of(bus: Bus, product_id: str) -> StockView:
@@ -159,4 +168,4 @@ def from_cursor(cursor: str) -> str:
     try:
         return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError) as error:
-        raise wrong_fields([("cursor", "is not one that this service gave")]) from error
+        raise invalid([("cursor", "is not one that this service gave")]) from error
