@@ -98,9 +98,9 @@ class Edge:
         return None
 
     def _announced(self, headers: Headers) -> Problem | None:
-        length = headers.get("content-length", "0")
-        # Not read as a number before it is known to be a short one: Python refuses more than 4,300 digits.
-        if len(length.lstrip("0")) > 18 or int(length) > self._max_body:
+        digits = headers.get("content-length", "").lstrip("0") or "0"
+        # A number only if it is a short one: Python refuses to read more than 4,300 digits.
+        if len(digits) > 18 or not digits.isdecimal() or int(digits) > self._max_body:
             return self._too_large()
         return None
 
