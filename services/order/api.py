@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
+from pydantic import AfterValidator
 
 from eventbus import Bus, Decider, Entry, Message, Unavailable
-from eventbus.http import Problem
+from eventbus.http import ONE_LINE, Problem, Turns, Work, invalid, one_line, read_body
 from schemas import (
     CancelOrder,
     CancelRefused,
@@ -24,8 +25,9 @@ from services.order.admission import Admission, Gate
 from services.order.headers import idempotency_key, matches, preferred_wait, trace
 from services.order.ids import keyed_order_id, new_order_id
 from services.order.intake import create_order
-from services.order.models import CancelBody, CompleteBody, invalid, parse_optional, parse_order
+from services.order.models import CancelBody, CompleteBody, parse_optional, parse_order
 from services.order.prices import PriceList
+from services.order.rules import MAX_TEXT
 from services.order.settings import OrderSettings
 from services.order.state import Order, Status
 from services.order.timeline import Timeline
@@ -34,7 +36,17 @@ from services.order.views import AcceptedView, OrderView, accepted, accepted_bef
 SCOPE = "public"
 """The caller's scope for idempotency keys: without access control all callers are one."""
 
-OrderId = Annotated[str, Path(alias="orderId", description="The order.")]
+OrderId = Annotated[
+    str,
+    Path(
+        alias="orderId",
+        description="The order.",
+        min_length=1,
+        max_length=MAX_TEXT,
+        json_schema_extra={"pattern": ONE_LINE},
+    ),
+    AfterValidator(one_line),
+]
 Wait = Annotated[
     float, Query(ge=0, allow_inf_nan=False, description="Seconds to wait at most for the order to settle.")
 ]
@@ -49,11 +61,12 @@ class OrderApi:
     settings: OrderSettings
     prices: PriceList
     admission: Admission
+    turns: Turns = field(default_factory=Turns)
 
     def mount(self, app: FastAPI) -> None:
         """Add the routes to ``app``."""
         app.add_middleware(Gate, admission=self.admission)
-        app.add_api_route("/orders", self.create, methods=["POST"], **openapi.CREATE)
+        app.add_api_route("/orders", self.create, methods=["POST"], **openapi.create(self.settings.limits))
         app.add_api_route("/orders/{orderId}", self.show, methods=["GET"], **openapi.SHOW)
         app.add_api_route("/orders/{orderId}/events", self.events, methods=["GET"], **openapi.EVENTS)
         app.add_api_route("/orders/{orderId}/cancel", self.cancel, methods=["POST"], **openapi.CANCEL)
@@ -63,12 +76,10 @@ class OrderApi:
         """Take an order in: answered once it is durable; with an `Idempotency-Key`, once it is decided."""
         started = monotonic()
         self._require_fresh()
-        body = parse_order(await request.body())
         key = idempotency_key(request.headers)
         order_id = new_order_id() if key is None else keyed_order_id(SCOPE, key)
-        command = create_order(
-            order_id, body, self.prices, self.settings.limits, self.settings.default_currency
-        )
+        raw = await read_body(request)
+        command = await self.turns.take(self._command(order_id, raw), len(raw))
         answer: AcceptedView | OrderView = accepted(command)
         headers = {"Location": f"/orders/{order_id}"}
         if key is None:
@@ -84,6 +95,11 @@ class OrderApi:
                 headers["ETag"] = _etag(entry)
                 answer = order_view(entry)
         return JSONResponse(answer, 202, headers)
+
+    def _command(self, order_id: str, raw: bytes) -> Work[CreateOrder]:
+        limits = self.settings.limits
+        body = yield from parse_order(raw, limits)
+        return (yield from create_order(order_id, body, self.prices, limits, self.settings.default_currency))
 
     async def show(self, order_id: OrderId, request: Request, wait: Wait = 0) -> Response:
         """The order as it stands; with `wait`, as soon as it is settled."""
@@ -103,14 +119,14 @@ class OrderApi:
     async def cancel(self, order_id: OrderId, request: Request) -> Response:
         """Cancel an order that is not completed and has not failed; what was done for it is undone."""
         started = monotonic()
-        body = parse_optional(CancelBody, await request.body())
+        body = parse_optional(CancelBody, await read_body(request))
         await self._find(order_id)
         return await self._change(CancelOrder(order_id=order_id, reason=body.reason), request, started)
 
     async def complete(self, order_id: OrderId, request: Request) -> Response:
         """Complete a confirmed order: its goods were handed over."""
         started = monotonic()
-        parse_optional(CompleteBody, await request.body())
+        parse_optional(CompleteBody, await read_body(request))
         await self._find(order_id)
         return await self._change(CompleteOrder(order_id=order_id), request, started)
 

@@ -23,11 +23,14 @@ from eventbus import skips
 from eventbus.bus import Bus
 from eventbus.calls import Calls
 from eventbus.codec import Codec
+from eventbus.connections import Refusals, raise_descriptors
 from eventbus.decider import Decider
+from eventbus.edge import Hosts
 from eventbus.errors import EventBusError, Unavailable
 from eventbus.http import create_app
 from eventbus.kafka import Cluster
 from eventbus.processor import AfterStep, Processor
+from eventbus.server import HttpServer
 from eventbus.settings import Settings
 from eventbus.slot import Slot
 from eventbus.store import Store
@@ -115,18 +118,15 @@ class Replica:
             max_body=self.settings.max_body,
             routes=self.service.routes,
             bus=self._bus,
+            hosts=Hosts(self.settings.http_host, self.settings.allowed_hosts()),
+            refusals=(refusals := Refusals()),
         )
-        server = _Server(
-            uvicorn.Config(
-                app,
-                host=self.settings.http_host,
-                port=self.settings.http_port or self.service.port,
-                log_config=None,
-                access_log=False,
-                proxy_headers=False,
-                timeout_graceful_shutdown=5,
-                lifespan="off",
-            )
+        server = HttpServer(
+            app,
+            self.settings.http_host,
+            self.settings.http_port or self.service.port,
+            self.settings.http_limits(raise_descriptors()),
+            refusals,
         )
         thread = threading.Thread(
             target=self._work, args=(codec, slot, server), name="processor", daemon=True
@@ -230,15 +230,6 @@ class Replica:
                 )
                 faulthandler.dump_traceback(all_threads=True)
                 os._exit(70)
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: the replica stops the processor and HTTP together."""
-
-    def capture_signals(self) -> Any:
-        from contextlib import nullcontext
-
-        return nullcontext()
 
 
 def _version() -> str:
