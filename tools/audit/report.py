@@ -1,11 +1,11 @@
-"""The verdict in words, for people, and as JSON."""
+"""The verdict in words, for people, and as JSON; what records hold is made visible in both."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 
+from eventbus.visible import visible, visible_json
 from tools.audit.judge import Money, Verdict
 
 LISTED = 20
@@ -13,20 +13,19 @@ LISTED = 20
 
 def text(verdict: Verdict) -> str:
     """What ``make audit`` prints."""
-    return "\n".join(
-        [
-            *_head(verdict),
-            *_money(verdict),
-            *_stock(verdict),
-            *_orders(verdict),
-            *_open(verdict),
-            *_dead(verdict),
-            *_violations(verdict),
-            "The audit is clean."
-            if verdict.clean
-            else f"The audit FAILED: {len(verdict.violations):,} violations.",
-        ]
-    )
+    lines = [
+        *_head(verdict),
+        *_money(verdict),
+        *_stock(verdict),
+        *_orders(verdict),
+        *_open(verdict),
+        *_dead(verdict),
+        *_violations(verdict),
+        "The audit is clean."
+        if verdict.clean
+        else f"The audit FAILED: {len(verdict.violations):,} violations.",
+    ]
+    return "\n".join(map(visible, lines))
 
 
 def as_json(verdict: Verdict) -> str:
@@ -44,7 +43,7 @@ def as_json(verdict: Verdict) -> str:
         "deadLetters": [letter._asdict() for letter in verdict.letters],
         "violations": [violation._asdict() for violation in verdict.violations],
     }
-    return json.dumps(told, indent=2, ensure_ascii=False)
+    return visible_json(told)
 
 
 def _head(verdict: Verdict) -> Iterator[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import isnan
 
+from eventbus.visible import visible
 from tools.arrivals import percentile
 from tools.audit.judge import Verdict
 from tools.chaos.books import Books
@@ -82,7 +83,7 @@ def table(outcome: Outcome) -> str:
         *_latencies(outcome),
         "Nothing lost, doubled or stuck; the audit is clean." if outcome.clean else "FAILED: see above.",
     ]
-    return "\n".join(lines)
+    return "\n".join(map(visible, lines))
 
 
 def _row(name: str, text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uvicorn
 
+from eventbus.visible import log_visibly
 from services.payment.simulator.app import create_app
 from services.payment.simulator.settings import SimulatorSettings
 
@@ -11,12 +12,13 @@ from services.payment.simulator.settings import SimulatorSettings
 def main() -> None:
     """Read the environment and serve."""
     settings = SimulatorSettings()
+    log_visibly("WARNING", "simulator")
     # A caller that tok_timeout keeps waiting must not keep the process from ending.
     uvicorn.run(
         create_app(settings),
         host=settings.host,
         port=settings.port,
-        log_level="warning",
+        log_config=None,
         access_log=False,
         timeout_graceful_shutdown=1,
     )
