@@ -26,6 +26,7 @@ from eventbus.decider import Decider
 from eventbus.errors import EventBusError, Unavailable
 from eventbus.http import create_app
 from eventbus.kafka import Cluster
+from eventbus.private import write_privately
 from eventbus.processor import AfterStep, Processor
 from eventbus.settings import Settings
 from eventbus.slot import Slot
@@ -61,6 +62,7 @@ def serve(
     ``after_step`` is called by the processor after each of its steps; tests crash the process there.
     """
     settings = settings or Settings()
+    write_privately()
     log_visibly(settings.log_level, service.name)
     # Two threads share the interpreter: the processor must not wait 5 ms for its turn after each call of the client.
     sys.setswitchinterval(0.001)
