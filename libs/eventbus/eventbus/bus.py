@@ -38,6 +38,7 @@ class Bus:
         self._heard: Heard | None = None
         self._partitions = 0
         self._positions: Callable[[], dict[Place, int]] = dict
+        self._stopped: Callable[[], dict[Place, str]] = dict
         self.progress = Progress(loop)
         self._sent: dict[Place, int] = {}
         self._before: dict[Place, int] = {}
@@ -54,8 +55,10 @@ class Bus:
         heard: Heard,
         partitions: int,
         positions: Callable[[], dict[Place, int]],
+        stopped: Callable[[], dict[Place, str]] = dict,
     ) -> None:
         """The processor is there: reads are possible from now on."""
+        self._stopped = stopped
         self._store, self._heard, self._partitions, self._positions = store, heard, partitions, positions
 
     def close(self) -> None:
@@ -155,7 +158,13 @@ class Bus:
         return self._heard is not None and self._heard.silent_for() < self.settings.session_timeout
 
     def read(self, decider: Decider[S], key: str) -> Entry[S] | None:
-        """The state of one key on this replica. Raises Unavailable before the first catch-up."""
+        """The state of one key on this replica.
+
+        Raises Unavailable before the first catch-up, and while a record stops the task of the key.
+        """
+        stopped = self._stopped()
+        if stopped and (reason := stopped.get((decider.log, partition_of(key.encode(), self._partitions)))):
+            raise Unavailable(f"this replica cannot say how {key} stands: {reason}")
         return self._reader().read(decider, key)
 
     def held(self, key: str) -> Held | None:

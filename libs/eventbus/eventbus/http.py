@@ -48,7 +48,7 @@ class Problem(Exception):
 def create_app(
     name: str,
     *,
-    ready: Callable[[], bool],
+    why_not_ready: Callable[[], str],
     max_body: int,
     routes: Callable[[FastAPI, Bus], None] | None = None,
     bus: Bus | None = None,
@@ -70,11 +70,9 @@ def create_app(
     @app.get("/readyz", tags=["operation"])
     async def readyz() -> Response:
         """It is caught up and may be sent traffic."""
-        if ready():
-            return JSONResponse({"status": "ready"})
-        return Problem(
-            503, "Not ready", "this replica is catching up", headers={"Retry-After": "1"}
-        ).response()
+        if reason := why_not_ready():
+            return Problem(503, "Not ready", reason, headers={"Retry-After": "1"}).response()
+        return JSONResponse({"status": "ready"})
 
     @app.get("/metrics", tags=["operation"])
     async def metrics() -> Response:

@@ -40,7 +40,7 @@ def rehearse(
         partition_of=lambda key: partition_of(key, partitions),
         clock=lambda: time.time_ns() // 1_000_000,
         jitter=lambda: 0.0,
-        max_bytes=settings.max_event_bytes,
+        limits=settings.limits(),
     )
     store.db.execute("BEGIN")  # one snapshot: state and queue belong together
     try:

@@ -19,6 +19,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
+from eventbus import skips
 from eventbus.bus import Bus
 from eventbus.calls import Calls
 from eventbus.codec import Codec
@@ -109,7 +110,7 @@ class Replica:
             await self.service.on_start()
         app = create_app(
             self.service.name,
-            ready=self.is_ready,
+            why_not_ready=self.why_not_ready,
             max_body=self.settings.max_body,
             routes=self.service.routes,
             bus=self._bus,
@@ -148,9 +149,12 @@ class Replica:
         slot.release()
         return self._failure
 
-    def is_ready(self) -> bool:
-        """Whether this replica may be sent traffic."""
-        return self.processor is not None and self.processor.ready and self._bus.fresh()
+    def why_not_ready(self) -> str:
+        """Why this replica may not be sent traffic; empty if it may."""
+        if self.processor and (stopped := self.processor.stopped()):
+            return "; ".join(stopped.values())
+        ready = self.processor is not None and self.processor.ready and self._bus.fresh()
+        return "" if ready else "this replica is catching up"
 
     def _stop(self, server: uvicorn.Server) -> None:
         self._stopping.set()
@@ -189,6 +193,7 @@ class Replica:
                 self.processor.heard,
                 cluster.partitions,
                 self.processor.positions,
+                self.processor.stopped,
             )
             if self._stopping.is_set():
                 self.processor.stop()
@@ -208,7 +213,7 @@ class Replica:
         topics += self.service.watches
         while not self._stopping.is_set():
             try:
-                return Cluster(self.settings, topics)
+                return Cluster(self.settings, topics, beside=[skips.TOPIC])
             except Unavailable as error:
                 log.warning("waiting for Kafka: %s", error)
                 self._stopping.wait(1.0)

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from eventbus.limits import Limits
 from eventbus.retry import RetryPolicy
 
 
@@ -59,7 +60,15 @@ class Settings(BaseSettings):
     watchdog: float = 30.0
     """The process ends when its loop has not turned for this long; its supervisor starts a fresh one."""
     max_event_bytes: int = 4_000_000
-    """An output larger than this makes its input a dead letter."""
+    """Key, headers and value of an event. What would write a larger one is a dead letter; topics take 5 MB."""
+    max_command_bytes: int = 1_900_000
+    """The same of a command or an answer to another service; their topics take 2 MB."""
+    max_input_bytes: int = 5_000_000
+    """An input that is larger, uncompressed, is a dead letter. More could not wait in the retry topic."""
+
+    def limits(self) -> Limits:
+        """How large records may be."""
+        return Limits(self.max_event_bytes, self.max_command_bytes, self.max_input_bytes)
 
     def retry_policy(self) -> RetryPolicy:
         """How often, and after which waits, a message is tried."""

@@ -106,7 +106,7 @@ def bus() -> MemoryBus:
 @pytest.fixture
 def http(bus: MemoryBus) -> Iterator[TestClient]:
     routes = stock_routes(InventorySettings(page_size=2))
-    app = create_app("inventory", ready=lambda: True, max_body=1000, routes=routes, bus=cast(Bus, bus))
+    app = create_app("inventory", why_not_ready=lambda: "", max_body=1000, routes=routes, bus=cast(Bus, bus))
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client
 

@@ -1,4 +1,4 @@
-"""The commands and their exit codes: ``eventbus dlq list | show | redrive | discard``."""
+"""The commands and their exit codes: ``eventbus dlq list | show | redrive | discard``, ``eventbus skip``."""
 
 from __future__ import annotations
 
@@ -30,8 +30,10 @@ from eventbus.cli.options import (
 )
 from eventbus.cli.printing import console, list_table, listing, say_message
 from eventbus.cli.showing import shown
+from eventbus.cli.skip import skip
 from eventbus.cli.trouble import Exit, Trouble
-from eventbus.cli.work import Desk, Work, redrivable
+from eventbus.cli.work import Desk, Work, connected, redrivable
+from eventbus.messages import Position
 from eventbus.visible import visible, visible_json
 
 HELP = """What waits for a person in the services' dead letter queues.
@@ -143,6 +145,22 @@ def discard(
     left_out = [(i.service, i.coordinates, "a dead letter only") for i in desk.board.single(wanted)]
     work = Work("discard", desk, desk.board.chosen(wanted)[:limit], left_out, count, rate, url or (), wait)
     work.run(dry=dry_run, sure=yes, json=json)
+
+
+@app.command("skip")
+def skip_(
+    topic: Annotated[str, typer.Argument(help="where the record stands, without the topic's prefix")],
+    partition: Annotated[int, typer.Argument(min=0)],
+    offset: Annotated[int, typer.Argument(min=0)],
+    reason: Annotated[str, typer.Option("--reason", help="why; it is kept with the skip")],
+    undo: Annotated[bool, typer.Option("--undo", help="skip it no more")] = False,
+    yes: Yes = False,
+) -> None:
+    """Set a record aside: nothing is folded from it, and nobody decides it. For records that nobody wrote rightly."""
+    if not reason.strip():
+        raise Trouble(Exit.USAGE, "--reason must say why.")
+    topics, codec = connected()
+    skip(topics, codec, Position(topic, partition, offset), reason.strip(), undo=undo, sure=yes)
 
 
 @app.callback()
