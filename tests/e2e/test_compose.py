@@ -70,7 +70,9 @@ def test_every_container_has_bounded_memory_processes_and_logs(docker_stack: Sta
         assert host["LogConfig"]["Config"] == {"max-size": "10m", "max-file": "3"}, name
 
 
-def test_a_container_that_runs_has_no_capability_and_cannot_write_beside_its_data(docker_stack: Stack) -> None:
+def test_a_container_that_runs_has_no_capability_and_cannot_write_beside_its_data(
+    docker_stack: Stack,
+) -> None:
     for name, one in containers(docker_stack).items():
         if name == "topics":  # it has done its work
             continue

@@ -20,6 +20,7 @@ def text(verdict: Verdict) -> str:
         *_orders(verdict),
         *_open(verdict),
         *_dead(verdict),
+        *_set_aside(verdict),
         *_violations(verdict),
         "The audit is clean."
         if verdict.clean
@@ -42,6 +43,7 @@ def as_json(verdict: Verdict) -> str:
         "deadLettered": verdict.dead,
         "deadLetters": [letter._asdict() for letter in verdict.letters],
         "violations": [violation._asdict() for violation in verdict.violations],
+        "setAside": verdict.skipped,
     }
     return visible_json(told)
 
@@ -116,6 +118,13 @@ def _dead(verdict: Verdict) -> Iterator[str]:
         unsettled = ", not judged" if letter.order in verdict.dead else ""
         yield f"   {letter.place}  (from {letter.origin}) {about}{unsettled}: {letter.reason[:150]}"
     yield from _more(len(verdict.letters))
+
+
+def _set_aside(verdict: Verdict) -> Iterator[str]:
+    if verdict.skipped:
+        yield f"Records set aside ({len(verdict.skipped):,}), no part of anything:"
+    yield from (f"   {place}" for place in verdict.skipped[:LISTED])
+    yield from _more(len(verdict.skipped))
 
 
 def _violations(verdict: Verdict) -> Iterator[str]:

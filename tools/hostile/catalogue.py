@@ -57,6 +57,8 @@ NOT_UTF8 = b"x-\xff\xfe"
 ESCAPES = "\x1b]52;c;eA==\x07\x1b[2J\x9b31m\r\n\u202e[red]"
 MEGABYTE = 1_000_000
 ZEROS = 12 * MEGABYTE
+BOMB = 120 * MEGABYTE
+"""More than librdkafka's ``receive.message.max.bytes``."""
 
 
 @dataclass(frozen=True)
@@ -293,6 +295,12 @@ class Catalogue:
         for service in SERVICES:
             for kind, make in LETTER_KINDS.items():
                 yield make(self._case(f"{service}.dlq")).but(kind=kind)
+
+    def bombs(self) -> Iterator[Hostile]:
+        """Batches that decompress to more than a client takes: by itself it never gets past them."""
+        for topic in ("order.commands", "order.events", "payment.retry", "stock.events"):
+            bomb = self._case(topic).placed("120 MB of zeros, zstd", b"bomb", b"\0" * BOMB)
+            yield bomb.but(compression="zstd")
 
     def everything(self) -> Iterator[Hostile]:
         """All of it."""

@@ -14,7 +14,7 @@ from tools.hostile.record import MARK, Hostile
 from tools.hostile.wire import NotWritten, produce
 
 TIMEOUT = 20.0
-LARGEST = 20_000_000
+LARGEST = 200_000_000
 
 
 class Writer:
@@ -79,7 +79,7 @@ class Writer:
                     "compression.type": compression,
                     "message.max.bytes": LARGEST,
                     "message.timeout.ms": int(TIMEOUT * 1000),
-                    "queue.buffering.max.kbytes": 200_000,
+                    "queue.buffering.max.kbytes": 1_000_000,
                 }
             )
         return self._producers[compression]
