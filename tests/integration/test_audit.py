@@ -14,14 +14,15 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from eventbus import Settings
-from eventbus.cli import main as eventbus
 from eventbus.kafka import partition_of
+from eventbus.messages import Position
 from eventbus.topics import create
 from tests.support.books import Books
 from tests.support.forgeries import FORGERIES, PRODUCT, Forgery, shop
 from tools.audit.__main__ import main
 from tools.audit.ledger import LISTENERS, TOPICS
-from tools.hostile.catalogue import Catalogue
+from tools.hostile.aside import set_aside
+from tools.hostile.catalogue import FAMILIES, IN_LETTERS, IN_OWN_LOGS, IN_RETRIES, Catalogue
 from tools.hostile.writing import Writer
 
 PARTITIONS = 2
@@ -192,8 +193,7 @@ def test_a_system_that_is_not_there_is_said_in_a_sentence(
 
 def test_no_hostile_record_ends_the_audit(topics: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     writer = Writer(topics)
-    writer.write(Catalogue(PARTITIONS).everything())
-    writer.write(Catalogue(PARTITIONS).bombs())
+    writer.write(Catalogue(PARTITIONS).all_of(*FAMILIES))
     assert not writer.refused
 
     assert audit(topics, Books(place), "--wait", "0", "--json") == 1
@@ -206,13 +206,13 @@ def test_no_hostile_record_ends_the_audit(topics: Settings, capsys: pytest.Captu
 
 
 def test_what_no_leader_wrote_is_named_until_it_is_set_aside(
-    topics: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    topics: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     books = Books(place)
     shop(books)
     publish(topics, books)
     catalogue, writer = Catalogue(PARTITIONS), Writer(topics)
-    writer.write([*catalogue.own_logs(), *catalogue.retries(), *catalogue.letters()])
+    writer.write(catalogue.all_of(IN_OWN_LOGS, IN_RETRIES, IN_LETTERS))
     decide_all(topics, books, upto=1_000)
     assert audit(topics, books, "--json") == 1
     found = json.loads(capsys.readouterr().out)
@@ -221,12 +221,7 @@ def test_what_no_leader_wrote_is_named_until_it_is_set_aside(
     assert named == logs
     assert {violation["rule"] for violation in found["violations"]} == {"one writer a log", "key versions"}
 
-    monkeypatch.setenv("EVENTBUS_BOOTSTRAP_SERVERS", topics.bootstrap_servers)
-    monkeypatch.setenv("EVENTBUS_TOPIC_PREFIX", topics.topic_prefix)
-    for where in named:
-        with pytest.raises(SystemExit) as ended:
-            eventbus(["skip", *where.rsplit("-", 2), "--reason", "forged", "--yes"])
-        assert ended.value.code == 0
+    set_aside(topics, map(Position.parse, named), "forged")
     capsys.readouterr()
 
     assert audit(topics, books, "--json") == 0, capsys.readouterr().out

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import struct
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from eventbus.admin import Redrive
 from eventbus.codec import Codec, Raw
@@ -206,8 +206,9 @@ OWN_KINDS: Mapping[str, Callable[[Case], Hostile]] = {
 """By kind, what stands in a log and its one writer did not write."""
 
 
-def _parked(case: Case, service: str, **changes: bytes) -> Hostile:
+def _parked(case: Case, **changes: bytes) -> Hostile:
     """A record of a retry topic with some of what it says replaced; names as after ``__eventbus.``."""
+    service = case.topic.removesuffix(".retry")
     log = next(log for log, owner in OWN_LOGS.items() if owner == service)
     value = case.codec.encode(_harmless("order.commands", case.id))
     partition = partition_of(case.id.encode(), case.partitions)
@@ -219,18 +220,16 @@ def _parked(case: Case, service: str, **changes: bytes) -> Hostile:
     return Hostile("", case.topic, partition, raw.coordinates.encode(), value, tuple(told.items()))
 
 
-RETRY_KINDS: Mapping[str, Callable[[Case, str], Hostile]] = {
-    "parked: due of 30 digits": lambda c, s: _parked(c, s, retry_due=b"9" * 30),
-    "parked: due of 5,000 digits": lambda c, s: _parked(c, s, retry_due=DIGITS),
-    "parked: unknown log": lambda c, s: _parked(c, s, retry_log=b"no.such.log"),
-    "parked: unknown state": lambda c, s: _parked(c, s, retry_state=b"ASLEEP"),
-    "parked: sequence of 30 digits": lambda c, s: _parked(c, s, retry_sequence=b"9" * 30),
-    "parked: offset below zero": lambda c, s: _parked(c, s, errors_offset=b"-1"),
-    "parked: another partition": lambda c, s: _parked(c, s, errors_partition=b"%d" % c.partitions),
-    "parked: bytes and no more": lambda c, s: c.placed("", b"\xff", b"\xff"),
-    "parked: header name not UTF-8": lambda c, s: _parked(c, s, retry_state=b"ASLEEP").having(
-        (NOT_UTF8, b"1")
-    ),
+RETRY_KINDS: Mapping[str, Callable[[Case], Hostile]] = {
+    "parked: due of 30 digits": lambda c: _parked(c, retry_due=b"9" * 30),
+    "parked: due of 5,000 digits": lambda c: _parked(c, retry_due=DIGITS),
+    "parked: unknown log": lambda c: _parked(c, retry_log=b"no.such.log"),
+    "parked: unknown state": lambda c: _parked(c, retry_state=b"ASLEEP"),
+    "parked: sequence of 30 digits": lambda c: _parked(c, retry_sequence=b"9" * 30),
+    "parked: offset below zero": lambda c: _parked(c, errors_offset=b"-1"),
+    "parked: another partition": lambda c: _parked(c, errors_partition=b"%d" % c.partitions),
+    "parked: bytes and no more": lambda c: c.placed("", b"\xff", b"\xff"),
+    "parked: header name not UTF-8": lambda c: _parked(c, retry_state=b"ASLEEP").having((NOT_UTF8, b"1")),
 }
 """By kind, what stands in the retry topic of a service and it did not write."""
 
@@ -258,53 +257,47 @@ HEAVY = (
     "1 MB of traceparent",
     "a key of 750 kB",
     "5,000 headers",
+    "120 MB of zeros, zstd",
 )
 """Kinds of which a few go a long way."""
 
 
-@dataclass
+BOMB_KINDS: Mapping[str, Callable[[Case], Hostile]] = {
+    "120 MB of zeros, zstd": lambda c: c.placed("", b"bomb", b"\0" * BOMB).but(compression="zstd"),
+}
+"""By kind, a batch that decompresses to more than a client takes: by itself it never gets past it."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """Kinds that make sense in the same topics."""
+
+    topics: Sequence[str]
+    kinds: Mapping[str, Callable[[Case], Hostile]]
+
+
+IN_INPUTS = Family(INPUTS, INPUT_KINDS)
+IN_OWN_LOGS = Family(tuple(OWN_LOGS), OWN_KINDS)
+IN_RETRIES = Family([f"{service}.retry" for service in SERVICES], RETRY_KINDS)
+IN_LETTERS = Family([f"{service}.dlq" for service in SERVICES], LETTER_KINDS)
+BOMBS = Family(("order.commands", "order.events", "payment.retry", "stock.events"), BOMB_KINDS)
+FAMILIES = (IN_INPUTS, IN_OWN_LOGS, IN_RETRIES, IN_LETTERS, BOMBS)
+
+
 class Catalogue:
-    """Makes records of every kind, each about an id of its own."""
+    """Makes records of every kind for topics of so many partitions, each about an id of its own."""
 
-    partitions: int
-    codec: Codec = field(default_factory=Codec)
+    def __init__(self, partitions: int) -> None:
+        self._partitions, self._codec = partitions, Codec()
 
-    def _case(self, topic: str) -> Case:
-        return Case(topic, f"hostile-{uuid.uuid4()}", self.codec, self.partitions)
+    def make(self, family: Family, kind: str, topic: str) -> Hostile:
+        """One record."""
+        case = Case(topic, f"hostile-{uuid.uuid4()}", self._codec, self._partitions)
+        return family.kinds[kind](case).but(kind=kind)
 
-    def inputs(self, *topics: str) -> Iterator[Hostile]:
-        """Every kind for each of these input topics, by default all."""
-        for topic in topics or INPUTS:
-            for kind, make in INPUT_KINDS.items():
-                yield make(self._case(topic)).but(kind=kind)
-
-    def own_logs(self) -> Iterator[Hostile]:
-        """What no leader can have written, for every log."""
-        for topic in OWN_LOGS:
-            for kind, make in OWN_KINDS.items():
-                yield make(self._case(topic)).but(kind=kind)
-
-    def retries(self) -> Iterator[Hostile]:
-        """The same for every retry topic."""
-        for service in SERVICES:
-            for kind, make in RETRY_KINDS.items():
-                yield make(self._case(f"{service}.retry"), service).but(kind=kind)
-
-    def letters(self) -> Iterator[Hostile]:
-        """The same for every dead letter topic."""
-        for service in SERVICES:
-            for kind, make in LETTER_KINDS.items():
-                yield make(self._case(f"{service}.dlq")).but(kind=kind)
-
-    def bombs(self) -> Iterator[Hostile]:
-        """Batches that decompress to more than a client takes: by itself it never gets past them."""
-        for topic in ("order.commands", "order.events", "payment.retry", "stock.events"):
-            bomb = self._case(topic).placed("120 MB of zeros, zstd", b"bomb", b"\0" * BOMB)
-            yield bomb.but(compression="zstd")
-
-    def everything(self) -> Iterator[Hostile]:
-        """All of it."""
-        yield from self.inputs()
-        yield from self.own_logs()
-        yield from self.retries()
-        yield from self.letters()
+    def all_of(self, *families: Family) -> Iterator[Hostile]:
+        """Every kind of these families in every topic of theirs."""
+        for family in families:
+            for topic in family.topics:
+                for kind in family.kinds:
+                    yield self.make(family, kind, topic)
