@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-import operator
 import time
 from collections.abc import Callable, Mapping, Sequence
+from operator import methodcaller
 from typing import Any, TypeVar, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition, murmur2
@@ -40,12 +40,6 @@ PASSING = {
 UNREADABLE = {KafkaError._BAD_COMPRESSION, KafkaError._BAD_MSG}
 """What a consumer is told of a batch that it cannot take apart, each time anew: by itself it never gets past it.
 A few kilobytes do that if they decompress to more than ``receive.message.max.bytes`` (librdkafka 2.16, zstd)."""
-
-
-_HEADERS = operator.methodcaller("headers")
-"""For a header name that is not UTF-8, the client returns a list with an exception set. A call written as such stops
-checking for that once its code is hot (the specializing interpreter, PEP 659), and the exception comes up somewhere
-else; ``methodcaller`` always checks."""
 
 
 class Aborted(Exception):
@@ -256,10 +250,16 @@ def unreadable(topic: str, partition: int, offset: int, error: KafkaError) -> Ra
     return Raw(topic, partition, offset, None, None, [], 0, f"the batch cannot be read: {error.str()}")
 
 
+_call_headers = methodcaller("headers")
+"""``record.headers()`` with the interpreter's check of what C code returns. A name that is not UTF-8 leaves a tuple
+with a hole, and an error that is set but not raised (confluent-kafka 2.16); a plain call, once it is hot, looks at
+neither: the error surfaces anywhere, and whoever touches the tuple ends the process."""
+
+
 def _headers_of(record: Record) -> tuple[Headers, str]:
     """A record's headers, or why it gives none. Asked a second time, the client would hand out broken tuples."""
     try:
-        return cast(Headers, _HEADERS(record) or []), ""
+        return cast(Headers, _call_headers(record) or []), ""
     except (SystemError, UnicodeDecodeError) as error:
         return [], f"the name of a header is not UTF-8 ({error})"
 
