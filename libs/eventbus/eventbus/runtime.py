@@ -29,11 +29,13 @@ from eventbus.edge import Hosts
 from eventbus.errors import EventBusError, Unavailable
 from eventbus.http import create_app
 from eventbus.kafka import Cluster
+from eventbus.private import write_privately
 from eventbus.processor import AfterStep, Processor
 from eventbus.server import HttpServer
 from eventbus.settings import Settings
 from eventbus.slot import Slot
 from eventbus.store import Store
+from eventbus.visible import log_visibly
 
 log = logging.getLogger("eventbus.runtime")
 
@@ -64,11 +66,8 @@ def serve(
     ``after_step`` is called by the processor after each of its steps; tests crash the process there.
     """
     settings = settings or Settings()
-    logging.basicConfig(
-        level=settings.log_level,
-        format=f"%(asctime)s %(levelname)s {service.name} %(name)s %(message)s",
-        stream=sys.stderr,
-    )
+    write_privately()
+    log_visibly(settings.log_level, service.name)
     # Two threads share the interpreter: the processor must not wait 5 ms for its turn after each call of the client.
     sys.setswitchinterval(0.001)
     # What is imported stays for good, and messages have no cycles: looking for some took a fifth of the time.

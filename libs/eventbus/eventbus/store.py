@@ -51,6 +51,8 @@ class Store:
         self, path: Path, deciders: Iterable[Decider[Any]], *, retry: str = "", read_only: bool = False
     ) -> None:
         self.path, self.retry = path, retry
+        if not read_only:
+            path.touch(0o600)  # SQLite gives the files beside it (-wal, -shm) the same mode
         self.db = sqlite3.connect(
             f"file:{path}?mode={'ro' if read_only else 'rwc'}",
             uri=True,

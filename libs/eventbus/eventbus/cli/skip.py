@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 
 import typer
-from rich.text import Text
 
 from eventbus.admin import Skip
-from eventbus.cli.printing import console
+from eventbus.cli.printing import console, say
 from eventbus.cli.topics import Topics
 from eventbus.cli.trouble import Exit, Trouble
 from eventbus.codec import Codec, Raw, headers_of, rfc3339
@@ -50,20 +49,17 @@ def _show(codec: Codec, place: Position, raw: Raw | None) -> None:
     """What stands there, so that a person sees whether it is the one that is meant."""
     out = console()
     if raw is None:
-        out.print(f"{place}: no record stands there (a marker, or compacted away).", soft_wrap=True)
+        say(out, f"{place}: no record stands there (a marker, or compacted away).")
         return
     try:
         said = codec.decode_value(raw.value).name
     except Poison as error:
         said = f"not readable here: {raw.flaw or error}"
-    out.print(Text(f"{place}: {said}", style="bold"), soft_wrap=True)
-    out.print(
-        f"  written {rfc3339(raw.timestamp)}, {raw.size} bytes, key {(raw.key or b'')[:100]!r}",
-        soft_wrap=True,
-    )
+    say(out, f"{place}: {said}", "bold")
+    say(out, f"  written {rfc3339(raw.timestamp)}, {raw.size} bytes, key {(raw.key or b'')[:100]!r}")
     for name in ("ce_type", "keyversion", "cause", "ce_source"):
         if (value := raw.header(name)) is not None:
-            out.print(f"  {name}: {value[:200]!r}", soft_wrap=True)
+            say(out, f"  {name}: {value[:200]!r}")
 
 
 def _confirm(place: Position, undo: bool) -> None:

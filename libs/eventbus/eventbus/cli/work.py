@@ -10,12 +10,13 @@ from pydantic import ValidationError
 from eventbus.cli.board import BURIED, Board, Filters, Queue, messages, why_not
 from eventbus.cli.carrying_out import Rehearsal, Sending, paced
 from eventbus.cli.options import addresses, now
-from eventbus.cli.printing import as_json, console, say_report
+from eventbus.cli.printing import console, say_report
 from eventbus.cli.result import KeyResult, Report
 from eventbus.cli.topics import Topics
 from eventbus.cli.trouble import Exit, Trouble
 from eventbus.codec import Codec
 from eventbus.settings import Settings
+from eventbus.visible import visible_json
 
 
 def connected() -> tuple[Topics, Codec]:
@@ -126,6 +127,6 @@ class Work:
 
     def _say(self, report: Report, json: bool) -> None:
         if json:
-            print(as_json(report.as_json()))
+            print(visible_json(report.as_json()))
         elif report.results or report.left_out:
             say_report(console(), report)
