@@ -22,6 +22,7 @@ from schemas import (
     OrderFailed,
     PaymentFailed,
 )
+from schemas.address import wrong_address
 
 EXPIRED = "EXPIRED"
 
@@ -92,7 +93,12 @@ def decide(message: Input | Delivered | NoContact, told: Told) -> Sequence[Event
             return [skipped(message, "none", f"told when stage {stage} failed")]
         case _:
             contact = message.contact.email if message.contact else None
-            return [Notify(message, message_id(message), contact or told.recipient)]
+            return [Notify(message, message_id(message), address(contact) or address(told.recipient))]
+
+
+def address(text: str | None) -> str | None:
+    """``text``, unless it is no address: old events, or those of other systems, may hold anything."""
+    return text if text and not wrong_address(text) else None
 
 
 def message_id(event: Input) -> str:

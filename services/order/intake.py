@@ -6,8 +6,8 @@ import hashlib
 import json
 
 from schemas import Contact, CreateOrder, Item
+from schemas.money import EXPONENTS, InvalidAmount, minor_units
 from services.order.models import OrderBody, invalid
-from services.order.money import EXPONENTS, InvalidAmount, minor_units
 from services.order.prices import PriceList
 from services.order.rules import Limits, broken_rule
 

@@ -19,7 +19,8 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from eventbus.http import Problem
-from services.order.money import parse_amount
+from schemas.address import wrong_address
+from schemas.money import parse_amount
 
 MAX_ERRORS = 20
 """Errors one answer lists: enough to mend a body, too few to make an answer larger than its request."""
@@ -32,9 +33,8 @@ Price = Annotated[
 
 
 def _mailbox(text: str) -> str:
-    name, at, host = text.rpartition("@")
-    if not (name and at and host) or " " in text or "@" in name or len(text) > 254 or not text.isprintable():
-        raise ValueError("must be an e-mail address")
+    if wrong := wrong_address(text):
+        raise ValueError(wrong)
     return text
 
 

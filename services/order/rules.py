@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from schemas import CreateOrder, Item
-from services.order.money import EXPONENTS
+from schemas.address import wrong_address
+from schemas.money import EXPONENTS, MAX_AMOUNT
 
 MAX_TEXT = 100
 """Characters an id or a token may have: they become keys of topics and lines of files elsewhere."""
-MAX_AMOUNT = 2**63 - 1
-"""The most minor units an Avro ``long`` holds."""
-
 MAX_TIME = 253_370_764_800_000
 """9999-01-01 in ms since epoch: what lies beyond cannot be shown as a date."""
 
@@ -42,6 +40,9 @@ def broken_rule(command: CreateOrder, limits: Limits) -> BrokenRule | None:
     ):
         if wrong := _wrong_text(text):
             return BrokenRule(field, f"{field} {wrong}")
+    email = command.contact.email if command.contact else None
+    if email is not None and (wrong := wrong_address(email)):
+        return BrokenRule("contact.email", f"contact.email {wrong}")
     for field, time in (("timestamp", command.timestamp), ("deadlineAt", command.deadline_at or 0)):
         if not 0 <= time < MAX_TIME:
             return BrokenRule(field, f"{field} must be a time before the year 9999, got {time}")
@@ -57,7 +58,7 @@ def broken_rule(command: CreateOrder, limits: Limits) -> BrokenRule | None:
         if broken := _broken_item(item, limits):
             return BrokenRule(f"items[{index}].{broken.field}", broken.reason)
     if total_of(command.items) > MAX_AMOUNT:
-        return BrokenRule("items", "the total amount is too large")
+        return BrokenRule("items", f"the total amount is too large: at most {MAX_AMOUNT} minor units")
     return None
 
 

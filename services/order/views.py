@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 
 from eventbus import Entry, Held
 from schemas import CreateOrder
-from services.order.money import EXPONENTS, decimal_text
+from schemas.money import EXPONENTS, decimal_text
 from services.order.rules import total_of
 from services.order.state import Inventory, Order, Payment, Status
 

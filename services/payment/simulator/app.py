@@ -27,6 +27,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from schemas.money import MAX_AMOUNT
 from services.payment.simulator.record import Attempt, Record, Refused, Row
 from services.payment.simulator.settings import SimulatorSettings
 from services.payment.simulator.verdict import Outcome, Token
@@ -34,7 +35,7 @@ from services.payment.simulator.verdict import Outcome, Token
 REPLAYED = {"Idempotent-Replayed": "true"}
 
 Id = Annotated[str, Field(min_length=1, max_length=1000)]
-Amount = Annotated[int, Field(gt=0, lt=2**53)]
+Amount = Annotated[int, Field(gt=0, le=MAX_AMOUNT)]
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -108,3 +109,15 @@ def test_the_log_alone_gives_the_state() -> None:
     assert given(reactor, *past).state == Told(
         ("OrderCreated", "OrderFailed", "OrderCancelled"), "ann@example.com"
     )
+
+
+@pytest.mark.parametrize("email", ["ann@example.org\n[o2:OrderConfirmed] to b@c", "nobody", "a@b\x1b[2J", ""])
+def test_m4_what_is_no_address_is_not_written_to_and_the_customer_is_told_all_the_same(email: str) -> None:
+    event = OrderConfirmed(
+        order_id="o1", user_id="u1", total_amount=1, currency="GBP", contact=Contact(email=email)
+    )
+    [notify] = given(reactor).when(event).outputs
+    assert isinstance(notify, Notify) and notify.recipient is None
+    old = NotificationSent(order_id="o1", kind="OrderCreated", message_id="m", channel="log", recipient=email)
+    [notify] = given(reactor, old).when(replace(event, contact=None)).outputs
+    assert isinstance(notify, Notify) and notify.recipient is None, "an old log may hold it"
