@@ -19,7 +19,7 @@ class LineFile:
     on: at most ``kept`` older files are left.
 
     A line is one write in append mode, so lines of several processes never mix. The file is opened for each line:
-    whoever opened it just before it was renamed writes the end of ``path.1``, and no line is lost. The one who renames
+    whoever opened it just before it was renamed writes the end of ``path.1``, and no line is lost. Who renames
     holds a lock on ``path.lock`` and looks again, so that a full file is renamed once.
     ``logging.handlers.RotatingFileHandler`` gives neither among processes.
     """

@@ -207,4 +207,4 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("NOTIFICATION_FILE", "elsewhere.log")
     assert NotificationSettings().file == Path("elsewhere.log")
     monkeypatch.setenv("NOTIFICATION_FILE", "none")
-    assert NotificationSettings().file is NotificationSettings().lines is None
+    assert (NotificationSettings().file, NotificationSettings().lines) == (None, None)
