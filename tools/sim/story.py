@@ -55,6 +55,7 @@ class Story:
     lost: float
     delayed: float
     skews: tuple[int, ...]
+    wave: int
     wishes: tuple[tuple[int, Message], ...]
     faults: tuple[Fault, ...]
 
@@ -89,6 +90,7 @@ def tell(seed: int) -> Story:
         lost=share(0.3, 0.4),
         delayed=share(0.3, 0.3),
         skews=tuple(dice.choice((0, 0, 0, -700, 900)) for _ in range(sum(replicas.values()))),
+        wave=Random(f"{seed} wave").choice((1, 2, 100)),
         wishes=tuple(sorted(wishes, key=lambda w: w[0])),
         faults=tuple(sorted(faults, key=lambda f: f.at)),
     )

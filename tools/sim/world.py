@@ -15,7 +15,7 @@ from eventbus.codec import Codec
 from eventbus.kafka import partition_of
 from eventbus.retry import State
 from eventbus.settings import Settings
-from services.inventory.reservation import reservation_decider
+from services.inventory.reservation import in_waves_of
 from services.inventory.stock import stock_decider
 from services.notification.channel import Messenger
 from services.notification.decider import reactor as notification
@@ -151,7 +151,7 @@ class World:
             return (replace(payment, call=Cashier(self.gateway, clock).call, exhausted=exhausted),)
 
         def stock(clock: Callable[[], int]) -> Sequence[Decider[Any]]:
-            return (reservation_decider, stock_decider)
+            return (in_waves_of(self.story.wave), stock_decider)
 
         def notify(clock: Callable[[], int]) -> Sequence[Decider[Any]]:
             return (replace(notification, call=Messenger(self.mailbox).call),)
