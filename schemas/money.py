@@ -93,5 +93,5 @@ def decimal_text(amount: int, currency: str) -> str:
 def money_text(amount: int, currency: str) -> str:
     """For people: 510 GBP is "5.10 GBP", 1000 RWF is "1000 RWF". An unknown currency is told in its minor units."""
     if currency not in EXPONENTS:
-        return f"{amount} minor units of {currency}"
+        return f"{amount} minor units of {currency[:20]!r}"
     return f"{decimal_text(amount, currency)} {currency}"

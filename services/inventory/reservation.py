@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import islice
 
-from eventbus import Decider, Message, Poison
+from eventbus import Decider, Message, Mismatch, Poison
 from schemas import (
     InventoryFailed,
     InventoryReleased,
@@ -45,6 +45,7 @@ from schemas import (
     ShipStock,
     StockAnswered,
 )
+from schemas.orders import inconsistency
 from services.inventory.answers import Answer
 from services.inventory.reservation_state import Phase, Progress, Reservation, evolve, is_news
 
@@ -59,7 +60,9 @@ Input = OrderCreated | Settled | OrderCompleted | StockAnswered
 
 
 def decide(message: Input, reservation: Reservation, wave: int) -> Sequence[Message]:
-    """No events means this was answered before. Raises Poison for what cannot come to pass."""
+    """No events means this was answered before. Raises Mismatch for a forgery, Poison for what cannot be."""
+    if isinstance(message, OrderCreated) and (wrong := inconsistency(message)):
+        raise Mismatch(f"{wrong}: find out who sent it")
     match message, reservation.phase:
         case OrderCreated() as order, Phase.NEW:
             return start(order, wave)
@@ -137,6 +140,8 @@ def progress(answer: StockAnswered, reservation: Reservation, wave: int) -> Sequ
         return [
             event
         ]  # Stock that someone reserved under this id past the order: on record, of no consequence.
+    if wrong := contradiction(answer, reservation):
+        raise Mismatch(f"StockAnswered of order {answer.order_id!r} {wrong}: find out who sent it")
     if not is_news(Answer(answer.outcome), reservation.answers.get(answer.product_id)):
         return []
     after = evolve(reservation, event)
@@ -152,6 +157,24 @@ def progress(answer: StockAnswered, reservation: Reservation, wave: int) -> Sequ
             return [event, InventoryShipped(order_id=order_id)]
     done = reservation.reserved if after.phase is Phase.RESERVING else reservation.gone
     return [event, *commands(order_id, after, done + wave, wave)]
+
+
+def contradiction(answer: StockAnswered, reservation: Reservation) -> str | None:
+    """How an answer about a product of the order contradicts what was asked; None if it does not.
+
+    Whatever a shelf gives up while an order is released or shipped is gone, also what somebody had reserved under its
+    id past the order. A release or a shipment of nothing is answered with quantity 0.
+    """
+    wanted, told = reservation.wanted[answer.product_id], answer.quantity
+    match answer.outcome, reservation.phase:
+        case ((Answer.RELEASED | Answer.SHIPPED), (Phase.RELEASING | Phase.SHIPPING)):
+            return None
+        case (Answer.RESERVED, _) | (Answer.REFUSED, Phase.RESERVING) | (Answer.SHIPPED, _):
+            agrees = told == wanted
+        case _:
+            agrees = told in (0, wanted)
+    said = f"{answer.outcome[:20]} with {told} of product {answer.product_id[:100]!r}"
+    return None if agrees else f"is {said}, but {wanted} were asked for"
 
 
 def recorded(answer: StockAnswered) -> Progress:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from eventbus import Event, Outcome, Reactor, Request
+from eventbus import Event, Mismatch, Outcome, Reactor, Request
 from schemas import (
     InventoryFailed,
     NotificationSent,
@@ -23,6 +23,7 @@ from schemas import (
     PaymentFailed,
 )
 from schemas.address import wrong_address
+from schemas.orders import inconsistency
 
 EXPIRED = "EXPIRED"
 
@@ -72,7 +73,9 @@ class NoContact(Outcome):
 
 
 def decide(message: Input | Delivered | NoContact, told: Told) -> Sequence[Event | Request]:
-    """No events means that this kind was answered before: a repeat is not an error."""
+    """No events means that this kind was answered before: a repeat is not an error. Raises Mismatch for a forgery."""
+    if isinstance(message, OrderCreated) and (wrong := inconsistency(message)):
+        raise Mismatch(f"{wrong}: find out who sent it")
     match message:
         case Delivered(notify, channel):
             return [

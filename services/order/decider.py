@@ -2,10 +2,10 @@
 
 Every message decided leaves at least one event; no events means that this very report was recorded before.
 
-A report about an order that was never created cannot come about by these rules: payment and inventory
-start from OrderCreated. It is neither recorded (the order would begin its life half paid) nor dropped (it may
-speak of real money): it becomes a dead letter, where a person sees it and can send it in again once the order
-exists.
+A report that contradicts its order (another amount, other items, or no such order: payment and inventory start from
+OrderCreated) cannot come about by these rules. It is neither recorded (the order would be paid by it) nor dropped (it
+may speak of real money): it becomes a dead letter, where a person sees it. Nothing waits for it, and the genuine
+report applies whenever it comes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-from eventbus import DeadlinePassed, Decider, Message, Poison
+from eventbus import DeadlinePassed, Decider, Message, Mismatch, Poison
 from schemas import (
     CancelOrder,
     CancelRefused,
@@ -44,6 +44,7 @@ from schemas import (
     PaymentSucceeded,
     PaymentVoided,
 )
+from services.order.contradiction import contradiction
 from services.order.rules import Limits, broken_rule, total_of
 from services.order.state import OPEN, Inventory, Order, Payment, Status, evolve
 from services.order.timeline import Timeline
@@ -85,7 +86,7 @@ def _decide_within(
 def decide(
     message: Message | DeadlinePassed, order: Order, deadline: timedelta, limits: Limits
 ) -> list[Message]:
-    """What ``message`` leads to. Raises Poison for a report about an order that was never created."""
+    """What ``message`` leads to. Raises Mismatch for a report that contradicts its order."""
     match message:
         case CreateOrder():
             return [_create(message, order, deadline, limits)]
@@ -205,10 +206,11 @@ def deadline_of(order: Order) -> int | None:
 def _report(report: Message, order: Order) -> list[Message]:
     """Record what payment or inventory reported, and settle the order if that decides how it ends."""
     if order.status is Status.NEW:
-        raise Poison(
-            f"{report.name} for order {report.key!r}, which was never created: find out who sent it, then "
-            "send it in again once the order exists, or discard it"
+        raise Mismatch(
+            f"{report.name} for order {report.key!r}, which was never created: find out who sent it"
         )
+    if wrong := contradiction(report, order):
+        raise Mismatch(f"{report.name} of order {report.key!r} {wrong}: find out who sent it")
     fact = _fact(report)
     if fact.name in order.facts:
         return []

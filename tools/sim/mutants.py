@@ -19,7 +19,7 @@ from eventbus.processor import Processor
 from eventbus.step import Turn
 from eventbus.work import Pending
 from schemas import ReleaseStock
-from services.inventory import stock
+from services.inventory import reservation, stock
 from services.payment.cashier import Cashier
 from tools.sim import world
 from tools.sim.groups import Group
@@ -103,6 +103,26 @@ def answered_again() -> AbstractContextManager[Any]:
     return patch.object(Folded, "has_answered", lambda self, topic, offset: False)
 
 
+def forgery_believed() -> AbstractContextManager[Any]:
+    """Reports are taken for true, whatever they say of money and goods."""
+    return patch("services.order.decider.contradiction", lambda report, order: None)
+
+
+def forged_order_charged() -> AbstractContextManager[Any]:
+    """An OrderCreated that contradicts itself is charged."""
+    return patch("services.payment.decider.check", lambda order, payment: None)
+
+
+def wave_ends() -> AbstractContextManager[Any]:
+    """An order asks for its first products and for no more."""
+    ask = reservation.commands
+
+    def commands(order_id: str, state: reservation.Reservation, already: int, wave: int) -> Any:
+        return [] if already else ask(order_id, state, already, wave)
+
+    return patch.object(reservation, "commands", commands)
+
+
 MUTANTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     f.__name__: f
     for f in (
@@ -118,5 +138,8 @@ MUTANTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
         queue_forgotten,
         charge_without_lookup,
         answered_again,
+        forgery_believed,
+        forged_order_charged,
+        wave_ends,
     )
 }

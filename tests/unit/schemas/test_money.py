@@ -98,4 +98,4 @@ def test_a_json_number_is_as_exact_as_a_string(pence: int) -> None:
 def test_people_read_the_amount_with_its_currency() -> None:
     assert [money_text(1234, c) for c in ("GBP", "JPY", "KWD")] == ["12.34 GBP", "1234 JPY", "1.234 KWD"]
     assert money_text(5, "EUR") == "0.05 EUR"
-    assert money_text(5, "???") == "5 minor units of ???"
+    assert money_text(5, "???") == "5 minor units of '???'"
