@@ -1,6 +1,7 @@
 """The rules of an order: what each command and each report of payment or inventory leads to.
 
-Every message decided leaves at least one event; no events means that this very report was recorded before.
+A message decided leaves at least one event. No events means that this very report was recorded before, or that a
+command changed nothing once more, of an order that says so in ``REPEATS`` events already.
 
 A report that contradicts its order (another amount, other items, or no such order: payment and inventory start from
 OrderCreated) cannot come about by these rules. It is neither recorded (the order would be paid by it) nor dropped (it
@@ -45,7 +46,14 @@ from schemas import (
     PaymentVoided,
 )
 from services.order.contradiction import contradiction
-from services.order.rules import Limits, broken_rule, total_of
+from services.order.rules import (
+    REPEATS,
+    Limits,
+    broken_rule,
+    cancel_obstacle,
+    complete_obstacle,
+    total_of,
+)
 from services.order.state import OPEN, Inventory, Order, Payment, Status, evolve
 from services.order.timeline import Timeline
 
@@ -89,11 +97,11 @@ def decide(
     """What ``message`` leads to. Raises Mismatch for a report that contradicts its order."""
     match message:
         case CreateOrder():
-            return [_create(message, order, deadline, limits)]
+            return _unless_said(_create(message, order, deadline, limits), order)
         case CancelOrder():
-            return [_cancel(message, order)]
+            return _unless_said(_cancel(message, order), order)
         case CompleteOrder():
-            return [_complete(message, order)]
+            return _unless_said(_complete(message, order), order)
         case DeadlinePassed():
             return _expire(message, order)
         case _:
@@ -150,37 +158,27 @@ def _asks_for(command: CreateOrder, order: Order) -> bool:
 
 
 def _cancel(command: CancelOrder, order: Order) -> Message:
-    match order.status:
-        case Status.CREATED | Status.PROCESSING | Status.CONFIRMED:
-            return OrderCancelled(
-                order_id=command.order_id, user_id=order.user_id, reason=command.reason, contact=order.contact
-            )
-        case Status.CANCELLED:
-            return CommandRepeated(order_id=command.order_id, command=command.name)
-        case Status.NEW:
-            reason = "there is no such order"
-        case Status.FAILED:
-            reason = "the order has failed: there is nothing to cancel"
-        case Status.COMPLETED:
-            reason = "the order is completed: its goods were handed over"
-    return CancelRefused(order_id=command.order_id, status=order.status.value, reason=reason)
+    if reason := cancel_obstacle(order.status):
+        return CancelRefused(order_id=command.order_id, status=order.status.value, reason=reason)
+    if order.status is Status.CANCELLED:
+        return CommandRepeated(order_id=command.order_id, command=command.name)
+    return OrderCancelled(
+        order_id=command.order_id, user_id=order.user_id, reason=command.reason, contact=order.contact
+    )
 
 
 def _complete(command: CompleteOrder, order: Order) -> Message:
-    match order.status:
-        case Status.CONFIRMED:
-            return OrderCompleted(order_id=command.order_id, user_id=order.user_id, contact=order.contact)
-        case Status.COMPLETED:
-            return CommandRepeated(order_id=command.order_id, command=command.name)
-        case Status.NEW:
-            reason = "there is no such order"
-        case Status.CREATED | Status.PROCESSING:
-            reason = "the order is not confirmed yet"
-        case Status.FAILED:
-            reason = "the order has failed"
-        case Status.CANCELLED:
-            reason = "the order was cancelled"
-    return CompleteRefused(order_id=command.order_id, status=order.status.value, reason=reason)
+    if reason := complete_obstacle(order.status):
+        return CompleteRefused(order_id=command.order_id, status=order.status.value, reason=reason)
+    if order.status is Status.COMPLETED:
+        return CommandRepeated(order_id=command.order_id, command=command.name)
+    return OrderCompleted(order_id=command.order_id, user_id=order.user_id, contact=order.contact)
+
+
+def _unless_said(event: Message, order: Order) -> list[Message]:
+    """``event``, unless it only says once more that a command changed nothing, which was said often enough."""
+    said = isinstance(event, CommandRepeated | CancelRefused | CompleteRefused)
+    return [] if said and order.repeats >= REPEATS else [event]
 
 
 def _expire(passed: DeadlinePassed, order: Order) -> list[Message]:

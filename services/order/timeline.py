@@ -27,8 +27,9 @@ CREATE TABLE IF NOT EXISTS order_tally (partition INTEGER PRIMARY KEY, created I
 
     select = """
 SELECT version, type, time, cause, topic, partition, position, data
-FROM order_timeline WHERE order_id = ? ORDER BY version
+FROM order_timeline WHERE order_id = ? AND version > ? ORDER BY version LIMIT ?
 """
+    """Of one order, the events after a version, so many at most."""
 
     tally = (
         "SELECT coalesce(sum(created), 0) AS created, coalesce(sum(settled), 0) AS settled FROM order_tally"

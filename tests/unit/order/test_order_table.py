@@ -2,27 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from eventbus import Message, Mismatch
 from eventbus.testing import given
-from schemas import OrderRefused
+from schemas import (
+    CancelRefused,
+    CommandRepeated,
+    CompleteRefused,
+    OrderCancelled,
+    OrderCompleted,
+    OrderCreated,
+    OrderRefused,
+)
 from services.order.decider import Status
+from services.order.rules import REPEATS
 from tests.unit.order.orders import (
+    CANCEL,
     CANCELLED,
+    COMPLETE,
     COMPLETED,
     CONFIRMED,
+    CREATE,
     CREATED,
     FAILED_INVENTORY,
     FAILED_PAYMENT,
+    HELD,
     MESSAGES,
     NOT_RESERVED,
     ORDER,
     PAID,
     RESERVED,
+    SUCCEEDED,
     UNPAID,
 )
 
+COMPLETE_REFUSED = CompleteRefused(order_id="o1", status="NEW", reason="there is no such order")
 HISTORIES: dict[str, tuple[Message, ...]] = {
     "NEW": (),
     "CREATED": (CREATED,),
@@ -88,4 +105,29 @@ def test_a_settled_order_stays_settled_and_a_message_twice_changes_nothing_more(
     once = scenario.when(message)
     if scenario.state.settled:
         assert once.state.settled
-    assert once.when(message).state == once.state
+    twice = once.when(message).state
+    assert replace(twice, repeats=0) == replace(once.state, repeats=0)
+
+
+@pytest.mark.parametrize("history", HISTORIES)
+@pytest.mark.parametrize(
+    "message", [m for m in MESSAGES if m.name in ("CreateOrder", "CancelOrder", "CompleteOrder")]
+)
+def test_m5_what_changes_nothing_is_said_so_often_and_no_more(history: str, message: Message) -> None:
+    scenario = given(ORDER, *HISTORIES[history]).when(message)
+    if isinstance(scenario.outputs[0], CommandRepeated | CancelRefused | CompleteRefused):
+        scenario = given(ORDER, *HISTORIES[history])
+    said = 0
+    for _ in range(50):
+        scenario = scenario.when(message)
+        said += len(scenario.outputs)
+    assert said == REPEATS == scenario.state.repeats
+
+
+def test_m5_what_does_change_something_is_decided_however_much_was_refused_before() -> None:
+    scenario = given(ORDER, *[COMPLETE_REFUSED] * 3_000)  # as an old log may have it
+    scenario.when(COMPLETE).then()
+    created = scenario.when(CREATE)
+    assert [type(e) for e in created.outputs] == [OrderCreated] and created.state.repeats == 3_000
+    assert [type(e) for e in created.when(CANCEL).outputs] == [OrderCancelled]
+    assert [type(e) for e in created.when(SUCCEEDED).when(HELD).when(COMPLETE).outputs] == [OrderCompleted]
