@@ -160,6 +160,9 @@ class Bus:
                 if sent.answer.events:
                     return list(sent.answer.events)
                 if decided and not self._reader().waiting.waits(str(sent)):
+                    # No event will say so: without this it would count as undecided until a later one does.
+                    place = (sent.topic, sent.partition)
+                    self._before[place] = max(self._before.get(place, 0), sent.offset + 1)
                     return []
         raise TimeoutError(
             f"what {sent} led to was dropped: too many answers came before it was known where it stands"
