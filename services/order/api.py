@@ -77,6 +77,7 @@ class OrderApi:
         answer: AcceptedView | OrderView = accepted(command)
         headers = {"Location": f"/orders/{order_id}"}
         if key is None:
+            self.admission.took(len(command.items))
             await self.bus.send(command, **trace(request.headers))
         elif await self._came_before(command, request, started):
             headers["Idempotent-Replay"] = "true"
@@ -155,6 +156,7 @@ class OrderApi:
         elif refusal := self.admission.refusal():
             raise refusal.problem()
         else:
+            self.admission.took(len(command.items))
             events = await self._decided(command, request, started)
             repeats = [event for event in events if isinstance(event, CommandRepeated)]
             repeated, identical = bool(repeats), all(event.identical for event in repeats)

@@ -69,6 +69,12 @@ class OrderSettings(BaseSettings):
         default=150_000, ge=1, description="orders open, without those held, above which orders are refused"
     )
 
+    max_lines: int = Field(
+        default=100_000,
+        ge=1,
+        description="lines of orders that wait for inventory, above which orders are refused",
+    )
+
     @property
     def limits(self) -> Limits:
         """The limits that the rules of an order know."""
