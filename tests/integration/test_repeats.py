@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import pytest
@@ -28,7 +29,7 @@ def system(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sys
 
 @pytest.fixture(scope="module")
 def replicas(system: System) -> list[ServiceProcess]:
-    few = {"ORDER_MAX_UNDECIDED": str(REPEATS)}
+    few: dict[str, Any] = {"ORDER_MAX_UNDECIDED": str(REPEATS)}
     started = system.start("order", **few) + system.start("order", slot=1, **few)
     eventually(lambda: [r.leads() for r in started] == [1, 1], "each leads half of the tasks")
     return started
