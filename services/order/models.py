@@ -17,7 +17,8 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from eventbus.http import LINES, MAX_ERRORS, MAX_VALUES, ONE_LINE, Work, field_path, invalid, parse_json
-from services.order.money import EXPONENTS, parse_amount
+from schemas.address import wrong_address
+from schemas.money import EXPONENTS, parse_amount
 from services.order.rules import MAX_TEXT, Limits
 
 MAX_VALUES_OF_A_WISH = 1_000
@@ -54,9 +55,8 @@ Email = Annotated[
 
 
 def _mailbox(text: str) -> str:
-    name, at, host = text.rpartition("@")
-    if not (name and at and host) or " " in text or "@" in name or len(text) > 254 or not text.isprintable():
-        raise ValueError("must be an e-mail address")
+    if wrong := wrong_address(text):
+        raise ValueError(wrong)
     return text
 
 

@@ -22,7 +22,7 @@ from eventbus.retry import Parked
 from eventbus.step import Turn
 from eventbus.work import Pending
 from schemas import ReleaseStock
-from services.inventory import stock
+from services.inventory import reservation, stock
 from services.payment.cashier import Cashier
 from tools.sim import world
 from tools.sim.groups import Group
@@ -131,6 +131,26 @@ def retry_unchecked() -> AbstractContextManager[Any]:
     return patch("eventbus.follower.parked_message", lambda raw, partition_of, logs: Parked.from_record(raw))
 
 
+def forgery_believed() -> AbstractContextManager[Any]:
+    """Reports are taken for true, whatever they say of money and goods."""
+    return patch("services.order.decider.contradiction", lambda report, order: None)
+
+
+def forged_order_charged() -> AbstractContextManager[Any]:
+    """An OrderCreated that contradicts itself is charged."""
+    return patch("services.payment.decider.check", lambda order, payment: None)
+
+
+def wave_ends() -> AbstractContextManager[Any]:
+    """An order asks for its first products and for no more."""
+    ask = reservation.commands
+
+    def commands(order_id: str, state: reservation.Reservation, already: int, wave: int) -> Any:
+        return [] if already else ask(order_id, state, already, wave)
+
+    return patch.object(reservation, "commands", commands)
+
+
 MUTANTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     f.__name__: f
     for f in (
@@ -149,5 +169,8 @@ MUTANTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
         keys_decoded,
         any_version_folded,
         retry_unchecked,
+        forgery_believed,
+        forged_order_charged,
+        wave_ends,
     )
 }

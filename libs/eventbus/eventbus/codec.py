@@ -203,6 +203,7 @@ class Codec:
             topic=raw.topic,
             partition=raw.partition,
             offset=raw.offset,
+            size=len(raw.value or b""),
         )
 
 

@@ -160,6 +160,7 @@ class Processor:
         self._passed: dict[Place, int] = {}
         """Behind the last batch of an input that cannot be taken apart: the client's position does not say so."""
         self._concluded: dict[Place, int] = {}
+        self._positions: dict[Place, int] = {}
         self._input_probes = False
         self._committed_at = monotonic()
         self._metadata: object = None
@@ -197,8 +198,8 @@ class Processor:
         return self._follower.stopped.copy()
 
     def positions(self) -> dict[Place, int]:
-        """The followed partitions of own logs, each with the offset up to which it is folded. Any thread."""
-        return self._follower.positions()
+        """The followed partitions of own logs, each with the offset up to which it is folded and told. Any thread."""
+        return self._positions
 
     def turn(self) -> None:
         """The six steps, once; then follow, and take over tasks that are ready."""
@@ -219,6 +220,7 @@ class Processor:
         if events := self._follower.turn():
             self._publish(events, {})
         self.tasks.advance()
+        self._positions = self._follower.positions()
         for gauge, value in self._gauges:
             gauge.set(value())
         self.turned_at = self._monotonic()

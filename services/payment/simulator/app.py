@@ -30,6 +30,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from schemas.money import MAX_AMOUNT
 from services.payment.simulator.record import Attempt, Record, Refused, Row
 from services.payment.simulator.settings import SimulatorSettings
 from services.payment.simulator.verdict import Outcome, Token
@@ -39,7 +40,7 @@ MAX_BODY = 65_536
 REPLAYED = {"Idempotent-Replayed": "true"}
 
 Id = Annotated[str, Field(min_length=1, max_length=1000)]
-Amount = Annotated[int, Field(gt=0, lt=2**53)]
+Amount = Annotated[int, Field(gt=0, le=MAX_AMOUNT)]
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
 
 

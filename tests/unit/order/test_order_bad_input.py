@@ -71,6 +71,7 @@ BAD: list[tuple[Any, str]] = [
     *[(with_item(unitPrice=wrong), "items[1].unitPrice") for wrong in NO_PRICES],
     ({**ONE, "unitPrice": "1.001"}, "unitPrice"),
     (with_item(unitPrice="999999999999999999"), "items"),
+    ({**ONE, "unitPrice": "90071992547409.92"}, "items"),
     ({**GOOD, "currency": "XXX"}, "currency"),
     ({**GOOD, "currency": "gbp"}, "currency"),
     ({**GOOD, "currency": ""}, "currency"),

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from schemas.money import MAX_AMOUNT
 from services.payment.simulator.app import create_app
 from services.payment.simulator.settings import SimulatorSettings
 from services.payment.simulator.verdict import Outcome, judge
@@ -252,3 +253,10 @@ async def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatc
         20,
         0.5,
     )
+
+
+async def test_m6_the_gateway_takes_what_an_order_may_be_worth_and_no_more(db: Path) -> None:
+    async with simulator(db) as client:
+        most = await client.put("/charges/charge:o1:1", json=body(amount=MAX_AMOUNT))
+        more = await client.put("/charges/charge:o2:1", json=body(order="o2", amount=MAX_AMOUNT + 1))
+    assert (most.status_code, more.status_code) == (201, 422)
