@@ -16,7 +16,7 @@ FOUND := $(shell for p in $(PYTHON) python3 python3.14 python3.13 python3.12 pyt
 NO_PYTHON := Python 3.11 or newer was not found: install it (Debian: apt install python3 python3-venv), or name one with PYTHON=/path/to/python3.
 NO_VENV := This Python cannot make a virtual environment: install its venv module (Debian: apt install python3-venv), then repeat.
 
-.PHONY: help up down ps logs scale clean setup test check chaos sim demo audit dlq fraud lock python
+.PHONY: help up down ps logs scale clean setup test check chaos sim demo audit dlq skip fraud lock python
 help:  ## this list
 	@grep -hE '^[a-z ]+:.*##' Makefile | sed -E 's/^([a-z]+)[^#]*## (.*)/  make \1\t\2/' | expand -t 16
 
@@ -38,7 +38,9 @@ demo: up $(VENV)/.stack  ## real invoices through the system, then the audit (DA
 audit: $(VENV)/.stack  ## check money and stock from the topics alone
 	@$(BIN)/python -m tools.audit
 dlq: $(VENV)/.stack  ## what waits for a person (ARGS="list", "show KEY", "redrive --dry-run", "discard --key KEY")
-	@$(BIN)/python -m tools.dlq $(or $(ARGS),--help)
+	@$(BIN)/python -m tools.operate dlq $(or $(ARGS),--help)
+skip: $(VENV)/.stack  ## set a record aside that stops a task (ARGS="order.events 3 17 --reason 'forged'")
+	@$(BIN)/python -m tools.operate skip $(or $(ARGS),--help)
 fraud: $(VENV)/.stack  ## the example of a fifth service, beside what runs (port 8004; Ctrl-C ends it)
 	@$(BIN)/python -m eventbus.topics fraud
 	@exec $(BIN)/python -m examples.fraud

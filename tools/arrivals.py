@@ -5,18 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from math import ceil, nan
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka import Message as Record
 
 from eventbus import Settings
-from eventbus.codec import Codec
-from eventbus.kafka import common
+from eventbus.codec import Codec, Raw
+from eventbus.errors import Poison
+from eventbus.kafka import UNREADABLE, after_unreadable, common, probe_consumer, raw_of
 from schemas import OrderFailed
 
 LOG = "order.events"
-SETTLING = {b"OrderConfirmed": "CONFIRMED", b"OrderFailed": "FAILED", b"OrderCancelled": "CANCELLED"}
+SETTLING = {"OrderConfirmed": "CONFIRMED", "OrderFailed": "FAILED", "OrderCancelled": "CANCELLED"}
 
 
 class Settled(NamedTuple):
@@ -73,21 +74,39 @@ class Arrivals:
                 continue
             now = time.monotonic()
             for record in (first, *self._consumer.consume(1000, 0)):
-                if record.error() is None:
-                    self._note(record, now)
+                error = record.error()
+                if error is None:
+                    self._note(raw_of(record, self._settings.topic_prefix), now)
+                elif error.code() in UNREADABLE:
+                    self._go_on_behind(record)
 
-    def _note(self, record: Record, now: float) -> None:
-        headers = cast(list[tuple[str, bytes]], record.headers() or [])
-        status = next((SETTLING.get(value) for name, value in headers if name == "ce_type"), None)
-        key = record.key()
-        if status is None or key is None:
+    def _go_on_behind(self, record: Record) -> None:
+        """A batch that cannot be taken apart is told again and again; what stands behind it is to be heard."""
+        topic, partition, offset = record.topic(), record.partition(), record.offset()
+        assert topic is not None and partition is not None and offset is not None
+        probe = probe_consumer(self._settings, "arrivals.probe", "read_uncommitted")
+        try:
+            after = after_unreadable(probe, topic, partition, offset)
+            self._consumer.seek(TopicPartition(topic, partition, after))
+        except KafkaException:
+            pass  # it is told again
+        finally:
+            probe.close()
+
+    def _note(self, raw: Raw, now: float) -> None:
+        """What an event says of an order; what order itself cannot have written says nothing."""
+        status = SETTLING.get(raw.header("ce_type") or "")
+        if status is None or raw.key is None or raw.header("cause") is None:
             return
         why = ""
-        if status == "FAILED":
-            event = self._codec.decode_value(record.value())
-            assert isinstance(event, OrderFailed)
-            why = f"{event.stage}: {event.reason}"
-        self.settled.setdefault(key.decode(), Settled(status, now, why))
+        try:
+            key = raw.key.decode()
+            if status == "FAILED":
+                event = self._codec.decode_value(raw.value)
+                why = f"{event.stage}: {event.reason}" if isinstance(event, OrderFailed) else ""
+        except (Poison, UnicodeDecodeError):
+            return
+        self.settled.setdefault(key, Settled(status, now, why))
 
 
 def percentile(values: list[float], share: float) -> float:

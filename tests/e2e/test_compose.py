@@ -27,7 +27,7 @@ def docker(*words: str) -> str:
 def containers(stack: Stack) -> dict[str, dict[str, Any]]:
     """What ``docker inspect`` says of each service's first container."""
     mine = f"label=com.docker.compose.project={stack.settings.project}"
-    found = json.loads(docker("inspect", *docker("ps", "-q", "--filter", mine).split()))
+    found = json.loads(docker("inspect", *docker("ps", "-aq", "--filter", mine).split()))
     return {one["Config"]["Labels"]["com.docker.compose.service"]: one for one in found}
 
 
@@ -40,9 +40,52 @@ def test_only_the_gateway_and_kafka_publish_ports(docker_stack: Stack) -> None:
     assert {b["HostIp"] for bindings in bound.values() for b in bindings} == {"127.0.0.1"}
 
 
-def test_no_service_runs_as_root(docker_stack: Stack) -> None:
+EVERYTHING = {*SERVICES, "simulator", "kafka", "gateway", "topics"}
+
+
+def test_no_container_runs_as_root(docker_stack: Stack) -> None:
     users = {name: one["Config"]["User"] for name, one in containers(docker_stack).items()}
-    assert all(users[name] not in ("", "0", "root") for name in (*SERVICES, "simulator")), users
+    assert users.keys() == EVERYTHING
+    assert all(user.partition(":")[0] not in ("", "0", "root") for user in users.values()), users
+
+
+def test_no_container_writes_to_its_root(docker_stack: Stack) -> None:
+    found = {name: one["HostConfig"]["ReadonlyRootfs"] for name, one in containers(docker_stack).items()}
+    assert found == dict.fromkeys(EVERYTHING, True)
+
+
+def test_no_container_has_or_gains_rights(docker_stack: Stack) -> None:
+    for name, one in containers(docker_stack).items():
+        host = one["HostConfig"]
+        assert host["CapDrop"] == ["ALL"] and not host["CapAdd"] and not host["Privileged"], name
+        assert host["SecurityOpt"] == ["no-new-privileges:true"], name
+
+
+def test_every_container_has_bounded_memory_processes_and_logs(docker_stack: Stack) -> None:
+    for name, one in containers(docker_stack).items():
+        host = one["HostConfig"]
+        assert 0 < host["Memory"] <= 2 << 30, name
+        assert 0 < host["PidsLimit"] <= 1024, name
+        assert host["LogConfig"]["Type"] == "json-file", name
+        assert host["LogConfig"]["Config"] == {"max-size": "10m", "max-file": "3"}, name
+
+
+def test_a_container_that_runs_has_no_capability_and_cannot_write_beside_its_data(
+    docker_stack: Stack,
+) -> None:
+    for name, one in containers(docker_stack).items():
+        if name == "topics":  # it has done its work
+            continue
+        status = docker("exec", one["Id"], "cat", "/proc/self/status")
+        said = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+        assert (said["CapEff"], said["CapBnd"], said["NoNewPrivs"]) == ("0" * 16, "0" * 16, "1"), name
+        tried = subprocess.run(
+            ["docker", "exec", one["Id"], "sh", "-c", "echo x > /x || echo x > /etc/x || echo x > /app/x"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert tried.returncode != 0 and "Read-only file system" in tried.stderr, (name, tried)
 
 
 def test_all_that_serves_is_healthy(docker_stack: Stack) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import stat
 import subprocess
 
 import pytest
 
-from tests.e2e.running import SERVICES, Stack
+from tests.e2e.running import SERVICES, LocalStack, Stack
 from tests.e2e.shop import Shop, order_of
 from tests.e2e.waiting import until
 
@@ -56,3 +57,11 @@ def test_what_is_known_outlives_down_and_up(system: Stack, shop: Shop) -> None:
     assert shop.change(order_id, "cancel").status_code == 202
     until(lambda: shop.stock(product) == (10, 0), 20.0, "what was reserved before is released")
     shop.await_fields(order_id, payment="REFUNDED")
+
+
+def test_nothing_that_a_running_stack_writes_can_be_read_by_others(stack: LocalStack) -> None:
+    found = {path: path.lstat().st_mode for path in stack.run_dir.rglob("*")}
+    open_to_others = {str(path): stat.filemode(mode) for path, mode in found.items() if mode & 0o077}
+    written = {path.name for path in found}
+    assert {"stack.json", "supervisord.conf", "order.log", "state.sqlite", "payments.db"} <= written
+    assert open_to_others == {}

@@ -43,9 +43,13 @@ class Operator:
         self.env["EVENTBUS_URLS"] = " ".join(f"{s}=http://127.0.0.1:{p.port}" for s, p in replicas.items())
 
     def dlq(self, *words: str, answer: str = "", code: int = 0) -> Said:
+        """Run ``eventbus dlq``, as :meth:`run`."""
+        return self.run("dlq", *words, answer=answer, code=code)
+
+    def run(self, *words: str, answer: str = "", code: int = 0) -> Said:
         """Run a command, which is to end with this code; ``answer`` is typed in."""
         done = subprocess.run(
-            python("eventbus", "dlq", *words),
+            python("eventbus", *words),
             env=self.env,
             cwd=ROOT,
             input=answer,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import uuid
 from collections.abc import Iterator
@@ -14,11 +15,15 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from eventbus import Settings
 from eventbus.kafka import partition_of
+from eventbus.messages import Position
 from eventbus.topics import create
 from tests.support.books import Books
 from tests.support.forgeries import FORGERIES, PRODUCT, Forgery, shop
 from tools.audit.__main__ import main
-from tools.audit.ledger import LISTENERS
+from tools.audit.ledger import LISTENERS, TOPICS
+from tools.hostile.aside import set_aside
+from tools.hostile.catalogue import FAMILIES, IN_LETTERS, IN_OWN_LOGS, IN_RETRIES, Catalogue
+from tools.hostile.writing import Writer
 
 PARTITIONS = 2
 
@@ -55,9 +60,9 @@ def publish(settings: Settings, books: Books, transactional: bool = False) -> No
     assert producer.flush(30) == 0
 
 
-def decide_all(settings: Settings, books: Books, except_for: str = "") -> None:
-    """Commit for every group that it has decided everything."""
-    ends = books.ends()
+def decide_all(settings: Settings, books: Books, except_for: str = "", upto: int = 0) -> None:
+    """Commit for every group that it has decided everything, or everything up to an offset."""
+    ends = {(topic, i): upto for topic in LISTENERS for i in range(PARTITIONS)} if upto else books.ends()
     for group in {group for groups in LISTENERS.values() for group in groups} - {except_for}:
         parts = [part for part in ends if group in LISTENERS.get(part[0], ())]
         consumer = Consumer(
@@ -184,3 +189,42 @@ def test_a_system_that_is_not_there_is_said_in_a_sentence(
     where = ["--bootstrap-servers", kafka, "--topic-prefix", topics.topic_prefix]
     assert main([*where, "--gateway-url", "http://127.0.0.1:1"]) == 2
     assert "The gateway's record at http://127.0.0.1:1" in capsys.readouterr().err
+
+
+def test_no_hostile_record_ends_the_audit(topics: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    writer = Writer(topics)
+    writer.write(Catalogue(PARTITIONS).all_of(*FAMILIES))
+    assert not writer.refused
+
+    assert audit(topics, Books(place), "--wait", "0", "--json") == 1
+
+    found = json.loads(capsys.readouterr().out)
+    assert found["records"] == sum(place.topic in TOPICS for place in writer.written)
+    named = {violation["where"] for violation in found["violations"]}
+    forged = {str(p) for p in writer.written if p.topic.endswith(".retry")}
+    assert forged <= named, forged - named
+
+
+def test_what_no_leader_wrote_is_named_until_it_is_set_aside(
+    topics: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    books = Books(place)
+    shop(books)
+    publish(topics, books)
+    catalogue, writer = Catalogue(PARTITIONS), Writer(topics)
+    writer.write(catalogue.all_of(IN_OWN_LOGS, IN_RETRIES, IN_LETTERS))
+    decide_all(topics, books, upto=1_000)
+    assert audit(topics, books, "--json") == 1
+    found = json.loads(capsys.readouterr().out)
+    named = {violation["where"] for violation in found["violations"]}
+    logs = {str(p) for p in writer.written if not p.topic.endswith(".dlq")}
+    assert named == logs
+    assert {violation["rule"] for violation in found["violations"]} == {"one writer a log", "key versions"}
+
+    set_aside(topics, map(Position.parse, named), "forged")
+    capsys.readouterr()
+
+    assert audit(topics, books, "--json") == 0, capsys.readouterr().out
+    found = json.loads(capsys.readouterr().out)
+    assert set(found["setAside"]) == named
+    assert (found["accepted"], found["orders"]["CONFIRMED"]) == (4, 1)

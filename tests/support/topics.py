@@ -10,6 +10,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka import ConsumerGroupTopicPartitions as GroupOffsets
 from confluent_kafka import Message as Record
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
+from confluent_kafka.admin._resource import ResourceType
 
 from eventbus.codec import Codec, Headers, Raw, headers_of
 from eventbus.kafka import partition_of, raw_of
@@ -164,6 +166,16 @@ class Topics:
         )
         self._producer.flush(TIMEOUT)
         return Position(topic, partition, placed[0])
+
+    def configure(self, topic: str, config: dict[str, str]) -> None:
+        """Change a topic's configuration."""
+        entries = [
+            ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+            for name, value in config.items()
+        ]
+        resource = ConfigResource(ResourceType.TOPIC, self.settings.topic(topic), incremental_configs=entries)
+        (future,) = self.admin.incremental_alter_configs([resource], request_timeout=TIMEOUT).values()
+        future.result()
 
     # The groups
 

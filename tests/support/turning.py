@@ -9,6 +9,7 @@ from pathlib import Path
 from eventbus import DeadlinePassed, Message, Outcome, Reactor, Request
 from eventbus.agenda import Agenda
 from eventbus.codec import Codec, Raw, headers_of
+from eventbus.limits import Limits
 from eventbus.messages import Envelope
 from eventbus.outgoing import Outgoing, placed
 from eventbus.retry import Breaker, Parked, RetryPolicy, State
@@ -124,7 +125,7 @@ class Bench:
             partition_of=lambda key: 0,
             clock=lambda: self.now,
             jitter=lambda: 0.0,
-            max_bytes=10_000,
+            limits=Limits(10_000, 10_000),
         )
 
     def raw(self, message: Message) -> Raw:

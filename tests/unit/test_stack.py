@@ -22,9 +22,10 @@ from tools.stack.kafka import server_properties
 from tools.stack.mode import choose
 from tools.stack.plan import ports, programs
 from tools.stack.ports import free_port, require_free, taken_message
+from tools.stack.private import close_to_others, write_private
 from tools.stack.ready import curl_line, wait_ready
 from tools.stack.settings import Record, StackError, StackSettings, parse_scale, passed_on
-from tools.stack.supervisor import Program, socket_path, supervisor_config
+from tools.stack.supervisor import Program, Supervisor, socket_path, supervisor_config
 
 SETTINGS = StackSettings(run_dir=Path("/r"), port_base=8000, kafka_port=9092, project="orders")
 
@@ -281,3 +282,56 @@ def test_what_a_stack_remembers_survives(tmp_path: Path) -> None:
 
 def test_the_line_to_try_names_the_stacks_own_port() -> None:
     assert "'http://127.0.0.1:8000/orders'" in curl_line(SETTINGS)
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+def test_settings_with_secrets_are_for_their_user_alone(tmp_path: Path) -> None:
+    secret = {"PAYMENT_GATEWAY_PASSWORD": "hush"}
+
+    Record(mode="local", env=secret).save(tmp_path)
+    Supervisor(tmp_path).write([Program("payment", ["true"], secret)])
+    write_private(tmp_path / "compose.env", env_file(secret))
+
+    for name in ("stack.json", "supervisord.conf", "compose.env"):
+        assert "hush" in (tmp_path / name).read_text()
+        assert mode(tmp_path / name) == 0o600, name
+
+
+def test_settings_that_an_older_version_left_open_are_closed_before_they_are_written(tmp_path: Path) -> None:
+    for name in ("stack.json", "supervisord.conf", "stack.json.new"):
+        (tmp_path / name).touch(0o644)
+        (tmp_path / name).chmod(0o644)
+
+    Record().save(tmp_path)
+    Supervisor(tmp_path).write([])
+
+    assert mode(tmp_path / "stack.json") == mode(tmp_path / "supervisord.conf") == 0o600
+
+
+def test_logs_and_state_that_an_older_version_left_open_are_closed(tmp_path: Path) -> None:
+    theirs = tmp_path / "notes"
+    for path in (
+        "logs/order.log",
+        "state/order-0/state.sqlite",
+        "simulator/payments.db",
+        "notifications.log.1",
+    ):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch(0o644)
+    theirs.touch(0o644)
+    tmp_path.chmod(0o755)
+
+    close_to_others(tmp_path)
+
+    open_to_others = [p.name for p in tmp_path.rglob("*") if mode(p) & 0o077]
+    assert open_to_others == ["notes"]
+    assert mode(tmp_path) == 0o755
+
+
+def test_what_supervisord_and_its_children_write_is_for_their_user_alone() -> None:
+    config = configparser.ConfigParser(interpolation=None)
+    config.read_string(supervisor_config(Path("/r"), []))
+    assert config["supervisord"]["umask"] == "077"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from eventbus.visible import visible
 from tools import system
 from tools.audit.gateway import GatewayAway
 from tools.audit.reading import KafkaAway
@@ -31,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
             say=lambda line: print(line, file=sys.stderr, flush=True),
         )
     except (KafkaAway, GatewayAway, StackError) as error:
-        print(error, file=sys.stderr)
+        print(visible(str(error)), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

@@ -60,6 +60,8 @@ class Verdict:
     dead: dict[str, list[str]] = field(default_factory=dict)
     letters: list[DeadLetter] = field(default_factory=list)
     violations: list[Violation] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    """Where the records stand that operators have set aside."""
 
     @property
     def clean(self) -> bool:
@@ -94,6 +96,7 @@ class _Judgement:
         self.verdict = Verdict(ledger.records, ledger.accepted, gateway is not None)
         self.verdict.letters = [letter for letter in letters if not ledger.parking.is_discarded(letter)]
         self.verdict.violations = list(ledger.violations)
+        self.verdict.skipped = sorted(str(place) for place in ledger.set_aside)
 
     def order(self, order: str, life: Life) -> None:
         """Judge one order and add its money and stock to the sums."""
@@ -156,7 +159,7 @@ class _Judgement:
         for stranger in self.ledger.strangers:
             place = str(stranger.place)
             if place not in self.ledger.buried and self.ledger.decided(stranger.place):
-                expected = f"a record that {stranger.place.topic.removesuffix('.events')}'s service wrote"
+                expected = f"a record that {stranger.place.topic.partition('.')[0]}'s service wrote"
                 self._violation("one writer a log", stranger.key, expected, stranger.reason, place)
 
     def products(self) -> None:

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from eventbus import skips
 from eventbus.codec import Codec, Raw
 from eventbus.errors import Poison
 from eventbus.messages import Envelope, Position
+from eventbus.own_log import Foreign, claim
 from schemas import StockAdjusted, StockRefused, StockReleased, StockReserved, StockShipped
 from tools.audit.findings import DeadLetter, Violation, Waiting
 from tools.audit.money import account
-from tools.audit.orders import ONCE, STEPS, Life, next_state
+from tools.audit.orders import ANSWERS, ONCE, REPEATS, STEPS, Life, next_state
 from tools.audit.parked import RETRIES, Parking
 from tools.audit.stock import Product, StockMove
 
@@ -30,6 +32,7 @@ LISTENERS: Mapping[str, tuple[str, ...]] = {
     "inventory.answers": ("inventory",),
     "stock.commands": ("inventory",),
     "stock.events": (),
+    "notification.events": (),
 }
 """Who decides what stands in a topic. Notification moves neither money nor stock, so nothing waits for it."""
 
@@ -38,15 +41,18 @@ WRITERS = {
     "payment.events": "payment",
     "inventory.events": "inventory",
     "stock.events": "inventory",
+    "notification.events": "notification",
 }
 LETTERS = ("order.dlq", "payment.dlq", "inventory.dlq", "notification.dlq")
 TOPICS = (*LISTENERS, *RETRIES, *LETTERS)
 ERRORS = "__eventbus.errors."
+SHOWN = 200
+"""Characters of what a dead letter says of itself: anybody can write one."""
 
 
 @dataclass(frozen=True)
 class Stranger:
-    """A record in an event log that no processor of its service wrote."""
+    """A record in an event log or a retry topic that its service did not write, or cannot read."""
 
     place: Position
     key: str
@@ -60,7 +66,10 @@ class Ledger:
         self.lives: dict[str, Life] = {}
         self.products: dict[str, Product] = {}
         self.violations: list[Violation] = []
-        self.parking = Parking(self._order_of)
+        self.parking = Parking(self._order_of, partition_of)
+        self.skips = skips.Skips(codec)
+        self.set_aside: set[Position] = set()
+        """Records met that operators have set aside: they are no part of anything."""
         self._letters: dict[tuple[str, str], DeadLetter] = {}
         self.buried: set[str] = set()
         self.strangers: list[Stranger] = []
@@ -71,7 +80,10 @@ class Ledger:
         self._waiting: list[Waiting] = []
         self._versions: dict[str, dict[str, int]] = {log: {} for log in WRITERS}
         self._ids: set[int] = set()
-        self._commands: dict[tuple[int, int], str] = {}
+        self._commands: dict[tuple[int, int], tuple[str, str]] = {}
+        """By partition and offset, what has no answer so far: the order, and the command's name."""
+        self._repeats: dict[str, list[int]] = {}
+        """By order, the offsets of the commands whose answer is that they changed nothing."""
         self._answered_early: set[tuple[int, int]] = set()
 
     def advance(self, frontier: Frontier) -> None:
@@ -88,27 +100,48 @@ class Ledger:
         return [letter for letter in self._letters.values() if not self.parking.is_over(letter)]
 
     def unanswered(self) -> list[tuple[str, str]]:
-        """Commands that order is done with without leaving an event: (order, place)."""
+        """Commands that order is done with without leaving an event that it should have left: (order, place)."""
         done = [
             (key, f"order.commands-{partition}-{offset}")
-            for (partition, offset), key in self._commands.items()
+            for (partition, offset), (key, name) in self._commands.items()
             if offset < self._decided("order", "order.commands", partition)
+            and not self._said_before(key, name, partition, offset)
         ]
         return [(key, place) for key, place in done if not self.parking.waits("order", place)]
 
+    def _said_before(self, order: str, name: str, partition: int, offset: int) -> bool:
+        """Whether ``REPEATS`` events had said already that commands of this order change nothing.
+
+        One that was parked was decided later than its offset says. One that creates an order always leaves an event.
+        """
+        said, parked = (
+            self._repeats.get(order, ()),
+            self.parking.ever_waited("order", f"order.commands-{partition}-{offset}"),
+        )
+        before = sum(1 for other in said if other < offset or parked)
+        creates = name == "CreateOrder" and self.life(order).order == "NEW"
+        return before >= REPEATS and not creates
+
     def decided(self, place: Position) -> bool:
         """Whether everybody who listens had decided this record when the cut was taken."""
-        groups = LISTENERS[place.topic]
+        groups = LISTENERS.get(place.topic, ())
         return all(place.offset < self._decided(g, place.topic, place.partition) for g in groups)
 
     def take(self, raw: Raw) -> None:
-        """Fold one record."""
+        """Fold one record, whatever it holds."""
         self.records += 1
+        place = Position(raw.topic, raw.partition, raw.offset)
+        if place in self.skips:
+            self.set_aside.add(place)
+            return
         if raw.topic in LETTERS:
             self._letter(raw)
             return
         if raw.topic in RETRIES:
-            self.parking.take(raw)
+            try:
+                self.parking.take(raw)
+            except Foreign as reason:
+                self._strange(raw, str(reason))
             return
         self._await(raw)
         if raw.topic in WRITERS:
@@ -137,16 +170,22 @@ class Ledger:
         except Poison:
             return ""
 
+    def _name_of(self, raw: Raw) -> str:
+        try:
+            return self._codec.name_of(raw.value)
+        except Poison:
+            return ""
+
     def _command(self, raw: Raw) -> None:
         place = (raw.partition, raw.offset)
         if place in self._answered_early:
             self._answered_early.remove(place)
         else:
-            self._commands[place] = self._order_of(raw)
+            self._commands[place] = (self._order_of(raw), self._name_of(raw))
 
     def _letter(self, raw: Raw) -> None:
         told = {
-            k.removeprefix(ERRORS): v.decode("utf-8", "replace")
+            k.removeprefix(ERRORS): v.decode("utf-8", "replace")[:SHOWN]
             for k, v in raw.headers
             if v is not None and k.startswith(ERRORS)
         }
@@ -160,62 +199,64 @@ class Ledger:
 
     def _event(self, raw: Raw) -> None:
         try:
-            envelope = self._own(raw)
-        except Poison as error:
-            key = (raw.key or b"").decode("utf-8", "replace")
-            self.strangers.append(Stranger(Position(raw.topic, raw.partition, raw.offset), key, str(error)))
+            claimed = claim(raw, self._partition_of)
+            if not self._is_next(raw, claimed.key, claimed.version):
+                return
+            envelope = self._readable(raw)
+        except (Foreign, Poison) as reason:
+            self._strange(raw, str(reason))
             return
-        message = envelope.message
-        order: str | None = getattr(message, "order_id", None)
+        self._versions[raw.topic][claimed.key] = claimed.version
+        self._note_id(envelope)
+        if raw.topic == "notification.events":
+            return
+        order: str | None = getattr(envelope.message, "order_id", None)
         if order:
             self._follow_cause(envelope, order, raw.timestamp)
-        if not self._is_next(envelope):
-            return
         if raw.topic == "stock.events":
             self._stock(envelope)
         else:
             self._step(envelope)
 
-    def _own(self, raw: Raw) -> Envelope:
-        """The event in a record; raises Poison for what no processor of this log can have written."""
+    def _strange(self, raw: Raw, reason: str) -> None:
+        key = (raw.key or b"")[:SHOWN].decode("utf-8", "replace")
+        self.strangers.append(Stranger(Position(raw.topic, raw.partition, raw.offset), key, reason))
+
+    def _is_next(self, raw: Raw, key: str, version: int) -> bool:
+        """Whether the services fold the record: they pass over all but the next event of its key."""
+        expected = self._versions[raw.topic].get(key, 0) + 1
+        if version != expected:
+            told = f"event {expected} of its key in {raw.topic}"
+            self._broken("key versions", key, told, f"event {version}", raw.coordinates)
+        return version == expected
+
+    def _readable(self, raw: Raw) -> Envelope:
+        """The event in a record; raises Poison for what cannot be read, or does not belong there."""
         envelope = self._codec.decode(raw)
         if envelope.message.topic != raw.topic:
             raise Poison(f"{envelope.message.name} does not belong in {raw.topic}")
-        if envelope.key_version is None or envelope.cause is None:
-            raise Poison("it carries no key version and no cause")
-        if self._partition_of(raw.key or b"") != raw.partition:
-            raise Poison("its partition is not the one of its key")
         return envelope
+
+    def _note_id(self, envelope: Envelope) -> None:
+        identity = hash(envelope.id)
+        if identity in self._ids:
+            where, expected = str(envelope.position), "an id no other event has"
+            self._broken("event ids", envelope.message.key, expected, envelope.id, where)
+        self._ids.add(identity)
 
     def _follow_cause(self, envelope: Envelope, order: str, time: int) -> None:
         """An event that came about after the frontier was taken keeps its order from being judged in this cut."""
         assert envelope.cause is not None
-        try:
-            topic, partition, offset = Position.parse(envelope.cause)
-        except ValueError:
-            where = str(envelope.position)
-            self._broken("cause", order, "topic-partition-offset of its input", repr(envelope.cause), where)
-            return
+        topic, partition, offset = Position.parse(envelope.cause)
         if topic not in LISTENERS:
             return  # a deadline: it is no record, and stands in no topic
         group = WRITERS[envelope.topic]
         if offset >= self._decided(group, topic, partition):
             self._waiting.append(Waiting(group, topic, partition, offset, order, time))
+        if topic == "order.commands" and envelope.message.name in ANSWERS:
+            self._repeats.setdefault(order, []).append(offset)
         if topic == "order.commands" and self._commands.pop((partition, offset), None) is None:
             self._answered_early.add((partition, offset))
-
-    def _is_next(self, envelope: Envelope) -> bool:
-        key, log = envelope.message.key, envelope.topic
-        identity = hash(envelope.id)
-        if identity in self._ids:
-            self._broken("event ids", key, "an id no other event has", envelope.id, str(envelope.position))
-        self._ids.add(identity)
-        last, version = self._versions[log].get(key, 0), envelope.key_version or 0
-        if version != last + 1:
-            expected = f"event {last + 1} of its key in {log}"
-            self._broken("key versions", key, expected, f"event {version}", str(envelope.position))
-        self._versions[log][key] = max(version, last)
-        return version > last
 
     def _step(self, envelope: Envelope) -> None:
         message, log, where = envelope.message, envelope.topic, str(envelope.position)

@@ -5,28 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from eventbus.codec import Raw
-from eventbus.retry import Parked, State
+from eventbus.own_log import PartitionOf, parked_message
+from eventbus.retry import State
 from tools.audit.findings import DeadLetter, Waiting
 
-RETRIES = ("order.retry", "payment.retry", "inventory.retry", "notification.retry")
+LOGS = {
+    "order.retry": ("order.events",),
+    "payment.retry": ("payment.events",),
+    "inventory.retry": ("inventory.events", "stock.events"),
+    "notification.retry": ("notification.events",),
+}
+"""Each retry topic, and the logs whose messages may wait there."""
+RETRIES = tuple(LOGS)
 
 
 class Parking:
     """The latest state of every message that was ever parked, by service and the place it came from."""
 
-    def __init__(self, order_of: Callable[[Raw], str]) -> None:
-        self._order_of = order_of
+    def __init__(self, order_of: Callable[[Raw], str], partition_of: PartitionOf) -> None:
+        self._order_of, self._partition_of = order_of, partition_of
         self._states: dict[tuple[str, str], State] = {}
         self._waiting: dict[tuple[str, str], Waiting] = {}
         self._dead: dict[tuple[str, str], str] = {}
 
     def take(self, record: Raw) -> None:
-        """Fold one record of a retry topic; what no processor wrote there says nothing."""
+        """Fold one record of a retry topic. Raises Foreign for what its service did not write there."""
         service = record.topic.removesuffix(".retry")
-        try:
-            parked = Parked.from_record(record)
-        except (KeyError, ValueError):
-            return
+        parked = parked_message(record, self._partition_of, lambda log: log in LOGS[record.topic])
         raw = parked.raw
         place = (service, raw.coordinates)
         self._states[place] = parked.state
@@ -52,6 +57,10 @@ class Parking:
         """Whether the message from ``origin`` is parked there, dead or alive."""
         state = self._states.get((service, origin))
         return state is not None and state.open
+
+    def ever_waited(self, service: str, origin: str) -> bool:
+        """Whether the message from ``origin`` was ever parked there."""
+        return (service, origin) in self._states
 
     def is_over(self, letter: DeadLetter) -> bool:
         """Whether a dead letter was redriven and has been decided since."""

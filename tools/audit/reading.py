@@ -25,9 +25,17 @@ from confluent_kafka import Message as Record
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
-from eventbus import Settings
+from eventbus import Settings, skips
 from eventbus.codec import Raw
-from eventbus.kafka import PASSING, common, probe_consumer, raw_of
+from eventbus.kafka import (
+    PASSING,
+    UNREADABLE,
+    after_unreadable,
+    common,
+    probe_consumer,
+    raw_of,
+    unreadable,
+)
 from tools.audit.ledger import LISTENERS, TOPICS, Frontier
 
 Part = tuple[str, int]
@@ -56,6 +64,7 @@ class Topics:
         self._at: dict[Part, int] = dict.fromkeys(self._parts, 0)
         self._passed: dict[Part, int] = dict.fromkeys(self._parts, 0)
         self._ahead: dict[Part, deque[Raw]] = {part: deque() for part in self._parts}
+        self._probe = probe_consumer(settings, "audit.probe", "read_uncommitted")
         self._consumer = self._begin()
 
     def _count(self) -> dict[str, int]:
@@ -72,7 +81,9 @@ class Topics:
                 f"Kafka at {self._settings.bootstrap_servers} has no topic {self._settings.topic(missing[0])}: start "
                 "the system with `make up`, or name its prefix with EVENTBUS_TOPIC_PREFIX."
             )
-        return {topic: len(found[self._settings.topic(topic)].partitions) for topic in TOPICS}
+        # a system that an older version made, and that was not started since, has no topic of skips
+        there = [t for t in (*TOPICS, skips.TOPIC) if self._settings.topic(t) in found]
+        return {topic: len(found[self._settings.topic(topic)].partitions) for topic in there}
 
     def _begin(self) -> Consumer:
         consumer = Consumer(
@@ -165,6 +176,8 @@ class Topics:
             raw = raw_of(record, self._settings.topic_prefix)
             self._ahead[raw.topic, raw.partition].append(raw)
             return raw.topic, raw.partition
+        if error.code() in UNREADABLE:
+            return self._pass_unreadable(record, error)
         if error.code() == KafkaError._PARTITION_EOF:
             assert topic is not None and partition is not None and offset is not None
             part = (topic.removeprefix(self._settings.topic_prefix), partition)
@@ -173,6 +186,21 @@ class Topics:
         if not (error.retriable() or error.code() in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN)):
             raise KafkaAway(f"Reading the topics failed: {error.str()}")
         return None
+
+    def _pass_unreadable(self, record: Record, error: KafkaError) -> Part | None:
+        """Keep a note of a batch that cannot be taken apart, and go on behind it. Raises KafkaAway."""
+        name, partition, offset = record.topic(), record.partition(), record.offset()
+        assert name is not None and partition is not None and offset is not None
+        part = (name.removeprefix(self._settings.topic_prefix), partition)
+        if offset < self._passed[part]:
+            return None  # told again, before the seek took effect
+        try:
+            self._passed[part] = after_unreadable(self._probe, name, partition, offset)
+            self._consumer.seek(self._named(part, self._passed[part]))
+        except KafkaException as exception:
+            raise KafkaAway(f"{name}-{partition} cannot be read: {exception.args[0].str()}") from exception
+        self._ahead[part].append(unreadable(*part, offset, error))
+        return part
 
     def _pass_on(self, part: Part, end: int, take: Callable[[Raw], None]) -> bool:
         """Hand on what is kept of a partition, up to its end; whether that is reached."""
@@ -188,5 +216,5 @@ class Topics:
 
     def close(self) -> None:
         """Let go of Kafka."""
-        for consumer in (self._consumer, *self._groups.values()):
+        for consumer in (self._consumer, self._probe, *self._groups.values()):
             consumer.close()

@@ -1,11 +1,11 @@
-"""The verdict in words, for people, and as JSON."""
+"""The verdict in words, for people, and as JSON; what records hold is made visible in both."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 
+from eventbus.visible import visible, visible_json
 from tools.audit.judge import Money, Verdict
 
 LISTED = 20
@@ -13,20 +13,20 @@ LISTED = 20
 
 def text(verdict: Verdict) -> str:
     """What ``make audit`` prints."""
-    return "\n".join(
-        [
-            *_head(verdict),
-            *_money(verdict),
-            *_stock(verdict),
-            *_orders(verdict),
-            *_open(verdict),
-            *_dead(verdict),
-            *_violations(verdict),
-            "The audit is clean."
-            if verdict.clean
-            else f"The audit FAILED: {len(verdict.violations):,} violations.",
-        ]
-    )
+    lines = [
+        *_head(verdict),
+        *_money(verdict),
+        *_stock(verdict),
+        *_orders(verdict),
+        *_open(verdict),
+        *_dead(verdict),
+        *_set_aside(verdict),
+        *_violations(verdict),
+        "The audit is clean."
+        if verdict.clean
+        else f"The audit FAILED: {len(verdict.violations):,} violations.",
+    ]
+    return "\n".join(map(visible, lines))
 
 
 def as_json(verdict: Verdict) -> str:
@@ -43,8 +43,9 @@ def as_json(verdict: Verdict) -> str:
         "deadLettered": verdict.dead,
         "deadLetters": [letter._asdict() for letter in verdict.letters],
         "violations": [violation._asdict() for violation in verdict.violations],
+        "setAside": verdict.skipped,
     }
-    return json.dumps(told, indent=2, ensure_ascii=False)
+    return visible_json(told)
 
 
 def _head(verdict: Verdict) -> Iterator[str]:
@@ -117,6 +118,13 @@ def _dead(verdict: Verdict) -> Iterator[str]:
         unsettled = ", not judged" if letter.order in verdict.dead else ""
         yield f"   {letter.place}  (from {letter.origin}) {about}{unsettled}: {letter.reason[:150]}"
     yield from _more(len(verdict.letters))
+
+
+def _set_aside(verdict: Verdict) -> Iterator[str]:
+    if verdict.skipped:
+        yield f"Records set aside ({len(verdict.skipped):,}), no part of anything:"
+    yield from (f"   {place}" for place in verdict.skipped[:LISTED])
+    yield from _more(len(verdict.skipped))
 
 
 def _violations(verdict: Verdict) -> Iterator[str]:

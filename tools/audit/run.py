@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
-from eventbus.codec import Codec
+from eventbus import skips
+from eventbus.codec import Codec, Raw
+from eventbus.errors import Poison
 from eventbus.kafka import partition_of
 from tools.audit.gateway import GatewayRecord
 from tools.audit.judge import Verdict, judge
@@ -55,7 +58,14 @@ def _cut(topics: Topics, ledger: Ledger, gateway: GatewayRecord | None) -> int:
     """Read up to one cut; returns how much of the gateway's record was there before it."""
     if gateway:
         gateway.read()
+    topics.read(topics.ends((skips.TOPIC,)), lambda raw: _skip(ledger, raw))
     ledger.advance(topics.frontier())
     topics.read(topics.ends(RETRIES), ledger.take)
     topics.read(topics.ends((*LISTENERS, *LETTERS)), ledger.take)
     return gateway.last if gateway else 0
+
+
+def _skip(ledger: Ledger, raw: Raw) -> None:
+    """Take what an operator has set aside; what else stands in that topic says nothing."""
+    with suppress(Poison):
+        ledger.skips.take(raw)

@@ -18,8 +18,9 @@ from tools.audit.gateway import GatewayAway
 from tools.audit.reading import KafkaAway
 from tools.audit.report import text
 from tools.chaos import books, faults
+from tools.chaos.hostility import Hostility, lay_aside
 from tools.chaos.report import Outcome, table
-from tools.chaos.schedule import schedule
+from tools.chaos.schedule import missing, schedule
 from tools.chaos.shopping import Shopping
 from tools.chaos.site import SIMULATOR, Site
 from tools.stack.ready import request
@@ -99,26 +100,37 @@ def run(run_dir: Path, options: argparse.Namespace) -> Outcome | None:
         f"planned, 3 brokers, {options.replicas} replicas a service, ORDER_DEADLINE={DEADLINE}"
     )
     say(heading)
+    if never := missing(fault.kind for fault in planned):
+        say(f"{options.seconds:g} s are too short for every kind of fault: no {', '.join(map(str, never))}.")
     if options.plan:
         for fault in planned:
-            print(f"{fault.at:6.1f} s  {fault.kind:<7}{fault.target:<16}{fault.seconds or 0:5.1f} s")
+            print(f"{fault.at:6.1f} s  {fault.kind.action:<8}{fault.target:<16}{fault.seconds:5.1f} s")
         return None
     with site:
         site.wait_shared()
         shopping = Shopping(site, options.rate, options.seed)
         shopping.stock()
+        hostility = Hostility(site, options.seed)
         with shopping:
-            harm = faults.inflict(site, planned, shopping.sales.began, options.seconds, say)
+            began = shopping.sales.began
+            harm = faults.inflict(site, planned, began, options.seconds, hostility, say)
             shopping.stop()
             site.heal()
             say(f"The load has ended; {AFTER:g} s later comes the audit.")
             time.sleep(max(0.0, shopping.sales.ended + AFTER - time.monotonic()))
-            ends = site.children.ends
+            ends = site.children.ends.copy()
             site.wait_ready()
+            told = hostility.end()
             verdict = site.audit()
+            if lay_aside(site, told, verdict):
+                say(
+                    f"{len(told.named)} hostile records that the audit names are set aside; it is made again."
+                )
+                site.wait_shared()
+                verdict = site.audit()
             doubles = [d["orderId"] for d in json.loads(request(f"{site.url(SIMULATOR)}/doubles")[1])]
             found = books.read(site.kafka)
-    return Outcome(heading, shopping.sales, harm, found, verdict, doubles, ends)
+    return Outcome(heading, shopping.sales, harm, found, verdict, doubles, ends, told)
 
 
 def say(line: str) -> None:

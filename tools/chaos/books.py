@@ -21,10 +21,10 @@ class Books:
     orders: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
     def take(self, raw: Raw) -> None:
-        """Count one record, if it is an order's."""
-        kind = raw.header("ce_type")
-        if raw.topic == "order.events" and raw.key is not None and kind is not None:
-            self.orders[raw.key.decode()][kind] += 1
+        """Count one record, if it is an event that order wrote."""
+        kind, cause = raw.header("ce_type"), raw.header("cause")
+        if raw.topic == "order.events" and raw.key is not None and kind is not None and cause is not None:
+            self.orders[raw.key.decode("utf-8", "backslashreplace")][kind] += 1
 
     def lost(self, accepted: Collection[str]) -> list[str]:
         """Orders that were answered 202 and of which the log knows nothing."""

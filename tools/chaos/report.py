@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from math import isnan
+from math import isnan, nan
 
+from eventbus.visible import visible
 from tools.arrivals import percentile
 from tools.audit.judge import Verdict
 from tools.chaos.books import Books
-from tools.chaos.faults import Harm
-from tools.chaos.schedule import is_near
+from tools.chaos.faults import Done, Harm
+from tools.chaos.hostility import Hostilities
+from tools.chaos.schedule import KINDS, is_near, missing
 from tools.chaos.shopping import Sales
 
 LISTED = 10
@@ -28,6 +30,7 @@ class Outcome:
     verdict: Verdict
     doubles: list[str]
     restarts: Counter[tuple[str, int]] = field(default_factory=Counter)
+    hostile: Hostilities = field(default_factory=Hostilities)
 
     @property
     def accepted(self) -> set[str]:
@@ -53,7 +56,7 @@ class Outcome:
 
 def table(outcome: Outcome) -> str:
     """The whole of it for people."""
-    sales, harm = outcome.sales, outcome.harm
+    sales = outcome.sales
     spent = max(sales.ended - sales.began, 0.001)
     refused = [(status, n) for status, n in sales.answers.most_common() if status != "202"]
     several = sum(1 for placed in sales.placed if placed.items > 1)
@@ -72,17 +75,17 @@ def table(outcome: Outcome) -> str:
         _row("lost", _named(outcome.lost)),
         _row("doubled", _named(outcome.doubled)),
         _row("stuck", _named(outcome.stuck)),
-        _row("dead letters", _letters(outcome.verdict)),
+        _row("dead letters", _letters(outcome)),
         _row(
             "audit", "clean" if outcome.verdict.clean else f"{len(outcome.verdict.violations):,} violations"
         ),
-        _row("faults", f"{harm.count}: {_faults(harm)}"),
-        *([_row("left out", _counts(harm.left_out.items()))] if harm.left_out else []),
+        _row("hostile records", _hostile(outcome)),
+        *_faults(outcome),
         _row("ended by itself", _counts(_restarts(outcome.restarts)) or "none"),
         *_latencies(outcome),
         "Nothing lost, doubled or stuck; the audit is clean." if outcome.clean else "FAILED: see above.",
     ]
-    return "\n".join(lines)
+    return "\n".join(map(visible, lines))
 
 
 def _row(name: str, text: str) -> str:
@@ -102,20 +105,52 @@ def _why(sales: Sales) -> list[tuple[str, int]]:
     return Counter(s.why for s in sales.settled.values() if s.status == "FAILED").most_common(6)
 
 
-def _letters(verdict: Verdict) -> str:
-    """How many messages wait for a person, and for how many of them the order has come to its end all the same."""
-    if not verdict.letters:
+def _letters(outcome: Outcome) -> str:
+    """How many messages wait for a person, and for how many of them the order has come to its end all the same.
+
+    Those of hostile records are not counted: they are where they belong.
+    """
+    verdict = outcome.verdict
+    letters = [letter for letter in verdict.letters if not outcome.hostile.wrote(letter.origin)]
+    if not letters:
         return "0"
-    by_service = Counter(letter.service for letter in verdict.letters)
-    excused = f"; {len(verdict.dead):,} orders wait for them" if verdict.dead else "; no order waits for one"
-    return f"{len(verdict.letters):,} ({_counts(sorted(by_service.items()))}){excused}"
+    by_service = Counter(letter.service for letter in letters)
+    waiting = {letter.order for letter in letters} & verdict.dead.keys()
+    excused = f"; {len(waiting):,} orders wait for them" if waiting else "; no order waits for one"
+    return f"{len(letters):,} ({_counts(sorted(by_service.items()))}){excused}"
 
 
-def _faults(harm: Harm) -> str:
-    kinds: Counter[str] = Counter()
-    for (kind, target), count in harm.done.items():
-        kinds[f"{kind} {target.rpartition('-')[0] or target}"] += count
-    return ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()))
+def _hostile(outcome: Outcome) -> str:
+    """How many were written, and what became of them."""
+    told = outcome.hostile
+    if not told.written and not told.refused:
+        return "none"
+    refused = f", {told.refused:,} not taken by Kafka" if told.refused else ""
+    named = f"; the audit named {len(told.named):,}, which were set aside" if told.named else ""
+    return f"{len(told.written):,} written{refused}: {_counts(sorted(told.fates.items()))}{named}"
+
+
+def _faults(outcome: Outcome) -> Iterator[str]:
+    """Each kind of fault, how often it landed, and how soon after its end an order was confirmed."""
+    harm = outcome.harm
+    yield f"  {'faults':<16}{'landed':>8}{'left out':>10}{'s to the next confirmation':>28}{'longest':>10}"
+    for kind in KINDS:
+        done, left_out = harm.of(kind), harm.left_out[kind]
+        waits = sorted(_until_confirmed(outcome.sales, one) for one in done)
+        cells = [percentile(waits, share) for share in (0.5, 1.0)]
+        shown = ["-" if isnan(cell) else f"{cell:.1f}" for cell in cells]
+        yield f"  {kind!s:<16}{len(done):>8}{left_out:>10}{shown[0]:>28}{shown[1]:>10}"
+    if never := missing(one.kind for one in harm.done):
+        names = ", ".join(map(str, never))
+        yield _row("never landed", f"{names}: the run was too short, or the brokers were never in sync")
+
+
+def _until_confirmed(sales: Sales, done: Done) -> float:
+    """Seconds from a fault's end to the first confirmation; NaN if none came."""
+    after = [
+        s.at - done.ended for s in sales.settled.values() if s.status == "CONFIRMED" and s.at >= done.ended
+    ]
+    return min(after, default=nan)
 
 
 def _restarts(ends: Counter[tuple[str, int]]) -> list[tuple[str, int]]:

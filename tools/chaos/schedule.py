@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 AFTERMATH = 5.0
@@ -13,16 +13,46 @@ BEFORE = 5.0
 BROKER_REST = 6.0
 """Seconds between the end of one broker's fault and the next one's: replicas are in sync again by then."""
 LONGEST = 10.0
+SHORT = 45.0
+"""Seconds below which a run has its faults closer together, so that there is time for each kind."""
+CLOSEST = 0.7
+"""Seconds between two faults at least."""
+LEAST = 2.0
+"""Seconds before the load's end after which no fault begins."""
+TOPICS = "topics"
+
+
+class Kind(NamedTuple):
+    """What is done (``kill``, ``freeze``, ``hostile``), and to what sort of target."""
+
+    action: str
+    group: str
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.group}" if self.group != TOPICS else "hostile records"
+
+
+KINDS = (
+    Kind("freeze", "broker"),
+    Kind("kill", "broker"),
+    Kind("hostile", TOPICS),
+    Kind("kill", "service"),
+    Kind("freeze", "service"),
+    Kind("kill", "other"),
+    Kind("freeze", "other"),
+)
+WEIGHTS = {"service": 62, "broker": 20, "other": 12, TOPICS: 6}
 
 
 class Fault(NamedTuple):
-    """``kind`` is kill or freeze; ``target`` a process. ``at`` and ``seconds`` count from the load's beginning.
+    """``at`` and ``seconds`` count from the load's beginning; ``target`` is a process, or :data:`TOPICS`.
 
     A killed service or simulator comes back by itself; of a broker, and of whatever is frozen, ``seconds`` says when.
+    Hostile records are written at once.
     """
 
     at: float
-    kind: str
+    kind: Kind
     target: str
     seconds: float
 
@@ -36,42 +66,82 @@ def schedule(
 ) -> list[Fault]:
     """The faults of a run, in order of time; all are over before the load ends.
 
-    The first ninth is left in peace, to compare with. After that, one fault every 3.3 seconds on average: two of
-    three hurt a service, one in five a broker, the rest the ``others``. Never two brokers at once, and no process
-    while it is hurt already.
+    The first ninth is left in peace, to compare with. Then each kind comes once, if there is time, and after that
+    any: about two of three hurt a service, one in five a broker. A fault begins every 3.3 seconds on average, in a
+    short run more often. Never two brokers at once, and no process while it is hurt already.
     """
     dice = random.Random(seed)
+    targets = {"service": services, "broker": brokers, "other": others, TOPICS: [TOPICS]}
+    # Brokers rest between their faults, so the first of theirs comes first of all.
+    freeze_first, kill_next, *rest = [kind for kind in KINDS if targets[kind.group]]
+    coming = [freeze_first, kill_next, *dice.sample(rest, len(rest))]
+    haste = min(1.0, seconds / SHORT)
+    free: dict[str, float] = {}
     faults: list[Fault] = []
     at = quiet(seconds)
-    busy: dict[str, float] = {}
-    brokers_free = 0.0
     while True:
-        at += dice.uniform(1.6, 5.0)
-        room = seconds - at
-        if room < 2.0:
+        # what must come yet leaves room for what must come after it
+        room = max(CLOSEST, (seconds - LEAST - at) / (len(coming) + 1))
+        at += min(dice.uniform(1.6, 5.0) * haste, room)
+        if seconds - at < LEAST:
             return faults
-        group = dice.choices(["service", "broker", "other"], [66, 20, 14 if others else 0])[0]
-        if group == "broker" and at < brokers_free:
-            group = "service"
-        names = {"service": services, "broker": brokers, "other": others}[group]
-        target = dice.choice([n for n in names if busy.get(n, 0.0) <= at] or list(services))
-        kind = dice.choice(["kill", "freeze"])
-        length = min(room, round(_length(dice, group, kind), 1))
-        if busy.get(target, 0.0) > at:
+        fault = next(_planned(dice, coming, targets, free, at, seconds), None)
+        if fault is None:
             continue
-        faults.append(Fault(round(at, 1), kind, target, round(length, 1)))
+        faults.append(fault)
+        if fault.kind in coming:
+            coming.remove(fault.kind)
         # a process that was killed needs a while to be one worth hurting again
-        busy[target] = at + length + (3.0 if kind == "kill" else 1.0)
-        if group == "broker":
-            brokers_free = at + length + BROKER_REST
+        free[fault.target] = fault.end + (3.0 if fault.kind.action == "kill" else 1.0)
+        if fault.kind.group == "broker":
+            free["broker"] = fault.end + BROKER_REST
 
 
-def _length(dice: random.Random, group: str, kind: str) -> float:
-    if group == "broker":
-        return dice.uniform(2.0, 6.0) if kind == "kill" else dice.uniform(1.0, 6.0)
-    if kind == "kill":
-        return 0.0
-    return dice.uniform(1.0, 5.0) if group == "other" else dice.choice([dice.uniform(1.0, 4.0), LONGEST])
+def _planned(
+    dice: random.Random,
+    coming: Sequence[Kind],
+    targets: Mapping[str, Sequence[str]],
+    free: Mapping[str, float],
+    at: float,
+    seconds: float,
+) -> Iterator[Fault]:
+    """What may begin at this time and is over before the load is: first of what must come yet, then anything."""
+    haste = min(1.0, seconds / SHORT)
+    for kind in [*coming, _any(dice, targets, free, at)]:
+        names = [name for name in targets[kind.group] if free.get(name, 0.0) <= at]
+        shortest, longest = _length(kind, haste)
+        longest = min(longest, seconds - at - 0.1)
+        if names and free.get(kind.group, 0.0) <= at and shortest <= longest:
+            yield Fault(round(at, 1), kind, dice.choice(names), round(dice.uniform(shortest, longest), 1))
+
+
+def _any(
+    dice: random.Random, targets: Mapping[str, Sequence[str]], free: Mapping[str, float], at: float
+) -> Kind:
+    kinds = [kind for kind in KINDS if targets[kind.group] and free.get(kind.group, 0.0) <= at]
+    groups = list(dict.fromkeys(kind.group for kind in kinds))
+    group = dice.choices(groups, [WEIGHTS[group] for group in groups])[0]
+    return dice.choice([kind for kind in kinds if kind.group == group])
+
+
+def _length(kind: Kind, haste: float) -> tuple[float, float]:
+    """For how many seconds a fault lasts, at least and at most."""
+    match kind:
+        case Kind("freeze", "broker"):
+            return 3.0, 5.0
+        case Kind("kill", "broker"):
+            return 2.0, 2.0 + 4.0 * haste
+        case Kind("freeze", "other"):
+            return 0.5, 5.0 * haste
+        case Kind("freeze", _):
+            return 0.5, LONGEST * haste
+    return 0.0, 0.0
+
+
+def missing(kinds: Iterable[Kind]) -> list[Kind]:
+    """The kinds of fault that are not among these."""
+    there = set(kinds)
+    return [kind for kind in KINDS if kind not in there]
 
 
 def quiet(seconds: float) -> float:

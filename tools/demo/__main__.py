@@ -14,6 +14,7 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from yarl import URL
 
+from eventbus.visible import visible
 from tools import system
 from tools.arrivals import Arrivals, Settled
 from tools.audit.gateway import GatewayAway
@@ -68,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 1 if tally.open() else 0
         verdict = audit(where, say=lambda line: print(line, flush=True))
     except (BadData, OSError, StackError, GaveUp, KafkaAway, GatewayAway) as error:
-        print(error, file=sys.stderr)
+        print(visible(str(error)), file=sys.stderr)
         return 2
     except KafkaException as error:
         print(f"Kafka at {where.kafka.bootstrap_servers}: {error.args[0].str()}", file=sys.stderr)

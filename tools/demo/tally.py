@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from math import isnan, nan
 from typing import Any
 
+from eventbus.visible import visible
 from tools.arrivals import Settled, percentile
 from tools.demo.invoices import Invoice, dirt
 from tools.demo.posting import ACCEPTED, Answer
@@ -61,7 +62,7 @@ class Tally:
 
     def text(self) -> str:
         """The whole report."""
-        return "\n".join([*self._counts(), *self._dirt(), *self._speed()])
+        return "\n".join(map(visible, [*self._counts(), *self._dirt(), *self._speed()]))
 
     def _counts(self) -> Iterator[str]:
         accepted = self.accepted()

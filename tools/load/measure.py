@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from eventbus.visible import visible
 from tools.arrivals import Settled, percentile
 
 SHARES = {"p50": 0.50, "p95": 0.95, "p99": 0.99, "max": 1.0}
@@ -79,7 +80,7 @@ def table(result: Mapping[str, Any]) -> str:
         lines.append(
             f"{name:<20}" + "".join(f"{found[s]:>10,.1f}" if found else f"{'-':>10}" for s in SHARES)
         )
-    return "\n".join(lines)
+    return "\n".join(map(visible, lines))
 
 
 def as_json(result: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from eventbus.codec import Codec
 from eventbus.decider import Decider
 from eventbus.errors import Poison
 from eventbus.folding import Folded
-from eventbus.messages import Envelope, Message
+from eventbus.messages import Envelope, Message, Position
 from eventbus.retry import Parked, State
 
 Entity = tuple[str, str]
@@ -45,6 +45,11 @@ class MemoryWaiting:
         if parked.state.open:
             queue[parked.raw.coordinates] = parked
 
+    def forget(self, partition: int) -> None:
+        for parked in [p for p in self.parked.values() if p.raw.partition == partition]:
+            del self.parked[parked.raw.coordinates]
+            self._queues.get(parked.entity, {}).pop(parked.raw.coordinates, None)
+
     def open(self) -> list[Parked]:
         return [parked for queue in self._queues.values() for parked in queue.values()]
 
@@ -58,6 +63,7 @@ class MemoryStore:
         self.states: dict[Entity, tuple[int, Folded[Any]]] = {}
         self.checkpoints: dict[tuple[str, int], int] = {}
         self._due: dict[Entity, tuple[int, int]] = {}
+        self.skips: set[Position] = set()
 
     @property
     def deciders(self) -> Mapping[str, Decider[Any]]:
@@ -73,6 +79,20 @@ class MemoryStore:
 
     def checkpoint(self, log: str, partition: int) -> int:
         return self.checkpoints.get((log, partition), 0)
+
+    def set_aside(self, skips: Iterable[Position]) -> list[tuple[str, int]]:
+        wanted = set(skips)
+        changed = {s for s in self.skips ^ wanted if s.offset < self.checkpoint(s.topic, s.partition)}
+        parts = sorted({(s.topic, s.partition) for s in changed})
+        self.skips = wanted
+        for topic, partition in parts:
+            self.checkpoints.pop((topic, partition), None)
+            for entity in [e for e, (p, _) in self.states.items() if e[0] == topic and p == partition]:
+                del self.states[entity]
+                self._due.pop(entity, None)
+            if topic.endswith(".retry"):
+                self._waiting.forget(partition)
+        return parts
 
     def load(self, decider: Decider[Any], key: str) -> Folded[Any]:
         found = self.states.get((decider.log, key))

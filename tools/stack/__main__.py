@@ -18,6 +18,7 @@ from pathlib import Path
 from tools.stack.compose import ComposeStack
 from tools.stack.mode import Choice, choose, engine_missing
 from tools.stack.native import LocalStack
+from tools.stack.private import close_to_others, write_privately
 from tools.stack.settings import ROOT, Record, StackError, StackSettings, parse_scale
 from tools.stack.supervisor import Supervisor
 
@@ -131,7 +132,9 @@ def _enter_venv() -> None:
 @contextmanager
 def _lock(settings: StackSettings) -> Iterator[None]:
     """One command at a time changes a stack."""
+    write_privately()
     settings.run_dir.mkdir(parents=True, exist_ok=True)
+    close_to_others(settings.run_dir)
     with (settings.run_dir / "lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

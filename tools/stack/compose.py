@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from tools.stack.ports import require_free
+from tools.stack.private import write_private
 from tools.stack.ready import is_ready, stock_demo_product, summary, wait_ready
 from tools.stack.settings import ROOT, SERVICES, Record, StackError, StackSettings, passed_on
 
@@ -77,7 +78,7 @@ class ComposeStack:
         if not self.running():
             self._require_ports()
         record.save(run_dir)
-        (run_dir / "compose.env").write_text(env_file(record.env))
+        write_private(run_dir / "compose.env", env_file(record.env))
         print("Building the images ...", flush=True)
         self._must("build", "--quiet", what="The images could not be built")
         print("Starting the containers ...", flush=True)

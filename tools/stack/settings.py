@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from tools.stack.private import write_private
+
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ("order", "payment", "inventory", "notification")
 MAX_REPLICAS = 9
@@ -111,7 +113,7 @@ class Record:
         """Replace the record in one step."""
         run_dir.mkdir(parents=True, exist_ok=True)
         draft = run_dir / "stack.json.new"
-        draft.write_text(json.dumps(asdict(self), indent=2) + "\n")
+        write_private(draft, json.dumps(asdict(self), indent=2) + "\n")
         os.replace(draft, run_dir / "stack.json")
 
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tools.stack.private import write_private
 from tools.stack.settings import ROOT, StackError
 
 SOCKET_PATH_LIMIT = 100
@@ -60,7 +61,7 @@ def supervisor_config(run_dir: Path, programs: Sequence[Program]) -> str:
         f"pidfile={_literal(run_dir / 'supervisord.pid')}\n"
         f"logfile={_literal(run_dir / 'logs' / 'supervisord.log')}\n"
         f"logfile_maxbytes=10MB\nlogfile_backups=2\ndirectory={_literal(ROOT)}\n"
-        "identifier=stack\nminfds=1024\n",
+        "identifier=stack\nminfds=1024\numask=077\n",
         "[rpcinterface:supervisor]\n"
         "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n",
         f"[supervisorctl]\nserverurl=unix://{_literal(control)}\n",
@@ -132,7 +133,7 @@ class Supervisor:
     def write(self, programs: Sequence[Program]) -> None:
         """Write the configuration; takes effect with ``launch`` or ``update``."""
         (self.run_dir / "logs").mkdir(parents=True, exist_ok=True)
-        self.config.write_text(supervisor_config(self.run_dir, programs))
+        write_private(self.config, supervisor_config(self.run_dir, programs))
 
     def launch(self) -> None:
         """Start supervisord in the background. Raises StackError with what it said if it does not start."""

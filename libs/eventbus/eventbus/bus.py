@@ -16,6 +16,7 @@ from eventbus.codec import Codec, headers_of
 from eventbus.decider import Decider, Reactor
 from eventbus.errors import Unavailable
 from eventbus.folding import Entry
+from eventbus.follower import Stop
 from eventbus.kafka import Heard, command_producer, end_of, partition_of, probe_consumer
 from eventbus.messages import Envelope, Message
 from eventbus.progress import Place, Progress, Sent
@@ -40,6 +41,7 @@ class Bus:
         self._heard: Heard | None = None
         self._partitions = 0
         self._positions: Callable[[], dict[Place, int]] = dict
+        self._stops: Callable[[], dict[Place, Stop]] = dict
         self.progress = Progress(loop)
         self._sent: dict[Place, int] = {}
         self._before: dict[Place, int] = {}
@@ -56,8 +58,10 @@ class Bus:
         heard: Heard,
         partitions: int,
         positions: Callable[[], dict[Place, int]],
+        stops: Callable[[], dict[Place, Stop]] = dict,
     ) -> None:
         """The processor is there: reads are possible from now on."""
+        self._stops = stops
         self._store, self._heard, self._partitions, self._positions = store, heard, partitions, positions
         self.progress.attend({c.topic for d in store.deciders.values() for c in d.inputs}, partitions)
 
@@ -160,6 +164,9 @@ class Bus:
                 if sent.answer.events:
                     return list(sent.answer.events)
                 if decided and not self._reader().waiting.waits(str(sent)):
+                    # No event will say so: without this it would count as undecided until a later one does.
+                    place = (sent.topic, sent.partition)
+                    self._before[place] = max(self._before.get(place, 0), sent.offset + 1)
                     return []
         raise TimeoutError(
             f"what {sent} led to was dropped: too many answers came before it was known where it stands"
@@ -192,7 +199,13 @@ class Bus:
         return self._heard is not None and self._heard.silent_for() < self.settings.session_timeout
 
     def read(self, decider: Decider[S], key: str) -> Entry[S] | None:
-        """The state of one key on this replica. Raises Unavailable before the first catch-up."""
+        """The state of one key on this replica.
+
+        Raises Unavailable before the first catch-up, and while a record stops the task of the key.
+        """
+        stops = self._stops()
+        if stops and (stop := stops.get((decider.log, partition_of(key.encode(), self._partitions)))):
+            raise Unavailable(f"this replica cannot say how {key} stands: {stop.reason}")
         return self._reader().read(decider, key)
 
     def held(self, key: str) -> Held | None:

@@ -26,10 +26,15 @@ from typing import Any, NamedTuple
 import fastavro
 
 from eventbus.errors import Poison
-from eventbus.messages import Envelope, Message, message_class, message_classes
+from eventbus.limits import MAX_COPIED, MAX_KEY
+from eventbus.messages import Envelope, Message, Position, message_class, message_classes, whole_number
 
 Headers = list[tuple[str, bytes | None]]
 Record = dict[str, Any]
+COPIED = ("ce_id", "correlationid", "traceparent")
+"""The headers that are copied to whatever a message leads to."""
+LATEST = 253_402_300_799_999
+"""The last ms of the year 9999: a later time cannot be written as a date."""
 
 
 class Raw(NamedTuple):
@@ -42,18 +47,30 @@ class Raw(NamedTuple):
     value: bytes | None
     headers: Headers
     timestamp: int
+    flaw: str = ""
+    """What of it the client cannot hand out, and why; empty for a sound record."""
 
     def header(self, name: str) -> str | None:
         """The last header of that name as text."""
         found = None
         for key, value in self.headers:
             if key == name and value is not None:
-                found = value.decode("utf-8", "replace")
-        return found
+                found = value
+        return None if found is None else found.decode("utf-8", "replace")
+
+    @property
+    def size(self) -> int:
+        """Bytes of key, value and headers."""
+        told = sum(len(name) + len(value or b"") for name, value in self.headers)
+        return len(self.key or b"") + len(self.value or b"") + told
 
     @property
     def coordinates(self) -> str:
         return f"{self.topic}-{self.partition}-{self.offset}"
+
+    @property
+    def position(self) -> Position:
+        return Position(self.topic, self.partition, self.offset)
 
 
 @dataclass(frozen=True)
@@ -143,37 +160,45 @@ class Codec:
                 record = typing.cast(Record, fastavro.schemaless_reader(body, writer, shape.schema))
                 if upcast := self._upcasts.get((name, version)):
                     record = upcast(record)
+            message = typing.cast(Message, shape.from_record(record))
         except (
             Exception
         ) as error:  # fastavro raises whatever the bytes provoke, IndexError and EOFError among them
             raise Poison(
-                f"the body is not {name} version {version}: {type(error).__name__} {error}"
+                f"the body is not {name} version {version}: {type(error).__name__} {str(error)[:300]}"
             ) from error
         if body.read(1):
             raise Poison(f"bytes are left over after {name} version {version}")
-        return typing.cast(Message, shape.from_record(record))
+        return message
 
     def decode(self, raw: Raw) -> Envelope:
         """A record as a message with its envelope; raises Poison.
 
-        Headers may be absent, and a ``timestamp`` may be 0: then the record's own time serves.
+        Headers may be absent, and a ``timestamp`` may be 0: then the record's own time serves. A header that says
+        nothing usable (a number out of range, a date that is none, a text too long to be copied on) counts as absent.
         """
+        if raw.flaw:
+            raise Poison(raw.flaw)
+        if raw.key is not None and len(raw.key) > MAX_KEY:
+            raise Poison(f"the key has {len(raw.key)} bytes, more than {MAX_KEY}")
         message = self.decode_value(raw.value)
-        if raw.key is None or raw.key.decode("utf-8", "replace") != message.key:
+        # Compared as bytes: two keys that are no text may look the same once decoded.
+        if raw.key != message.key.encode():
             raise Poison(
-                f"the record's key {raw.key!r} is not the {message.key_field} {message.key!r} of its body"
+                f"the record's key {raw.key!r} is not the {message.key_field} "
+                f"{message.key[:MAX_KEY]!r} of its body"
             )
-        headers = {k: v.decode("utf-8", "replace") for k, v in raw.headers if v is not None}
-        version = headers.get("keyversion")
+        headers = {k: text for k, v in raw.headers if v and (text := _short(k, v))}
         time = _millis(headers.get("ce_time"), raw.timestamp)
+        identity = headers.get("ce_id", raw.coordinates)
         return Envelope(
             message=message.stamp(time),
-            id=headers.get("ce_id", raw.coordinates),
+            id=identity,
             time=time,
             source=headers.get("ce_source", ""),
-            correlation_id=headers.get("correlationid") or headers.get("ce_id", raw.coordinates),
+            correlation_id=headers.get("correlationid") or identity,
             cause=headers.get("cause"),
-            key_version=int(version) if version and version.isdecimal() else None,
+            key_version=_number(headers.get("keyversion")),
             traceparent=headers.get("traceparent"),
             topic=raw.topic,
             partition=raw.partition,
@@ -217,13 +242,35 @@ def rfc3339(millis: int) -> str:
     )
 
 
+def left_out(raw: Raw) -> list[str]:
+    """The headers of a record that would be copied on, but are too long for that."""
+    return [name for name, value in raw.headers if name in COPIED and value and not _short(name, value)]
+
+
+def _short(name: str, value: bytes) -> str:
+    """A header as text; empty if it is longer than such a header may be (a character has at most four bytes)."""
+    most = MAX_COPIED if name in COPIED else MAX_KEY
+    text = value.decode("utf-8", "replace") if len(value) <= 4 * most else ""
+    return text if len(text) <= most else ""
+
+
+def _number(text: str | None) -> int | None:
+    try:
+        return None if text is None else whole_number(text)
+    except ValueError:
+        return None
+
+
 def _millis(text: str | None, default: int) -> int:
+    """The time in a header, ms since epoch; ``default`` where it says none between 1970 and 9999."""
+    default = default if 0 <= default <= LATEST else 0
     if not text:
         return default
     try:
-        return round(datetime.fromisoformat(text).timestamp() * 1000)
-    except ValueError:
+        time = round(datetime.fromisoformat(text).timestamp() * 1000)
+    except (ValueError, OverflowError):
         return default
+    return time if 0 <= time <= LATEST else default
 
 
 def _plain(schema: Any) -> Any:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from operator import methodcaller
 from typing import Any, TypeVar, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition, murmur2
 from confluent_kafka import Message as Record
 from confluent_kafka.admin import AdminClient
 
-from eventbus.codec import Headers, Raw
+from eventbus.codec import LATEST, Headers, Raw
 from eventbus.errors import Fenced, Unavailable
 from eventbus.guard import Guard
 from eventbus.metrics import LAG
@@ -37,6 +38,9 @@ PASSING = {
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
 }
 """What passes by itself while a broker goes or comes back; librdkafka calls none of it retriable."""
+UNREADABLE = {KafkaError._BAD_COMPRESSION, KafkaError._BAD_MSG}
+"""What a consumer is told of a batch that it cannot take apart, each time anew: by itself it never gets past it.
+A few kilobytes do that if they decompress to more than ``receive.message.max.bytes`` (librdkafka 2.16, zstd)."""
 
 
 class Superseded(Fenced):
@@ -211,11 +215,32 @@ def end_of(consumer: Consumer, topic: str, partition: int, timeout: float) -> in
     return int(marks[1])
 
 
+def after_unreadable(probe: Consumer, topic: str, partition: int, first: int, timeout: float = 1.0) -> int:
+    """The offset after a batch that no consumer can take apart, and that begins at ``first``. Raises KafkaException.
+
+    A fetch from any offset within the batch fails with the batch's first one. So the end is found by halving what is
+    left of the log. ``probe`` is a consumer that reads nothing else; ``topic`` is its name on the cluster.
+    """
+    low, high = first + 1, end_of(probe, topic, partition, timeout)
+    while low < high:
+        middle = (low + high) // 2
+        probe.assign([TopicPartition(topic, partition, middle)])
+        record = probe.poll(timeout)
+        error = record.error() if record else None
+        if record and error and error.code() in UNREADABLE and record.offset() == first:
+            low = middle + 1
+        else:
+            high = middle
+    probe.unassign()
+    return low
+
+
 def raw_of(record: Record, prefix: str) -> Raw:
     """A confluent-kafka message as a plain record, its topic without the prefix."""
-    headers = cast(Headers, record.headers() or [])
     topic, partition, offset = record.topic(), record.partition(), record.offset()
     assert topic is not None and partition is not None and offset is not None
+    headers, flaw = _headers_of(record)
+    millis = record.timestamp()[1]
     return Raw(
         topic.removeprefix(prefix),
         partition,
@@ -223,8 +248,28 @@ def raw_of(record: Record, prefix: str) -> Raw:
         record.key(),
         record.value(),
         headers,
-        record.timestamp()[1],
+        millis if 0 <= millis <= LATEST else 0,
+        flaw,
     )
+
+
+def unreadable(topic: str, partition: int, offset: int, error: KafkaError) -> Raw:
+    """What stands in a log where a batch begins that cannot be taken apart."""
+    return Raw(topic, partition, offset, None, None, [], 0, f"the batch cannot be read: {error.str()}")
+
+
+_call_headers = methodcaller("headers")
+"""``record.headers()`` with the interpreter's check of what C code returns. A name that is not UTF-8 leaves a tuple
+with a hole, and an error that is set but not raised (confluent-kafka 2.16); a plain call, once it is hot, looks at
+neither: the error surfaces anywhere, and whoever touches the tuple ends the process."""
+
+
+def _headers_of(record: Record) -> tuple[Headers, str]:
+    """A record's headers, or why it gives none. Asked a second time, the client would hand out broken tuples."""
+    try:
+        return cast(Headers, _call_headers(record) or []), ""
+    except (SystemError, UnicodeDecodeError) as error:
+        return [], f"the name of a header is not UTF-8 ({error})"
 
 
 def transactionally(call: Callable[..., T], *args: Any) -> T:
@@ -254,11 +299,14 @@ def transactionally(call: Callable[..., T], *args: Any) -> T:
 class Cluster:
     """What the cluster says of itself: its id, and the id and partition count of topics."""
 
-    def __init__(self, settings: Settings, topics: list[str], timeout: float = 10.0) -> None:
+    def __init__(
+        self, settings: Settings, topics: list[str], beside: Sequence[str] = (), timeout: float = 10.0
+    ) -> None:
+        """``topics`` have one number of partitions, those ``beside`` them any. Raises Unavailable or Fenced."""
         from confluent_kafka import TopicCollection
 
         admin = AdminClient(common(settings))
-        names = [settings.topic(t) for t in topics]
+        names = [settings.topic(t) for t in (*topics, *beside)]
         try:
             self.id = str(admin.list_topics(timeout=timeout).cluster_id)
             described = admin.describe_topics(TopicCollection(names), request_timeout=timeout)

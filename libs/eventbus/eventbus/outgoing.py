@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from eventbus.codec import Headers, headers_of
+from eventbus.codec import Headers, Raw, headers_of
 from eventbus.errors import Poison
 from eventbus.folding import Folded, fold
+from eventbus.limits import ALL_OUTPUTS, MAX_KEY, MAX_LETTER, Limits
 from eventbus.messages import Envelope, Message
-from eventbus.retry import Parked
+from eventbus.retry import ERRORS, Parked
 from eventbus.work import Surroundings, Work
 
 
@@ -23,15 +24,23 @@ class Outgoing:
     key: bytes | None
     value: bytes | None
     headers: Headers
+    cause: str
+    """The coordinates of the input that led to it."""
     event: Envelope | None = None
     parked: Parked | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of key, value and headers."""
+        told = sum(len(name) + len(value or b"") for name, value in self.headers)
+        return len(self.key or b"") + len(self.value or b"") + told
 
 
 def produced(
     around: Surroundings, work: Work, before: Folded[Any], outputs: Sequence[Any]
 ) -> tuple[list[Outgoing], Folded[Any]]:
     """All outputs of one input, encoded, and the state after them. Raises Poison if one cannot be written."""
-    now, folded, version = around.clock(), before, before.version
+    now, folded, version, total = around.clock(), before, before.version, 0
     records: list[Outgoing] = []
     for index, output in enumerate(outputs):
         message = output.stamp(now)
@@ -40,20 +49,44 @@ def produced(
         envelope = _envelope(
             around, work, message, f"{before.version}.{index}", now, version if own else None
         )
-        value = around.codec.encode(message)
-        if len(value) > around.max_bytes:
-            raise Poison(
-                f"{message.name} for {work.raw.coordinates} has {len(value)} bytes, more than "
-                f"{around.max_bytes} (EVENTBUS_MAX_EVENT_BYTES)"
-            )
+        record = Outgoing(
+            message.topic,
+            envelope.partition,
+            message.key.encode(),
+            around.codec.encode(message),
+            headers_of(envelope),
+            work.raw.coordinates,
+            envelope if own else None,
+        )
+        total += _checked_size(around.limits, record, message)
         if own:
             folded = fold(work.decider, folded, envelope)
-        key, headers = message.key.encode(), headers_of(envelope)
-        event = envelope if own else None
-        records.append(Outgoing(message.topic, envelope.partition, key, value, headers, event))
+        records.append(record)
     if not any(record.event for record in records):
         raise TypeError(f"{work.decider.log}: outputs without an own event leave no trace: {outputs}")
+    if total > around.limits.event * ALL_OUTPUTS:
+        raise Poison(
+            f"{work.raw.coordinates} leads to {len(records)} records of {total} bytes in all, more than "
+            f"{ALL_OUTPUTS} times EVENTBUS_MAX_EVENT_BYTES ({around.limits.event})"
+        )
     return records, folded
+
+
+def _checked_size(limits: Limits, record: Outgoing, message: Message) -> int:
+    """The size of a record that Kafka will take; raises Poison if it will not."""
+    if len(record.key or b"") > MAX_KEY:
+        raise Poison(f"the key of {message.name} has {len(record.key or b'')} bytes, more than {MAX_KEY}")
+    most, setting = (
+        (limits.event, "EVENTBUS_MAX_EVENT_BYTES")
+        if record.event
+        else (limits.command, "EVENTBUS_MAX_COMMAND_BYTES")
+    )
+    if record.size > most:
+        raise Poison(
+            f"{message.name} for {record.cause} has {record.size} bytes with its key and headers, more than "
+            f"{most} ({setting})"
+        )
+    return record.size
 
 
 def _envelope(
@@ -77,15 +110,36 @@ def _envelope(
 
 def waiting(service: str, parked: Parked) -> Outgoing:
     """What the retry topic is to say of a message from now on, under its coordinates."""
-    raw = parked.raw
-    key = raw.coordinates.encode()
-    return Outgoing(f"{service}.retry", raw.partition, key, raw.value, parked.headers(), parked=parked)
+    raw, place = parked.raw, parked.raw.coordinates
+    topic = f"{service}.retry"
+    return Outgoing(topic, raw.partition, place.encode(), raw.value, parked.headers(), place, parked=parked)
 
 
 def letter(around: Surroundings, parked: Parked) -> Outgoing:
-    """The record as it was, with where it stood, who failed and why in further headers."""
-    raw, headers = parked.raw, parked.letter(around.service, around.version, around.clock())
-    return Outgoing(f"{around.service}.dlq", raw.partition, raw.key, raw.value, headers)
+    """The record as it was, with where it stood, who failed and why in further headers.
+
+    Of one that is larger than a dead letter can be, as much is kept as fits: the headers if they leave room for the
+    rest, then the key, then the beginning of the value. ``__eventbus.errors.truncated`` says how large it was.
+    """
+    whole = parked.raw
+    topic = f"{around.service}.dlq"
+    room = 0 if topic in around.refused.get(whole.coordinates, ()) else MAX_LETTER
+    kept = whole if whole.size <= room else _cut(whole, room)
+    headers = replace(parked, raw=kept).letter(around.service, around.version, around.clock())
+    if kept is not whole:
+        sizes = f"key {len(whole.key or b'')}, value {len(whole.value or b'')}, in all {whole.size} bytes"
+        headers.append((f"{ERRORS}truncated", sizes.encode()))
+    return Outgoing(topic, whole.partition, kept.key, kept.value, headers, whole.coordinates)
+
+
+def _cut(raw: Raw, room: int) -> Raw:
+    """The record with what does not fit into ``room`` bytes cut off or left out."""
+    told = raw.size - len(raw.key or b"") - len(raw.value or b"")
+    headers = raw.headers if told <= room // 2 else []
+    room -= told if headers else 0
+    key = raw.key if len(raw.key or b"") <= room // 2 else (raw.key or b"")[: min(MAX_KEY, room)]
+    room -= len(key or b"")
+    return raw._replace(headers=headers, key=key, value=None if raw.value is None else raw.value[:room])
 
 
 def placed(outgoing: Outgoing, offset: int) -> Envelope:

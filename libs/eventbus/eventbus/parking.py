@@ -95,6 +95,12 @@ class Parking:
         """The message will never be decided: a person said so."""
         self._put(replace(parked, state=State.DISCARDED, due=0))
 
+    def bury(self, raw: Raw, error: Exception) -> Parked:
+        """A message that parks nothing is a dead letter; that it became one is remembered."""
+        buried = Parked.buried(raw, error, self._clock())
+        self.changed[raw.coordinates] = buried.remembered()
+        return buried
+
     def _add(
         self,
         entity: Entity,

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from eventbus.decider import Decider, Outcome, Request
-from eventbus.messages import Envelope
+from eventbus.messages import Envelope, Position
 from eventbus.retry import Parked, State
 
 if TYPE_CHECKING:
@@ -59,6 +59,10 @@ class States(Protocol):
         parked: Iterable[tuple[str, Parked]] = (),
     ) -> None:
         """Move states and checkpoints on, all at once."""
+        ...
+
+    def set_aside(self, skips: Iterable[Position]) -> list[tuple[str, int]]:
+        """Take over which records are skipped; returns the (topic, partition) that are folded anew for that."""
         ...
 
     def due(self, now: int, partitions: Iterable[int]) -> list[tuple[str, str, int]]:

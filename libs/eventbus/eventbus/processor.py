@@ -32,12 +32,13 @@ from eventbus.agenda import Agenda
 from eventbus.codec import Codec, Raw
 from eventbus.decider import DeadlinePassed, Decider
 from eventbus.errors import Fenced
-from eventbus.follower import Follower
+from eventbus.follower import Follower, Stop
 from eventbus.guard import Stuck
 from eventbus.intake import take
 from eventbus.kafka import (
     ONE_TRY,
     PASSING,
+    UNREADABLE,
     Aborted,
     Clients,
     Cluster,
@@ -46,14 +47,15 @@ from eventbus.kafka import (
     partition_of,
     raw_of,
     transactionally,
+    unreadable,
 )
-from eventbus.messages import Envelope
+from eventbus.messages import Envelope, Position
 from eventbus.outgoing import Outgoing, placed
 from eventbus.ports import Asking, States
 from eventbus.retry import Breaker, Entity
 from eventbus.settings import Settings
 from eventbus.step import Turn
-from eventbus.tasks import Tasks
+from eventbus.tasks import NOT_YET, Tasks
 from eventbus.work import Pending, Router, Surroundings, Work
 
 log = logging.getLogger("eventbus.processor")
@@ -118,6 +120,8 @@ class Processor:
         metrics.BREAKER.labels(service).set(0)
         self._jitter = jitter
         self._agenda = Agenda(store)
+        self._refused: dict[str, set[str]] = {}
+        """By the coordinates of an input, the topics that refused as too large what it led to."""
         self._around = Surroundings(
             service=service,
             version=version,
@@ -132,7 +136,8 @@ class Processor:
             partition_of=lambda key: partition_of(key, cluster.partitions),
             clock=clock,
             jitter=jitter,
-            max_bytes=settings.max_event_bytes,
+            limits=settings.limits(),
+            refused=self._refused,
         )
         self.heard = Heard(settings.topic_prefix)
         self._monotonic = monotonic
@@ -141,7 +146,7 @@ class Processor:
         self._consumer: Consumer = clients.input(settings, service, self.heard)
         self._new_producer = partial(clients.producer, settings, transactional_id)
         self._producer: Producer = self._new_producer()
-        self._follower = Follower(settings, service, codec, store, clients)
+        self._follower = Follower(settings, service, codec, store, clients, self._around.partition_of)
         self._guarded = clients.guard(self._follower.hears)
         topics = [*sorted({cls.topic for d in deciders for cls in d.inputs}), f"{service}.admin"]
         self.tasks = Tasks(
@@ -164,6 +169,8 @@ class Processor:
             (metrics.HEARD.labels(service), self.heard.silent_for),
         )
         self._committed: dict[Place, int] = {}
+        self._passed: dict[Place, int] = {}
+        """Behind the last batch of an input that cannot be taken apart: the client's position does not say so."""
         self._concluded: dict[Place, int] = {}
         self._positions: dict[Place, int] = {}
         self._probed_at = 0
@@ -195,8 +202,12 @@ class Processor:
 
     @property
     def ready(self) -> bool:
-        """Caught up with its own logs, and a member of its group."""
-        return self.tasks.ready
+        """Caught up with its own logs, and a member of its group; no record of them stops a task."""
+        return self.tasks.ready and not self._follower.stopped
+
+    def stops(self) -> dict[Place, Stop]:
+        """The partitions of own logs that a record stops. Any thread."""
+        return self._follower.stopped.copy()
 
     def positions(self) -> dict[Place, int]:
         """The followed partitions of own logs, each with the offset up to which it is folded and told. Any thread."""
@@ -272,20 +283,49 @@ class Processor:
     def _poll(self, room: int) -> list[Raw]:
         """Step 1: what has arrived for the tasks led, ``room`` records at most; the group's callbacks are served."""
         self.tasks.pause(not room)
-        busy = self._calls.in_flight() > 0 or self.tasks.catching_up
+        busy = self._calls.in_flight() > 0 or (self.tasks.catching_up and not self._follower.stopped)
         wait = 0.005 if busy else 0.02 if self.tasks.following else 0.1
         self.tasks.touched.clear()
         raws = []
         for record in take(self._consumer, wait, room, self.settings.max_batch_bytes):
-            if error := record.error():
-                self._note(error)
-                continue
-            raw = raw_of(record, self.settings.topic_prefix)
+            raw = self._raw(record)
             # A partition that came or went while this batch was gathered is read again from its committed offset.
-            if raw.partition in self.tasks.led and raw.partition not in self.tasks.touched:
+            if raw and raw.partition in self.tasks.led and raw.partition not in self.tasks.touched:
                 raws.append(raw)
         self._metadata = self._consumer.consumer_group_metadata()
         return raws
+
+    def _raw(self, record: Record) -> Raw | None:
+        """A record polled, unless it is the note of an error, or set aside by an operator."""
+        if error := record.error():
+            if error.code() in UNREADABLE:
+                return self._pass_unreadable(record, error)
+            self._note(error)
+            return None
+        raw = raw_of(record, self.settings.topic_prefix)
+        if raw.position in self._follower.skips:
+            metrics.SKIPPED.labels(raw.topic).inc()
+            log.warning("%s is skipped, as an operator said", raw.coordinates)
+            return None
+        return raw
+
+    def _pass_unreadable(self, record: Record, error: KafkaError) -> Raw | None:
+        """Go on behind a batch that cannot be taken apart. What stands for it becomes a dead letter, once."""
+        topic, partition, first = record.topic(), record.partition(), record.offset()
+        assert topic is not None and partition is not None and first is not None
+        place = (topic.removeprefix(self.settings.topic_prefix), partition)
+        if first < self._passed.get(place, 0):
+            return None
+        try:
+            after = self._follower.after_unreadable(place, first)
+            self._consumer.seek(TopicPartition(topic, partition, after))
+        except KafkaException as exception:
+            if exception.args[0].code() not in PASSING | NOT_YET:
+                raise
+            return None  # the client says it again
+        self._passed[place] = after
+        log.error("%s-%d from %d to %d is passed over: %s", *place, first, after - 1, error.str())
+        return unreadable(*place, first, error)
 
     def _note(self, error: KafkaError) -> None:
         if error.fatal() or not (error.retriable() or error.code() in PASSING):
@@ -355,7 +395,7 @@ class Processor:
         for tp in self._consumer.position(inputs) if inputs else []:
             place = (tp.topic.removeprefix(self.settings.topic_prefix), tp.partition)
             lowest = self._pending.lowest(*place)
-            upto = tp.offset if lowest is None else lowest
+            upto = max(tp.offset, self._passed.get(place, -1)) if lowest is None else lowest
             if upto >= 0:
                 decided[place] = upto
         return decided
@@ -407,6 +447,7 @@ class Processor:
         self._pending.drop()
         self._calls.forget()
         self._concluded.clear()
+        self._passed.clear()
         self._agenda.rebuild(self.tasks.led)
         self._agenda.forget_answered()
         self._seek(self.tasks.led)
@@ -424,6 +465,8 @@ class Processor:
         for tp in self.tasks.inputs(partitions):
             place = (tp.topic.removeprefix(self.settings.topic_prefix), tp.partition)
             upto = self._committed.get(place, -1)
+            while Position(*place, upto) in self._follower.skips:
+                upto += 1  # what is skipped is not even fetched: it may be too large for this process
             self._consumer.seek(
                 TopicPartition(tp.topic, tp.partition, upto if upto >= 0 else OFFSET_BEGINNING)
             )
@@ -481,6 +524,7 @@ class Processor:
         self._pending.drop(partitions)
         self._calls.forget(partitions)
         self._committed = {p: upto for p, upto in self._committed.items() if p[1] not in partitions}
+        self._passed = {p: upto for p, upto in self._passed.items() if p[1] not in partitions}
         self._concluded = {p: upto for p, upto in self._concluded.items() if p[1] not in partitions}
         self._agenda.rebuild(self.tasks.led)
 
@@ -504,7 +548,9 @@ class Processor:
 
     def _produce(self, out: Outgoing, written: list[tuple[Outgoing, int]]) -> None:
         def delivered(error: KafkaError | None, record: Record) -> None:
-            if error is None and (out.event or out.parked):
+            if error is not None:
+                self._refuse(out, error)
+            elif out.event or out.parked:
                 offset = record.offset()
                 assert offset is not None
                 written.append((out, offset))
@@ -528,4 +574,12 @@ class Processor:
                     raise self._superseded(
                         Superseded(f"the producer may not go on: {error.str()}")
                     ) from exception
+                self._refuse(out, error)
                 raise Aborted(error.str()) from exception
+
+    def _refuse(self, out: Outgoing, error: KafkaError) -> None:
+        """Remember an output that is too large for its topic, so that its input becomes a dead letter next time."""
+        if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+            metrics.REFUSED.labels(self.service).inc()
+            log.error("%s refuses as too large what %s leads to", out.topic, out.cause)
+            self._refused.setdefault(out.cause, set()).add(out.topic)

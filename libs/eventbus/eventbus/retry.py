@@ -3,7 +3,8 @@
 The topic is compacted. A record's key is the coordinates of the original message, its value the original value, and
 its headers are the original ones beside ``__eventbus.retry.*`` (how it waits) and ``__eventbus.errors.*`` (why). Its
 states are WAITING → DEAD → REDRIVEN → RESOLVED or DISCARDED. A key is *parked* while any of its messages is in one
-of the first three, and what comes for it queues behind, by ``sequence``.
+of the first three, and what comes for it queues behind, by ``sequence``. BURIED stands for a dead letter that parks
+nothing: it is remembered, so that the same record read again does not become a second dead letter.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from eventbus.codec import Headers, Raw
+from eventbus.codec import LATEST, Headers, Raw
+from eventbus.messages import whole_number
 
 RETRY = "__eventbus.retry."
 ERRORS = "__eventbus.errors."
@@ -23,17 +25,18 @@ Entity = tuple[str, str]
 
 
 class State(StrEnum):
-    """How a message waits. The last two are final."""
+    """How a message waits. The last three are final."""
 
     WAITING = "WAITING"
     DEAD = "DEAD"
     REDRIVEN = "REDRIVEN"
     RESOLVED = "RESOLVED"
     DISCARDED = "DISCARDED"
+    BURIED = "BURIED"
 
     @property
     def open(self) -> bool:
-        return self not in (State.RESOLVED, State.DISCARDED)
+        return self not in (State.RESOLVED, State.DISCARDED, State.BURIED)
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,15 @@ class Parked:
     """Whether the last try asked the outside."""
     events: tuple[str, ...] = ()
     """Of a resolved message: the names of the own events it led to."""
+
+    @classmethod
+    def buried(cls, raw: Raw, error: BaseException, now: int) -> Parked:
+        """A message that parks nothing: its dead letter is all that becomes of it."""
+        return cls(raw, "", "", 0, State.BURIED, 1, 0, now).because(error)
+
+    def remembered(self) -> Parked:
+        """The same without what the record holds, which its dead letter keeps."""
+        return replace(self, raw=self.raw._replace(key=b"", value=b"", headers=[]), stacktrace="")
 
     @property
     def entity(self) -> tuple[str, str]:
@@ -112,6 +124,8 @@ class Parked:
     @classmethod
     def from_record(cls, record: Raw) -> Parked:
         """The inverse, from a record of the retry topic. Raises KeyError or ValueError if it is none."""
+        if record.flaw:
+            raise ValueError(record.flaw)
         told = {
             name: value.decode("utf-8", "replace")
             for name, value in record.headers
@@ -126,22 +140,22 @@ class Parked:
 
         raw = Raw(
             topic=why("topic"),
-            partition=int(why("partition")),
-            offset=int(why("offset")),
+            partition=whole_number(why("partition")),
+            offset=whole_number(why("offset")),
             key=waits("key").encode(),
             value=record.value,
             headers=[(k, v) for k, v in record.headers if not k.startswith("__eventbus.")],
-            timestamp=int(why("timestamp")),
+            timestamp=time_of(why("timestamp")),
         )
         return cls(
             raw=raw,
             log=waits("log"),
             key=waits("key"),
-            sequence=int(waits("sequence")),
+            sequence=whole_number(waits("sequence")),
             state=State(waits("state")),
-            attempt=int(waits("attempt")),
-            due=int(waits("due")),
-            since=int(waits("since")),
+            attempt=whole_number(waits("attempt")),
+            due=time_of(waits("due")),
+            since=time_of(waits("since")),
             exception=why("exception"),
             message=why("message"),
             stacktrace=why("stacktrace"),
@@ -152,7 +166,15 @@ class Parked:
 
 
 def _headers(prefix: str, about: Mapping[str, object]) -> Headers:
-    return [(prefix + name, str(value).encode()) for name, value in about.items()]
+    return [(prefix + name, str(value).encode("utf-8", "backslashreplace")) for name, value in about.items()]
+
+
+def time_of(text: str) -> int:
+    """Ms since epoch, up to the year 9999; raises ValueError."""
+    time = whole_number(text)
+    if time > LATEST:
+        raise ValueError(f"{text} ms lie after the year 9999")
+    return time
 
 
 @dataclass(frozen=True)

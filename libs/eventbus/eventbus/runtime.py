@@ -19,17 +19,23 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
+from eventbus import skips
 from eventbus.bus import Bus
 from eventbus.calls import Calls
 from eventbus.codec import Codec
+from eventbus.connections import Refusals, raise_descriptors
 from eventbus.decider import Decider
+from eventbus.edge import Hosts
 from eventbus.errors import EventBusError, Unavailable
 from eventbus.http import create_app
 from eventbus.kafka import Cluster
+from eventbus.private import write_privately
 from eventbus.processor import AfterStep, Processor
+from eventbus.server import HttpServer
 from eventbus.settings import Settings
 from eventbus.slot import Slot
 from eventbus.store import Store
+from eventbus.visible import log_visibly
 
 log = logging.getLogger("eventbus.runtime")
 
@@ -60,11 +66,8 @@ def serve(
     ``after_step`` is called by the processor after each of its steps; tests crash the process there.
     """
     settings = settings or Settings()
-    logging.basicConfig(
-        level=settings.log_level,
-        format=f"%(asctime)s %(levelname)s {service.name} %(name)s %(message)s",
-        stream=sys.stderr,
-    )
+    write_privately()
+    log_visibly(settings.log_level, service.name)
     # Two threads share the interpreter: the processor must not wait 5 ms for its turn after each call of the client.
     sys.setswitchinterval(0.001)
     # What is imported stays for good, and messages have no cycles: looking for some took a fifth of the time.
@@ -110,22 +113,19 @@ class Replica:
             await self.service.on_start()
         app = create_app(
             self.service.name,
-            ready=self.is_ready,
+            why_not_ready=self.why_not_ready,
             max_body=self.settings.max_body,
             routes=self.service.routes,
             bus=self._bus,
+            hosts=Hosts(self.settings.http_host, self.settings.allowed_hosts()),
+            refusals=(refusals := Refusals()),
         )
-        server = _Server(
-            uvicorn.Config(
-                app,
-                host=self.settings.http_host,
-                port=self.settings.http_port or self.service.port,
-                log_config=None,
-                access_log=False,
-                proxy_headers=False,
-                timeout_graceful_shutdown=5,
-                lifespan="off",
-            )
+        server = HttpServer(
+            app,
+            self.settings.http_host,
+            self.settings.http_port or self.service.port,
+            self.settings.http_limits(raise_descriptors()),
+            refusals,
         )
         thread = threading.Thread(
             target=self._work, args=(codec, slot, server), name="processor", daemon=True
@@ -149,9 +149,12 @@ class Replica:
         slot.release()
         return self._failure
 
-    def is_ready(self) -> bool:
-        """Whether this replica may be sent traffic."""
-        return self.processor is not None and self.processor.ready and self._bus.fresh()
+    def why_not_ready(self) -> str:
+        """Why this replica may not be sent traffic; empty if it may."""
+        if self.processor and (stops := self.processor.stops()):
+            return "; ".join(stop.reason for stop in stops.values())
+        ready = self.processor is not None and self.processor.ready and self._bus.fresh()
+        return "" if ready else "this replica is catching up"
 
     def _stop(self, server: uvicorn.Server) -> None:
         self._stopping.set()
@@ -190,6 +193,7 @@ class Replica:
                 self.processor.heard,
                 cluster.partitions,
                 self.processor.positions,
+                self.processor.stops,
             )
             if self._stopping.is_set():
                 self.processor.stop()
@@ -209,7 +213,7 @@ class Replica:
         topics += self.service.watches
         while not self._stopping.is_set():
             try:
-                return Cluster(self.settings, topics)
+                return Cluster(self.settings, topics, beside=[skips.TOPIC])
             except Unavailable as error:
                 log.warning("waiting for Kafka: %s", error)
                 self._stopping.wait(1.0)
@@ -225,15 +229,6 @@ class Replica:
                 )
                 faulthandler.dump_traceback(all_threads=True)
                 os._exit(70)
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: the replica stops the processor and HTTP together."""
-
-    def capture_signals(self) -> Any:
-        from contextlib import nullcontext
-
-        return nullcontext()
 
 
 def _version() -> str:

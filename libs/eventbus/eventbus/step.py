@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+from eventbus import metrics
 from eventbus.admin import Discard, Redrive
-from eventbus.codec import Raw
+from eventbus.codec import Raw, left_out
 from eventbus.decider import DeadlinePassed, Decider, Outcome, Reactor, Request
 from eventbus.errors import Fenced, Mismatch, Poison, Retryable
 from eventbus.folding import Folded
+from eventbus.limits import MAX_KEY
 from eventbus.messages import Envelope, Message
 from eventbus.outgoing import Outgoing, letter, produced, waiting
 from eventbus.parking import Parking
@@ -52,18 +55,36 @@ class Turn:
         works: list[Work] = []
         for raw in raws:
             try:
-                if raw.topic == f"{self._around.service}.admin":
-                    self._administer(raw)
-                    continue
-                deciders = self._around.router.route(raw)
-                if deciders:
-                    envelope = self._decode(raw)
-                    works.extend(Work.of(decider, raw, envelope) for decider in deciders)
+                works.extend(self._works(raw))
             except Poison as error:
+                self._bury(raw, error)
+            except Exception as error:
+                # Nobody foresaw this. It is a bug, but a record must not stop its partition for good.
+                log.exception("%s: decoding failed in an unforeseen way", raw.coordinates)
                 self._bury(raw, error)
         for work in works:
             self._pending.begin(work.raw)
         return works
+
+    def _works(self, raw: Raw) -> list[Work]:
+        """What a record is to be decided for. Raises Poison."""
+        limits = self._around.limits
+        if raw.flaw:
+            raise Poison(raw.flaw)
+        if raw.size > limits.input:
+            raise Poison(
+                f"the record has {raw.size} bytes, more than {limits.input} (EVENTBUS_MAX_INPUT_BYTES)"
+            )
+        if raw.topic == f"{self._around.service}.admin":
+            self._administer(raw)
+            return []
+        deciders = self._around.router.route(raw)
+        if not deciders:
+            return []
+        envelope = self._decode(raw)
+        for name in left_out(raw):
+            metrics.LEFT_OUT.labels(self._around.service, name).inc()
+        return [Work.of(decider, raw, envelope) for decider in deciders]
 
     def load(self, works: Sequence[Work]) -> None:
         """Step 3: the state of every key in the batch."""
@@ -114,6 +135,7 @@ class Turn:
             early = False
             self.touched.add(head.raw.partition)
             try:
+                self._refuse_again(head.raw)
                 envelope = self._around.codec.decode(head.raw)
             except Poison as error:
                 self._put_off(head.entity, head.raw, error)
@@ -226,8 +248,8 @@ class Turn:
             if isinstance(work.message, DeadlinePassed):
                 log.exception("the deadline of %s could not be decided", work.entity)
                 return
-            if isinstance(error, Mismatch) and not work.parked:
-                self._bury(work.raw, error)
+            if isinstance(error, Mismatch):
+                self._contradicted(work, error)
             else:
                 # A rule that fails on a message must not stop the partition: the message goes where a person sees it,
                 # and what comes for its key waits behind it.
@@ -250,19 +272,28 @@ class Turn:
         self._asked.add(work.entity)
         self._pending.queues.setdefault(work.entity, Queue(work.raw.partition))
 
+    def _refuse_again(self, raw: Raw) -> None:
+        """Raises Poison if Kafka did not take what the record leads to: it would not take it now."""
+        if raw.coordinates in self._around.refused:
+            raise Poison(
+                f"Kafka refused as too large what {raw.coordinates} leads to: is max.message.bytes of a topic lower "
+                "than EVENTBUS_MAX_EVENT_BYTES or EVENTBUS_MAX_COMMAND_BYTES?"
+            )
+
     def _decode(self, raw: Raw) -> Envelope:
         if raw.key is None:
             raise Poison("the record has no key")
+        self._refuse_again(raw)
         expected = self._around.partition_of(raw.key)
         if expected != raw.partition:
             raise Poison(
-                f"the record stands in partition {raw.partition}, but its key {raw.key!r} belongs to {expected} "
-                "(murmur2): its producer uses another partitioner"
+                f"the record stands in partition {raw.partition}, but its key {raw.key[:MAX_KEY]!r} belongs to "
+                f"{expected} (murmur2): its producer uses another partitioner"
             )
         envelope = self._around.codec.decode(raw)
         named = raw.header("ce_type")
         if named and named != envelope.message.name:
-            raise Poison(f"ce_type says {named}, the body is {envelope.message.name}")
+            raise Poison(f"ce_type says {named[:MAX_KEY]}, the body is {envelope.message.name}")
         return envelope
 
     def _state(self, work: Work) -> Folded[Any]:
@@ -287,9 +318,18 @@ class Turn:
             self.outgoing.append(waiting(self._around.service, parked))
 
     def _bury(self, raw: Raw, error: Exception) -> None:
-        """An undecodable record becomes a dead letter at once: it belongs to no key, so nothing waits for it."""
-        nobody = Parked(raw, "", "", 0, State.DEAD, 1, 0, self._around.clock())
-        self._letter(nobody.because(error))
+        """A record that belongs to no key becomes a dead letter at once, and nothing waits for it. Only once."""
+        if not self.parking.knows(raw):
+            self._letter(self.parking.bury(raw, error))
+
+    def _contradicted(self, work: Work, error: Mismatch) -> None:
+        """A dead letter that parks nothing; if the message was parked, what waits behind it goes on."""
+        if not work.parked:
+            self._bury(work.raw, error)
+            return
+        head = self.parking.queue(work.entity)[0]
+        self.parking.discard(head)
+        self._letter(replace(head, attempt=head.attempt + 1).because(error))
 
     def _letter(self, parked: Parked) -> None:
         self.dead += 1

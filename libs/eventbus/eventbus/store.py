@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from eventbus.decider import Decider
 from eventbus.folding import Entry, Folded
 from eventbus.freezer import Freezer, Row
-from eventbus.messages import Envelope
+from eventbus.messages import Envelope, Position
 from eventbus.retry import Parked
 from eventbus.waiting import Waiting
 
@@ -39,6 +39,8 @@ CREATE TABLE IF NOT EXISTS parked (topic TEXT, coordinates TEXT, log TEXT NOT NU
     partition INTEGER NOT NULL, sequence INTEGER NOT NULL, state TEXT NOT NULL, open INTEGER NOT NULL,
     since INTEGER NOT NULL, record BLOB NOT NULL, PRIMARY KEY (topic, coordinates)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS parked_open ON parked (key, log, sequence) WHERE open;
+CREATE TABLE IF NOT EXISTS skips (topic TEXT, partition INTEGER, "offset" INTEGER,
+    PRIMARY KEY (topic, partition, "offset")) WITHOUT ROWID;
 """
 
 
@@ -49,6 +51,8 @@ class Store:
         self, path: Path, deciders: Iterable[Decider[Any]], *, retry: str = "", read_only: bool = False
     ) -> None:
         self.path, self.retry = path, retry
+        if not read_only:
+            path.touch(0o600)  # SQLite gives the files beside it (-wal, -shm) the same mode
         self.db = sqlite3.connect(
             f"file:{path}?mode={'ro' if read_only else 'rwc'}",
             uri=True,
@@ -98,6 +102,33 @@ class Store:
             self._adopt_retry(topic, json.dumps([FORMAT, cluster_id, topic_ids[topic]]))
         self.waiting = Waiting(self.db, self.retry)
         return forgotten
+
+    def set_aside(self, skips: Iterable[Position]) -> list[tuple[str, int]]:
+        """Take over which records are skipped. Returns the (topic, partition) that are folded anew because of that.
+
+        A partition is forgotten if it was folded beyond a record whose standing has changed.
+        """
+        known = {Position(*row) for row in self.db.execute('SELECT topic, partition, "offset" FROM skips')}
+        wanted = set(skips)
+        changed = {s for s in known ^ wanted if s.offset < self.checkpoint(s.topic, s.partition)}
+        parts = sorted({(s.topic, s.partition) for s in changed})
+        self.db.execute("BEGIN IMMEDIATE")
+        for topic, partition in parts:
+            self._forget_partition(topic, partition)
+        self.db.execute("DELETE FROM skips")
+        self.db.executemany("INSERT INTO skips VALUES (?, ?, ?)", wanted)
+        self.db.execute("COMMIT")
+        if parts:
+            self.waiting = Waiting(self.db, self.retry)
+        return parts
+
+    def _forget_partition(self, topic: str, partition: int) -> None:
+        for table in ("states", "table_rows", "checkpoints"):
+            self.db.execute(f"DELETE FROM {table} WHERE log = ? AND partition = ?", (topic, partition))
+        self.db.execute("DELETE FROM parked WHERE topic = ? AND partition = ?", (topic, partition))
+        decider = self.deciders.get(topic)
+        for table in _tables(decider.projection.tables) if decider and decider.projection else ():
+            self.db.execute(f"DELETE FROM {table} WHERE partition = ?", (partition,))
 
     def _adopt_retry(self, topic: str, mark: str) -> None:
         row = self.db.execute("SELECT value FROM meta WHERE name = ?", (topic,)).fetchone()

@@ -22,6 +22,8 @@ class Topic:
 
     name: str
     config: dict[str, str]
+    partitions: int | None = None
+    """As many as everywhere, if None."""
 
     @classmethod
     def log(cls, name: str) -> Topic:
@@ -42,6 +44,10 @@ class Topic:
     def waiting(cls, name: str) -> Topic:
         """Messages that wait for their next attempt: the last word on each is kept."""
         return cls(name, {"cleanup.policy": "compact", "max.message.bytes": LETTER_BYTES})
+
+
+SKIPS = Topic("eventbus.skips", {"cleanup.policy": "compact", "max.message.bytes": COMMAND_BYTES}, 1)
+"""Records that operators have set aside, for all services: see eventbus.skips."""
 
 
 def beside(service: str) -> tuple[Topic, ...]:
@@ -71,6 +77,7 @@ TOPICS = (
     *beside("inventory"),
     Topic.log("notification.events"),
     *beside("notification"),
+    SKIPS,
 )
 
 
@@ -78,7 +85,12 @@ def create(settings: Settings, topics: tuple[Topic, ...] = TOPICS) -> list[str]:
     """Create the topics that do not exist; returns their names. Raises KafkaException."""
     admin = AdminClient(common(settings))
     wanted = [
-        NewTopic(settings.topic(t.name), settings.partitions, settings.replication_factor, config=t.config)
+        NewTopic(
+            settings.topic(t.name),
+            t.partitions or settings.partitions,
+            settings.replication_factor,
+            config=t.config,
+        )
         for t in topics
     ]
     created = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from eventbus.codec import Codec, Raw
 from eventbus.decider import DeadlinePassed, Decider, Outcome
 from eventbus.errors import Poison
 from eventbus.folding import Folded
+from eventbus.limits import Limits
 from eventbus.messages import Envelope, Message
 from eventbus.retry import Breaker, Parked, RetryPolicy, State
 
@@ -110,7 +111,7 @@ class Router:
         name = raw.header("ce_type") or self._codec.name_of(raw.value)
         deciders = self._by_name.get((raw.topic, name), [])
         if not deciders and raw.topic.endswith(COMMANDS):
-            raise Poison(f"{raw.topic} takes no {name}")
+            raise Poison(f"{raw.topic} takes no {name[:100]}")
         return deciders
 
 
@@ -131,4 +132,6 @@ class Surroundings:
     partition_of: Callable[[bytes], int]
     clock: Callable[[], int]
     jitter: Callable[[], float]
-    max_bytes: int
+    limits: Limits
+    refused: Mapping[str, set[str]] = field(default_factory=dict)
+    """By the coordinates of an input, the topics that refused as too large what it led to."""

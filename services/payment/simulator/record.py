@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from eventbus.private import close_to_others
 from services.payment.simulator.verdict import Outcome, Verdict, judge
 
 TABLES = """
@@ -88,7 +89,9 @@ class Record:
 
     async def start(self) -> None:
         """Open or create the database and begin to write."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._path.touch(0o600)
+        close_to_others(self._path, *self._path.parent.glob(f"{self._path.name}-*"))
         loop = asyncio.get_running_loop()
         self._writer = await loop.run_in_executor(self._writing, self._connect)
         self._reader = await loop.run_in_executor(self._reading, self._connect)

@@ -106,9 +106,12 @@ def bus() -> MemoryBus:
 @pytest.fixture
 def http(bus: MemoryBus) -> Iterator[TestClient]:
     routes = stock_routes(InventorySettings(page_size=2))
-    app = create_app("inventory", ready=lambda: True, max_body=1000, routes=routes, bus=cast(Bus, bus))
+    app = create_app("inventory", why_not_ready=lambda: "", max_body=1000, routes=routes, bus=cast(Bus, bus))
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client
+
+
+JSON = {"content-type": "application/json"}
 
 
 def put(http: TestClient, product_id: str, quantity: int, **headers: str) -> Any:
@@ -237,7 +240,7 @@ def test_products_are_listed_by_id_in_pages(http: TestClient) -> None:
 def test_a_wrong_body_names_the_field_and_writes_nothing(
     http: TestClient, bus: MemoryBus, body: object, field: str
 ) -> None:
-    answer = http.post("/stock/cup/adjustments", content=json.dumps(body))
+    answer = http.post("/stock/cup/adjustments", content=json.dumps(body), headers=JSON)
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
     assert [e["field"] for e in answer.json()["errors"]] == [field]
@@ -278,7 +281,7 @@ def test_a_key_is_printable(http: TestClient, bus: MemoryBus, key: str) -> None:
 
 
 def test_malformed_and_oversized_bodies(http: TestClient, bus: MemoryBus) -> None:
-    assert http.post("/stock/cup/adjustments", content=b'{"quantity":').status_code == 400
+    assert http.post("/stock/cup/adjustments", content=b'{"quantity":', headers=JSON).status_code == 400
     assert http.post("/stock/cup/adjustments", content=b"x" * 1001).status_code == 413
     assert bus.sent == []
 

@@ -19,7 +19,9 @@ def stack() -> Iterator[tuple[MemoryBus, HttpClient]]:
     """One application serves all tests, since to build it takes longer than to ask it."""
     order = service(OrderSettings(answer_timeout=0.1))
     bus = MemoryBus(order.deciders[0])
-    app = create_app("order", ready=lambda: True, max_body=1_048_576, routes=order.routes, bus=cast(Bus, bus))
+    app = create_app(
+        "order", why_not_ready=lambda: "", max_body=1_048_576, routes=order.routes, bus=cast(Bus, bus)
+    )
     with HttpClient(app) as client:
         yield bus, client
 

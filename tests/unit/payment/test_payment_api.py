@@ -35,7 +35,7 @@ def state() -> LocalState:
 
 @pytest.fixture
 def client(state: LocalState) -> httpx.AsyncClient:
-    app = create_app("payment", ready=lambda: True, max_body=1000, routes=routes, bus=cast(Bus, state))
+    app = create_app("payment", why_not_ready=lambda: "", max_body=1000, routes=routes, bus=cast(Bus, state))
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://payment")
 
 

@@ -1,4 +1,4 @@
-"""What operators tell a service about messages that wait: commands on ``<service>.admin``."""
+"""What operators say: about messages that wait, on ``<service>.admin``; about records to be skipped, to everybody."""
 
 from __future__ import annotations
 
@@ -25,4 +25,14 @@ class Discard(Command):
     message_key: str
     log: str | None = None
     count: int | None = None
+    timestamp: int = 0
+
+
+@message(topic="eventbus.skips", key="record", schema="Skip.v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skip(Command):
+    """Set a record aside: nothing is folded from it, and it is not decided. ``record``: topic-partition-offset."""
+
+    record: str
+    reason: str
     timestamp: int = 0

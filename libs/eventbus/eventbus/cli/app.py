@@ -1,4 +1,4 @@
-"""The commands and their exit codes: ``eventbus dlq list | show | redrive | discard``."""
+"""The commands and their exit codes: ``eventbus dlq list | show | redrive | discard``, ``eventbus skip``."""
 
 from __future__ import annotations
 
@@ -28,10 +28,13 @@ from eventbus.cli.options import (
     filters,
     now,
 )
-from eventbus.cli.printing import as_json, console, list_table, listing, say_message
+from eventbus.cli.printing import console, list_table, listing, say_message
 from eventbus.cli.showing import shown
+from eventbus.cli.skip import skip
 from eventbus.cli.trouble import Exit, Trouble
-from eventbus.cli.work import Desk, Work, redrivable
+from eventbus.cli.work import Desk, Work, connected, redrivable
+from eventbus.messages import Position
+from eventbus.visible import visible, visible_json
 
 HELP = """What waits for a person in the services' dead letter queues.
 
@@ -60,7 +63,7 @@ def list_(
     desk = Desk(service)
     rows = listing(desk.board.chosen(wanted), desk.board.single(wanted))[:limit]
     if json:
-        print(as_json(rows))
+        print(visible_json(rows))
         return
     if not rows:
         print("Nothing waits." if wanted == Filters() else "Nothing that waits matches.")
@@ -85,7 +88,7 @@ def show(
     if not found:
         raise Trouble(Exit.NOTHING, f"No message of {key} waits or has waited in {', '.join(desk.services)}.")
     if json:
-        print(as_json(found))
+        print(visible_json(found))
         return
     for told in found:
         say_message(console(), told)
@@ -144,6 +147,22 @@ def discard(
     work.run(dry=dry_run, sure=yes, json=json)
 
 
+@app.command("skip")
+def skip_(
+    topic: Annotated[str, typer.Argument(help="where the record stands, without the topic's prefix")],
+    partition: Annotated[int, typer.Argument(min=0)],
+    offset: Annotated[int, typer.Argument(min=0)],
+    reason: Annotated[str, typer.Option("--reason", help="why; it is kept with the skip")],
+    undo: Annotated[bool, typer.Option("--undo", help="skip it no more")] = False,
+    yes: Yes = False,
+) -> None:
+    """Set a record aside: nothing is folded from it, and nobody decides it. For records that nobody wrote rightly."""
+    if not reason.strip():
+        raise Trouble(Exit.USAGE, "--reason must say why.")
+    topics, codec = connected()
+    skip(topics, codec, Position(topic, partition, offset), reason.strip(), undo=undo, sure=yes)
+
+
 @app.callback()
 def common(
     bootstrap_servers: Annotated[
@@ -165,5 +184,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         app(args=None if arguments is None else list(arguments), prog_name="eventbus")
     except Trouble as trouble:
-        print(trouble, file=sys.stderr)
+        print(visible(str(trouble)), file=sys.stderr)
         sys.exit(trouble.code)

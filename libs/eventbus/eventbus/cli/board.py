@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 
 from eventbus.codec import Raw
 from eventbus.errors import Poison
-from eventbus.retry import ERRORS, Parked, State
+from eventbus.messages import whole_number
+from eventbus.retry import ERRORS, Parked, State, time_of
 
 BURIED = "BURIED"
 """The state of a dead letter that waits for nothing: it could not be read as a message of any key."""
@@ -101,6 +102,8 @@ class Board:
             parked = Parked.from_record(record) if topic == "retry" else _letter(record)
         except (KeyError, ValueError):
             return
+        if topic == "retry" and parked.state is State.BURIED:
+            return  # its dead letter says more
         place = (service, parked.raw.coordinates)
         if self.keep is not None and self.keep in (parked.key, parked.raw.coordinates):
             self.history.setdefault(place, []).append(record)
@@ -161,9 +164,9 @@ def _letter(record: Raw) -> Parked:
     }
     raw = record._replace(
         topic=about["topic"],
-        partition=int(about["partition"]),
-        offset=int(about["offset"]),
-        timestamp=int(about["timestamp"]),
+        partition=whole_number(about["partition"]),
+        offset=whole_number(about["offset"]),
+        timestamp=time_of(about["timestamp"]),
         headers=[(k, v) for k, v in record.headers if not k.startswith(ERRORS)],
     )
     return Parked(
@@ -172,9 +175,9 @@ def _letter(record: Raw) -> Parked:
         key=(record.key or b"").decode("utf-8", "backslashreplace"),
         sequence=0,
         state=State.DEAD,
-        attempt=int(about["attempts"]),
+        attempt=whole_number(about["attempts"]),
         due=0,
-        since=int(about.get("since") or record.timestamp),
+        since=time_of(about["since"]) if about.get("since") else record.timestamp,
         exception=about["exception"],
         message=about["message"],
         stacktrace=about["stacktrace"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from rich.text import Text
 
 from eventbus.cli.board import Item, Queue, age
 from eventbus.cli.result import Report
+from eventbus.visible import visible, visible_json
 
 WIDE = 200
 """Columns of what goes into a pipe: nothing is cut there."""
@@ -23,9 +23,14 @@ def console() -> Console:
     return out if out.is_terminal else Console(highlight=False, markup=False, emoji=False, width=WIDE)
 
 
-def as_json(value: object) -> str:
-    """JSON for programs."""
-    return json.dumps(value, indent=2, ensure_ascii=False)
+def plain(text: str, style: str = "") -> Text:
+    """What a record said, as text and nothing but text: no markup, no escape sequence, one line."""
+    return Text(visible(text), style=style)
+
+
+def say(out: Console, text: str, style: str = "") -> None:
+    """One line, however long, of which parts come from a record."""
+    out.print(plain(text, style), soft_wrap=True)
 
 
 def table(*columns: str) -> Table:
@@ -65,7 +70,7 @@ def list_table(rows: Sequence[dict[str, Any]], now: int) -> Table:
         first = row["error"].partition("\n")[0]
         cells = [row["service"], row["key"], row["type"], row["state"], str(row["attempts"])]
         cells += [age(row["since"], now), first[:120], str(row["behind"])]
-        made.add_row(*(Text(cell) for cell in cells))
+        made.add_row(*(plain(cell) for cell in cells))
     return made
 
 
@@ -78,44 +83,37 @@ def say_report(out: Console, report: Report) -> None:
             verdict = "busy" if result.result == "busy" else row.verdict.value
             said = result.note or said
             cells = [result.queue.service, result.queue.key, row.type, row.coordinates, verdict, said]
-            made.add_row(*(Text(cell) for cell in cells))
+            made.add_row(*(plain(cell) for cell in cells))
     if report.results:
         out.print(made)
         out.print()
     for service, key, reason in report.left_out:
-        out.print(f"left out: {service} {key}: {reason}", soft_wrap=True)
+        say(out, f"left out: {service} {key}: {reason}")
     counts = ", ".join(f"{count} {verdict}" for verdict, count in report.counts().items()) or "no message"
     noun = f"{len(report.results)} key{'s' * (len(report.results) != 1)}"
     what = f"dry run of {report.action}" if report.dry else report.action
-    out.print(f"{what}: {noun}; {counts}", soft_wrap=True)
+    say(out, f"{what}: {noun}; {counts}")
 
 
 def say_message(out: Console, told: dict[str, Any]) -> None:
     """One message with all that is known of it."""
-    out.print(Text(f"{told['type'] or 'unreadable'} {told['coordinates']}", style="bold"))
-    out.print(
-        f"  {told['service']}: {told['state']}, {told['attempts']} tries, since {told['since']}",
-        soft_wrap=True,
-    )
-    if told["error"]:
-        out.print(f"  {told['error']}", soft_wrap=True)
-    if told["note"]:
-        out.print(f"  {told['note']}", soft_wrap=True)
-    out.print(
-        f"  correlation id {told['correlationId'] or '-'}  traceparent {told['traceparent'] or '-'}",
-        soft_wrap=True,
-    )
-    out.print("  message", style="bold")
-    for line in as_json(told["message"]).splitlines():
-        out.print("    " + line, soft_wrap=True)
-    out.print("  headers", style="bold")
+    say(out, f"{told['type'] or 'unreadable'} {told['coordinates']}", "bold")
+    say(out, f"  {told['service']}: {told['state']}, {told['attempts']} tries, since {told['since']}")
+    for more in (told["error"], told["note"]):
+        if more:
+            say(out, f"  {more}")
+    say(out, f"  correlation id {told['correlationId'] or '-'}  traceparent {told['traceparent'] or '-'}")
+    say(out, "  message", "bold")
+    for line in visible_json(told["message"]).splitlines():
+        say(out, "    " + line)
+    say(out, "  headers", "bold")
     for header in told["headers"]:
-        out.print(f"    {header['name']}: {header['value']}", soft_wrap=True)
-    out.print("  journey", style="bold")
+        say(out, f"    {header['name']}: {header['value']}")
+    say(out, "  journey", "bold")
     for step in told["journey"]:
         events = f" → {', '.join(step['events'])}" if step["events"] else ""
         why = f"  {step['error']}" if step["error"] else ""
-        out.print(f"    {step['at']}  {step['state']}  {step['attempts']} tries{events}{why}", soft_wrap=True)
+        say(out, f"    {step['at']}  {step['state']}  {step['attempts']} tries{events}{why}")
     if told["behind"]:
-        out.print(f"  behind it: {', '.join(told['behind'])}", soft_wrap=True)
+        say(out, f"  behind it: {', '.join(told['behind'])}")
     out.print()

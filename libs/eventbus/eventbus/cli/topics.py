@@ -11,8 +11,18 @@ from confluent_kafka import Message as Record
 
 from eventbus.admin import Discard, Redrive
 from eventbus.cli.trouble import Exit, Trouble
-from eventbus.codec import Codec, Raw, headers_of
-from eventbus.kafka import PASSING, command_producer, common, partition_of, probe_consumer, raw_of
+from eventbus.codec import Codec, Headers, Raw, headers_of
+from eventbus.kafka import (
+    PASSING,
+    UNREADABLE,
+    after_unreadable,
+    command_producer,
+    common,
+    partition_of,
+    probe_consumer,
+    raw_of,
+    unreadable,
+)
 from eventbus.messages import Envelope, Position
 from eventbus.settings import Settings
 
@@ -26,7 +36,7 @@ class Topics:
     def __init__(self, settings: Settings, codec: Codec) -> None:
         # What the client has to say about brokers out of reach, the sentence at the end says better.
         logging.getLogger("librdkafka").setLevel(logging.CRITICAL)
-        self._settings, self._codec = settings, codec
+        self._settings, self._codec, self.where = settings, codec, settings.bootstrap_servers
         self._stable = probe_consumer(settings, "dlq.probe", "read_committed")
         self._uncommitted = probe_consumer(settings, "dlq.probe", "read_uncommitted")
         self._groups: dict[str, Consumer] = {}
@@ -78,7 +88,7 @@ class Topics:
 
     def _take(self, record: Record, take: Callable[[Raw], None]) -> None:
         error, topic, partition, offset = record.error(), record.topic(), record.partition(), record.offset()
-        if error is not None and error.code() != KafkaError._PARTITION_EOF:
+        if error is not None and error.code() not in {KafkaError._PARTITION_EOF, *UNREADABLE}:
             if error.retriable() or error.code() in PASSING:
                 return
             raise self._away(KafkaException(error))
@@ -86,7 +96,11 @@ class Topics:
         part = (topic.removeprefix(self._settings.topic_prefix), partition)
         if error is None:
             take(raw_of(record, self._settings.topic_prefix))
-        self._next[part] = max(self._next[part], offset + (error is None))
+            offset += 1
+        elif error.code() in UNREADABLE and offset >= self._next[part]:
+            offset = after_unreadable(self._uncommitted, topic, partition, offset)
+            self._consumer.seek(self._named(part, offset))
+        self._next[part] = max(self._next[part], offset)
 
     def _end(self, part: Part) -> int:
         """Where the committed part of a partition ends; the first time, reading begins where it begins."""
@@ -102,6 +116,44 @@ class Topics:
         if marks is None:
             raise self._away(KafkaException(KafkaError(KafkaError._TIMED_OUT)))
         return marks
+
+    def partitions(self, topic: str) -> int:
+        """How many partitions a topic has; 0 if there is no such topic."""
+        try:
+            found = self._stable.list_topics(self._settings.topic(topic), timeout=TIMEOUT).topics
+        except KafkaException as exception:
+            raise self._away(exception) from exception
+        known = found.get(self._settings.topic(topic))
+        return len(known.partitions) if known and known.error is None else 0
+
+    def record(self, place: Position) -> Raw | None:
+        """The record at a place, committed or not; None where none stands: a marker, or it was compacted away.
+
+        Raises Trouble for a place before the beginning or behind the end.
+        """
+        part = (place.topic, place.partition)
+        low, high = self._watermarks(self._uncommitted, part)
+        if not low <= place.offset < high:
+            raise Trouble(
+                Exit.USAGE,
+                f"{place.topic} has in partition {place.partition} the offsets from {low} up to {high - 1}.",
+            )
+        self._uncommitted.assign([self._named(part, place.offset)])
+        deadline = time.monotonic() + TIMEOUT
+        try:
+            while time.monotonic() < deadline:
+                record = self._uncommitted.poll(0.2)
+                if record is None:
+                    continue
+                error = record.error()
+                if error is not None and error.code() in UNREADABLE:
+                    return unreadable(*place, error)
+                if error is None:
+                    raw = raw_of(record, self._settings.topic_prefix)
+                    return raw if raw.offset == place.offset else None
+            return None
+        finally:
+            self._uncommitted.unassign()
 
     def parts(self, service: str, *kinds: str) -> list[Part]:
         """The partitions of ``<service>.<kind>``."""
@@ -131,11 +183,18 @@ class Topics:
 
     def send(self, service: str, wish: Redrive | Discard) -> Position:
         """Tell a service what to do; returns once that is durable."""
-        self._producer = self._producer or command_producer(self._settings)
         now = time.time_ns() // 1_000_000
         wish = wish.stamp(now)  # type: ignore[assignment]
         topic, partition = f"{service}.admin", self.partition(service, wish.key)
         envelope = Envelope.from_outside(wish, topic, partition, time=now, source="/eventbus/dlq")
+        value, headers = self._codec.encode(wish), headers_of(envelope)
+        return self.write(topic, partition, wish.key.encode(), value, headers)
+
+    def write(
+        self, topic: str, partition: int, key: bytes, value: bytes | None, headers: Headers
+    ) -> Position:
+        """Write one record; returns where it stands once it is durable."""
+        self._producer = self._producer or command_producer(self._settings)
         placed: list[int] = []
         failed: list[KafkaError] = []
 
@@ -148,10 +207,10 @@ class Topics:
 
         self._producer.produce(
             self._settings.topic(topic),
-            value=self._codec.encode(wish),
-            key=wish.key.encode(),
+            value=value,
+            key=key,
             partition=partition,
-            headers=list(headers_of(envelope)),
+            headers=list(headers),
             on_delivery=delivered,
         )
         while not placed and not failed:

@@ -10,29 +10,35 @@ from pydantic import ValidationError
 from eventbus.cli.board import BURIED, Board, Filters, Queue, messages, why_not
 from eventbus.cli.carrying_out import Rehearsal, Sending, paced
 from eventbus.cli.options import addresses, now
-from eventbus.cli.printing import as_json, console, say_report
+from eventbus.cli.printing import console, say_report
 from eventbus.cli.result import KeyResult, Report
 from eventbus.cli.topics import Topics
 from eventbus.cli.trouble import Exit, Trouble
 from eventbus.codec import Codec
 from eventbus.settings import Settings
+from eventbus.visible import visible_json
+
+
+def connected() -> tuple[Topics, Codec]:
+    """Kafka, as the environment says. Raises Trouble if it is away, or the environment is wrong."""
+    try:
+        codec, settings = Codec(), Settings()
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        raise Trouble(Exit.USAGE, f"EVENTBUS_{str(wrong['loc'][0]).upper()}: {wrong['msg']}.") from error
+    return Topics(settings, codec), codec
 
 
 class Desk:
     """Kafka, and what waits there, as read for one command."""
 
     def __init__(self, services: Sequence[str] | None, keep: str | None = None) -> None:
-        try:
-            self.codec, settings = Codec(), Settings()
-        except ValidationError as error:
-            wrong = error.errors()[0]
-            raise Trouble(Exit.USAGE, f"EVENTBUS_{str(wrong['loc'][0]).upper()}: {wrong['msg']}.") from error
-        self.topics = Topics(settings, self.codec)
+        self.topics, self.codec = connected()
         known = self.topics.services
         if unknown := sorted(set(services or ()) - set(known)):
             raise Trouble(
                 Exit.USAGE,
-                f"There is no service {unknown[0]} at {settings.bootstrap_servers}: it has "
+                f"There is no service {unknown[0]} at {self.topics.where}: it has "
                 f"{', '.join(sorted(known)) or 'none'}.",
             )
         self.services = sorted(services or known)
@@ -121,6 +127,6 @@ class Work:
 
     def _say(self, report: Report, json: bool) -> None:
         if json:
-            print(as_json(report.as_json()))
+            print(visible_json(report.as_json()))
         elif report.results or report.left_out:
             say_report(console(), report)

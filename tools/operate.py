@@ -1,4 +1,4 @@
-"""``python -m tools.dlq``: ``eventbus dlq`` for the local stack, wherever ``STACK_*`` has put it."""
+"""``python -m tools.operate dlq|skip …``: ``eventbus …`` for the local stack, wherever ``STACK_*`` has put it."""
 
 from __future__ import annotations
 
@@ -25,4 +25,4 @@ if __name__ == "__main__":
             os.environ.setdefault(name, value)
     except StackError as error:
         sys.exit(str(error))
-    main(["dlq", *sys.argv[1:]])
+    main()

@@ -1,0 +1,72 @@
+"""``eventbus skip``: set one record aside, so that nothing is folded from it and nobody decides it."""
+
+from __future__ import annotations
+
+import time
+
+import typer
+
+from eventbus.admin import Skip
+from eventbus.cli.printing import console, say
+from eventbus.cli.topics import Topics
+from eventbus.cli.trouble import Exit, Trouble
+from eventbus.codec import Codec, Raw, headers_of, rfc3339
+from eventbus.errors import Poison
+from eventbus.messages import Envelope, Position
+from eventbus.skips import PARTITION, TOPIC
+
+
+def skip(topics: Topics, codec: Codec, place: Position, reason: str, *, undo: bool, sure: bool) -> None:
+    """Put it on record that the record at ``place`` is skipped, or (``undo``) not any more. Raises Trouble."""
+    _require(topics, place)
+    _show(codec, place, topics.record(place))
+    if not sure:
+        _confirm(place, undo)
+    key, now = str(place).encode(), time.time_ns() // 1_000_000
+    if undo:
+        topics.write(TOPIC, PARTITION, key, None, [])
+    else:
+        wish = Skip(record=str(place), reason=reason, timestamp=now)
+        envelope = Envelope.from_outside(wish, TOPIC, PARTITION, time=now, source="/eventbus/skip")
+        topics.write(TOPIC, PARTITION, key, codec.encode(wish), headers_of(envelope))
+    what = "is skipped no more" if undo else "is skipped from now on"
+    print(
+        f"{place} {what}. A replica that has folded it already ends, and its successor folds the partition anew."
+    )
+
+
+def _require(topics: Topics, place: Position) -> None:
+    if not topics.partitions(TOPIC):
+        raise Trouble(Exit.AWAY, f"There is no topic {TOPIC}: run `python -m eventbus.topics`, then repeat.")
+    count = topics.partitions(place.topic)
+    if not count:
+        raise Trouble(Exit.USAGE, f"There is no topic {place.topic} (name it without its prefix).")
+    if place.partition >= count:
+        raise Trouble(Exit.USAGE, f"{place.topic} has the partitions 0 to {count - 1}.")
+
+
+def _show(codec: Codec, place: Position, raw: Raw | None) -> None:
+    """What stands there, so that a person sees whether it is the one that is meant."""
+    out = console()
+    if raw is None:
+        say(out, f"{place}: no record stands there (a marker, or compacted away).")
+        return
+    try:
+        said = codec.decode_value(raw.value).name
+    except Poison as error:
+        said = f"not readable here: {raw.flaw or error}"
+    say(out, f"{place}: {said}", "bold")
+    say(out, f"  written {rfc3339(raw.timestamp)}, {raw.size} bytes, key {(raw.key or b'')[:100]!r}")
+    for name in ("ce_type", "keyversion", "cause", "ce_source"):
+        if (value := raw.header(name)) is not None:
+            say(out, f"  {name}: {value[:200]!r}")
+
+
+def _confirm(place: Position, undo: bool) -> None:
+    question = f"{'Fold' if undo else 'Skip'} {place} {'again' if undo else 'in every replica, for ever'}?"
+    try:
+        agreed = typer.confirm(question, err=True)
+    except typer.Abort:
+        agreed = False
+    if not agreed:
+        raise Trouble(Exit.NOTHING, "Nothing was done (--yes goes without asking).")
