@@ -9,9 +9,11 @@ from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import FastAPI, Header, Path, Query, Request, Response
+from pydantic import AfterValidator
 
 from eventbus import Bus, Message, Unavailable
-from eventbus.http import Problem
+from eventbus.http import KEY as KEY_PATTERN
+from eventbus.http import Problem, invalid, one_line, problem_responses, read_body
 from schemas import AdjustStock, StockRefused, StockRepeated
 from services.inventory.models import (
     ADJUSTMENT_BODY,
@@ -20,7 +22,6 @@ from services.inventory.models import (
     StockView,
     parse_adjustment,
     stock_view,
-    wrong_fields,
 )
 from services.inventory.settings import InventorySettings
 from services.inventory.shelf import product, products
@@ -28,11 +29,31 @@ from services.inventory.shelf import product, products
 ADJUSTMENTS = "/adjustments"
 KEY = "Idempotency-Key"
 MAX_PAGE = 1000
+_AWAY = "Kafka is away, or the answer is not known in time."
+ADJUST = problem_responses(
+    {
+        400: "The body is not JSON.",
+        409: "There is not so much in stock.",
+        422: "Fields are wrong, or the key was used before for another adjustment.",
+        503: _AWAY,
+    }
+)
+PAGE = problem_responses({503: _AWAY})
+ONE = problem_responses({404: "It was never in stock.", 405: "Adjustments are posted.", 503: _AWAY})
 
 # A product id is any text, slashes included: hence ":path" in the routes.
-ProductId = Annotated[str, Path(alias="productId", min_length=1, max_length=100)]
-IdempotencyKey = Annotated[str | None, Header(alias=KEY)]
-Cursor = Annotated[str | None, Query(description="nextCursor of the page before")]
+ProductId = Annotated[str, Path(alias="productId", min_length=1, max_length=100), AfterValidator(one_line)]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias=KEY,
+        json_schema_extra={"type": "string", "minLength": 1, "maxLength": 255, "pattern": KEY_PATTERN},
+    ),
+]
+Cursor = Annotated[
+    str | None,
+    Query(description="nextCursor of the page before", json_schema_extra={"pattern": "^[A-Za-z0-9_-]*$"}),
+]
 Limit = Annotated[int | None, Query(ge=1, le=MAX_PAGE)]
 
 _KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
@@ -49,23 +70,34 @@ def stock_routes(settings: InventorySettings) -> Callable[[FastAPI, Bus], None]:
             status_code=202,
             summary="Adjust a product's stock",
             openapi_extra=ADJUSTMENT_BODY,
+            responses=ADJUST,
         )
         async def adjust(
             product_id: ProductId, request: Request, response: Response, key: IdempotencyKey = None
         ) -> StockView:
-            command = to_command(product_id, parse_adjustment(await request.body()), key)
+            command = to_command(
+                product_id, parse_adjustment(await read_body(request)), given_key(request, key)
+            )
             event = await decided(bus, command, request, settings.answer_timeout)
             raise_if_refused(event)
             if isinstance(event, StockRepeated):
                 response.headers["Idempotent-Replay"] = "true"
             return await stock_of(bus, product_id)
 
-        @app.get("/stock", summary="All products, in order of their ids")
+        @app.get(
+            "/stock",
+            summary="All products, in order of their ids",
+            responses=PAGE,
+        )
         async def list_stock(cursor: Cursor = None, limit: Limit = None) -> StockPage:
             require_fresh(bus)
             return page(bus, cursor, limit or settings.page_size)
 
-        @app.get("/stock/{productId:path}", summary="One product")
+        @app.get(
+            "/stock/{productId:path}",
+            summary="One product",
+            responses=ONE,
+        )
         async def get_stock(product_id: ProductId) -> StockView:
             if product_id.endswith(ADJUSTMENTS):
                 raise Problem(405, "Method Not Allowed", "adjustments are posted", headers={"Allow": "POST"})
@@ -75,10 +107,17 @@ def stock_routes(settings: InventorySettings) -> Callable[[FastAPI, Bus], None]:
     return add
 
 
+def given_key(request: Request, key: str | None) -> str | None:
+    """The key. Raises Problem (422) if it is given twice, or is none."""
+    if len(request.headers.getlist(KEY)) > 1:
+        raise invalid([(KEY, "must be given once")])
+    if key is not None and not _KEY.fullmatch(key):
+        raise invalid([(KEY, "must be 1 to 255 printable ASCII characters")])
+    return key
+
+
 def to_command(product_id: str, adjustment: Adjustment, key: str | None) -> AdjustStock:
     """The command that asks for it. The key is the adjustment's id; without one, each request is another."""
-    if key is not None and not _KEY.fullmatch(key):
-        raise wrong_fields([(KEY, "must be 1 to 255 printable ASCII characters")])
     return AdjustStock(
         product_id=product_id,
         quantity=adjustment.quantity,
@@ -121,7 +160,7 @@ def raise_if_refused(event: Message) -> None:
                 availableQty=event.available_qty,
             )
         case StockRepeated(identical=False):
-            raise wrong_fields([(KEY, "was used before for another adjustment of this product")])
+            raise invalid([(KEY, "was used before for another adjustment of this product")])
 
 
 async def stock_of(bus: Bus, product_id: str) -> StockView:
@@ -159,4 +198,4 @@ def from_cursor(cursor: str) -> str:
     try:
         return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError) as error:
-        raise wrong_fields([("cursor", "is not one that this service gave")]) from error
+        raise invalid([("cursor", "is not one that this service gave")]) from error

@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
-from eventbus.http import Problem, field_path, invalid
+from eventbus.http import field_path, invalid, parse_json
 from services.inventory.stock import MOST
 
-MAX_ERRORS = 20
+MAX_VALUES = 1_000
+"""Of the body of an adjustment, which has two."""
 
 
 class StockView(BaseModel):
@@ -38,6 +38,9 @@ class StockPage(BaseModel):
     next_cursor: str | None
 
 
+NOT_ZERO: dict[str, Any] = {"type": "integer", "minimum": -MOST, "maximum": MOST, "not": {"const": 0}}
+
+
 def not_zero(quantity: int) -> int:
     if quantity == 0:
         raise ValueError("must not be zero")
@@ -49,7 +52,7 @@ class Adjustment(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    quantity: Annotated[int, Field(ge=-MOST, le=MOST), AfterValidator(not_zero)]
+    quantity: Annotated[int, Field(ge=-MOST, le=MOST), AfterValidator(not_zero), WithJsonSchema(NOT_ZERO)]
     reason: Annotated[str, Field(min_length=1, max_length=200)]
 
     def fingerprint(self) -> str:
@@ -68,31 +71,14 @@ ADJUSTMENT_BODY: dict[str, Any] = {
 
 def parse_adjustment(raw: bytes) -> Adjustment:
     """The adjustment in a request body. Raises Problem: 400 if it is no JSON, 422 naming what is wrong."""
-    try:
-        data = json.loads(raw.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        reason = str(error) if isinstance(error, json.JSONDecodeError) else "it cannot be read as JSON text"
-        raise Problem(400, "Malformed JSON", f"The body is not JSON: {reason}.") from error
+    data = parse_json(raw, MAX_VALUES)
     try:
         return Adjustment.model_validate(data)
     except ValidationError as error:
-        wrong = error.errors(include_url=False, include_context=False, include_input=False)[:MAX_ERRORS]
-        raise wrong_fields((field_path(e["loc"]), e["msg"]) for e in wrong) from error
-
-
-def wrong_fields(errors: Iterable[tuple[str, str]]) -> Problem:
-    """422 with each field that is wrong, and how."""
-    return invalid(
-        [
-            {"field": printable(field), "message": printable(message.removeprefix("Value error, "))}
-            for field, message in errors
-        ]
-    )
-
-
-def printable(text: str) -> str:
-    """``text`` without lone surrogates, which JSON can spell but UTF-8 cannot."""
-    return text.encode("utf-8", "replace").decode()
+        wrong = error.errors(include_url=False, include_context=False, include_input=False)
+        raise invalid(
+            (field_path(e["loc"]), e["msg"].removeprefix("Value error, ")) for e in wrong
+        ) from error
 
 
 def stock_view(row: sqlite3.Row) -> StockView:

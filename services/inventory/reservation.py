@@ -8,26 +8,26 @@
      └──OrderFailed, OrderCancelled──▶ VOIDED
 
 It sends one command a product to the stock half, which decides them in the order they were sent, and moves
-on by its answers. A release goes to *every* product, whatever is known of it: one whose reservation is still
-under way is answered RESERVED first and RELEASED after, and one that was refused is released of nothing. So
-an answer that comes late needs no action: it is recorded, and the release on its way covers it.
+on by its answers. Of a large order no more than ``wave`` commands are under way at a time: each product that is done
+lets the next one be asked for, so that small orders wait behind few commands of a large one.
+
+A release goes to *every* product, whatever is known of it: one whose reservation is still
+under way is answered RESERVED first and RELEASED after, and one that was refused, or never asked for, is released of
+nothing. So an answer that comes late needs no action: it is recorded, and the release on its way covers it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
-from typing import assert_never
+from collections.abc import Sequence
+from functools import partial
+from itertools import islice
 
-from eventbus import Decider, Message, Poison, Table
+from eventbus import Decider, Message, Mismatch, Poison
 from schemas import (
-    Contact,
     InventoryFailed,
     InventoryReleased,
     InventoryReserved,
     InventoryShipped,
-    Item,
     OrderCancelled,
     OrderCompleted,
     OrderCreated,
@@ -45,143 +45,136 @@ from schemas import (
     ShipStock,
     StockAnswered,
 )
+from schemas.orders import inconsistency
 from services.inventory.answers import Answer
+from services.inventory.reservation_state import Phase, Progress, Reservation, evolve, is_news
 
+__all__ = ["Phase", "Reservation", "decide", "evolve", "in_waves_of", "reservation_decider"]
 
-class Phase(StrEnum):
-    """How far the reservation of one order has come."""
-
-    NEW = "NEW"
-    RESERVING = "RESERVING"
-    RESERVED = "RESERVED"
-    RELEASING = "RELEASING"
-    RELEASED = "RELEASED"
-    SHIPPING = "SHIPPING"
-    SHIPPED = "SHIPPED"
-    VOIDED = "VOIDED"
-
-
-@dataclass(frozen=True)
-class Reservation:
-    """One order's reservation. ``items`` are as ordered; ``wanted`` is their quantity by product.
-
-    ``answers`` has the last word on each product, so that an answer costs the same in an order of two
-    thousand products as in an order of one. ``reserved`` and ``gone`` count products: those ever held, and
-    those given back or shipped.
-    """
-
-    phase: Phase = Phase.NEW
-    user_id: str = ""
-    contact: Contact | None = None
-    items: tuple[Item, ...] = ()
-    wanted: dict[str, int] = field(default_factory=dict)
-    answers: Table[Answer] = field(default_factory=Table)
-    reserved: int = 0
-    gone: int = 0
-
-    @property
-    def all_gone(self) -> bool:
-        """Nothing is held any more, nor can it come to be held."""
-        return self.gone == len(self.wanted)
-
+WAVE = 100
+"""Products of one order that are asked for at a time. Never changes: how far an order under way has asked is not
+on record but follows from this number, and one that asked by a smaller number would stop short of its end."""
 
 Settled = OrderFailed | OrderCancelled
 Input = OrderCreated | Settled | OrderCompleted | StockAnswered
-Progress = ProductReserved | ProductRefused | ProductReleased | ProductShipped
-Own = (
-    ReservationStarted
-    | InventoryReserved
-    | InventoryFailed
-    | ReleaseStarted
-    | InventoryReleased
-    | ShipmentStarted
-    | InventoryShipped
-    | ReservationVoided
-    | Progress
-)
-
-_FINALITY = {Answer.RESERVED: 1, Answer.REFUSED: 1, Answer.RELEASED: 2, Answer.SHIPPED: 2}
-"""An answer is news if it is more final than what is known: what was given back or shipped stays so."""
 
 
-def decide(message: Input, reservation: Reservation) -> Sequence[Message]:
-    """No events means this was answered before. Raises Poison for what cannot come to pass."""
+def decide(message: Input, reservation: Reservation, wave: int) -> Sequence[Message]:
+    """No events means this was answered before. Raises Mismatch for a forgery, Poison for what cannot be."""
+    if isinstance(message, OrderCreated) and (wrong := inconsistency(message)):
+        raise Mismatch(f"{wrong}: find out who sent it")
     match message, reservation.phase:
         case OrderCreated() as order, Phase.NEW:
-            return start(order)
+            return start(order, wave)
         case OrderCreated(), _:
             return []
 
         case (OrderFailed() | OrderCancelled()) as settled, Phase.NEW:
             return [ReservationVoided(order_id=settled.order_id)]
         case (OrderFailed() | OrderCancelled()) as settled, (Phase.RESERVING | Phase.RESERVED):
-            return release(settled.order_id, reservation)
+            return release(settled.order_id, reservation, wave)
         case ((OrderFailed() | OrderCancelled()), (Phase.RELEASING | Phase.RELEASED | Phase.VOIDED)):
             return []
 
         case OrderCompleted() as completed, Phase.RESERVED:
-            return ship(completed.order_id, reservation)
+            return ship(completed.order_id, reservation, wave)
         case OrderCompleted(), (Phase.SHIPPING | Phase.SHIPPED):
             return []
 
         case StockAnswered() as answer, _:
-            return progress(answer, reservation)
+            return progress(answer, reservation, wave)
     raise Poison(
         f"{message.name} of order {message.key} contradicts its reservation, which is {reservation.phase}"
     )
 
 
-def start(order: OrderCreated) -> Sequence[Message]:
-    """Ask for every product, once each; an order of nothing has all it wants."""
+def start(order: OrderCreated, wave: int) -> Sequence[Message]:
+    """Ask for the first products, each once; an order of nothing has all it wants."""
     started = ReservationStarted(
         order_id=order.order_id, user_id=order.user_id, items=order.items, contact=order.contact
     )
-    wanted = merged(order.items)
-    if not wanted:
+    reserving = evolve(Reservation(), started)
+    if not reserving.wanted:
         return [started, InventoryReserved(order_id=order.order_id, user_id=order.user_id, items=order.items)]
-    return [
-        started,
-        *(ReserveStock(product_id=p, order_id=order.order_id, quantity=q) for p, q in wanted.items()),
-    ]
+    return [started, *commands(order.order_id, reserving, 0, wave)]
 
 
-def release(order_id: str, reservation: Reservation) -> Sequence[Message]:
+def release(order_id: str, reservation: Reservation, wave: int) -> Sequence[Message]:
     """Give every product back; where nothing is held any more, the release is over as it starts."""
     started = ReleaseStarted(order_id=order_id)
     if reservation.all_gone:
         return [started, InventoryReleased(order_id=order_id)]
-    return [started, *(ReleaseStock(product_id=p, order_id=order_id) for p in reservation.wanted)]
+    return [started, *commands(order_id, evolve(reservation, started), 0, wave)]
 
 
-def ship(order_id: str, reservation: Reservation) -> Sequence[Message]:
+def ship(order_id: str, reservation: Reservation, wave: int) -> Sequence[Message]:
     """Let every held product leave."""
     started = ShipmentStarted(order_id=order_id)
     if reservation.all_gone:
         return [started, InventoryShipped(order_id=order_id)]
-    return [started, *(ShipStock(product_id=p, order_id=order_id) for p in reservation.wanted)]
+    return [started, *commands(order_id, evolve(reservation, started), 0, wave)]
 
 
-def progress(answer: StockAnswered, reservation: Reservation) -> Sequence[Message]:
+def commands(order_id: str, reservation: Reservation, already: int, wave: int) -> Sequence[Message]:
+    """What the stock half is asked in this phase, for the products after the first ``already`` ones.
+
+    As many are asked for as are done, and ``wave`` more. At least ``wave`` of them are then unanswered, or else all
+    are asked for, so there is always an answer on its way that asks for the next.
+    """
+    done = reservation.reserved if reservation.phase is Phase.RESERVING else reservation.gone
+    products = islice(reservation.wanted.items(), already, done + wave)
+    match reservation.phase:
+        case Phase.RESERVING:
+            return [ReserveStock(product_id=p, order_id=order_id, quantity=q) for p, q in products]
+        case Phase.RELEASING:
+            return [ReleaseStock(product_id=p, order_id=order_id) for p, _ in products]
+        case Phase.SHIPPING:
+            return [ShipStock(product_id=p, order_id=order_id) for p, _ in products]
+    return []
+
+
+def progress(answer: StockAnswered, reservation: Reservation, wave: int) -> Sequence[Message]:
     """Record what became of one product, and what that means for the order."""
     event = recorded(answer)
     if answer.product_id not in reservation.wanted:
         return [
             event
         ]  # Stock that someone reserved under this id past the order: on record, of no consequence.
+    if wrong := contradiction(answer, reservation):
+        raise Mismatch(f"StockAnswered of order {answer.order_id!r} {wrong}: find out who sent it")
     if not is_news(Answer(answer.outcome), reservation.answers.get(answer.product_id)):
         return []
     after = evolve(reservation, event)
     order_id = answer.order_id
     match after.phase, event:
         case Phase.RESERVING, (ProductRefused() | ProductReleased()):
-            return [event, failed(answer, reservation), *release(order_id, after)]
+            return [event, failed(answer, reservation), *release(order_id, after, wave)]
         case Phase.RESERVING, ProductReserved() if after.reserved == len(after.wanted):
             return [event, InventoryReserved(order_id=order_id, user_id=after.user_id, items=after.items)]
         case Phase.RELEASING, _ if after.all_gone:
             return [event, InventoryReleased(order_id=order_id)]
         case Phase.SHIPPING, _ if after.all_gone:
             return [event, InventoryShipped(order_id=order_id)]
-    return [event]
+    done = reservation.reserved if after.phase is Phase.RESERVING else reservation.gone
+    return [event, *commands(order_id, after, done + wave, wave)]
+
+
+def contradiction(answer: StockAnswered, reservation: Reservation) -> str | None:
+    """How an answer about a product of the order contradicts what was asked; None if it does not.
+
+    Whatever a shelf gives up while an order is released or shipped is gone, also what somebody had reserved under its
+    id past the order. A release or a shipment of nothing is answered with quantity 0.
+    """
+    wanted, told = reservation.wanted[answer.product_id], answer.quantity
+    match answer.outcome, reservation.phase:
+        case ((Answer.RELEASED | Answer.SHIPPED), (Phase.RELEASING | Phase.SHIPPING)):
+            return None
+        case (Answer.RESERVED, _) | (Answer.REFUSED, Phase.RESERVING) | (Answer.SHIPPED, _):
+            agrees = told == wanted
+        case _:
+            agrees = told in (0, wanted)
+    said = f"{answer.outcome[:20]} with {told} of product {answer.product_id[:100]!r}"
+    return None if agrees else f"is {said}, but {wanted} were asked for"
 
 
 def recorded(answer: StockAnswered) -> Progress:
@@ -220,75 +213,16 @@ def failed(answer: StockAnswered, reservation: Reservation) -> InventoryFailed:
     )
 
 
-def evolve(reservation: Reservation, event: Own) -> Reservation:
-    """Fold one event of the order half's own log."""
-    match event:
-        case ReservationStarted():
-            return replace(
-                reservation,
-                phase=Phase.RESERVING,
-                user_id=event.user_id,
-                contact=event.contact,
-                items=event.items,
-                wanted=merged(event.items),
-            )
-        case InventoryReserved():
-            return replace(reservation, phase=Phase.RESERVED)
-        case ReleaseStarted():
-            return replace(reservation, phase=Phase.RELEASING)
-        case InventoryReleased():
-            return replace(reservation, phase=Phase.RELEASED)
-        case ShipmentStarted():
-            return replace(reservation, phase=Phase.SHIPPING)
-        case InventoryShipped():
-            return replace(reservation, phase=Phase.SHIPPED)
-        case ReservationVoided():
-            return replace(reservation, phase=Phase.VOIDED)
-        case InventoryFailed():
-            return reservation
-        case ProductReserved():
-            return answered(reservation, event.product_id, Answer.RESERVED)
-        case ProductRefused():
-            return answered(reservation, event.product_id, Answer.REFUSED)
-        case ProductReleased():
-            return answered(reservation, event.product_id, Answer.RELEASED)
-        case ProductShipped():
-            return answered(reservation, event.product_id, Answer.SHIPPED)
-    assert_never(event)
-
-
-def answered(reservation: Reservation, product_id: str, answer: Answer) -> Reservation:
-    """The reservation with one product's answer, if that is one of its products and the answer is news."""
-    if product_id not in reservation.wanted:
-        return reservation
-    if not is_news(answer, reservation.answers.get(product_id)):
-        return reservation
-    return replace(
-        reservation,
-        answers=reservation.answers.put(product_id, answer),
-        reserved=reservation.reserved + (answer is Answer.RESERVED),
-        gone=reservation.gone + (answer in (Answer.RELEASED, Answer.SHIPPED)),
+def in_waves_of(wave: int) -> Decider[Reservation]:
+    """The decider of ``inventory.events`` that has ``wave`` commands of an order under way at most."""
+    return Decider(
+        log="inventory.events",
+        inputs=(OrderCreated, OrderFailed, OrderCancelled, OrderCompleted, StockAnswered),
+        initial=Reservation(),
+        decide=partial(decide, wave=wave),
+        evolve=evolve,
+        settling=(OrderFailed, OrderCancelled),
     )
 
 
-def is_news(answer: Answer, known: Answer | None) -> bool:
-    """Whether ``answer`` takes a product further than what is ``known`` of it."""
-    return known is None or _FINALITY[answer] > _FINALITY[known]
-
-
-def merged(items: Iterable[Item]) -> dict[str, int]:
-    """The quantity by product, in the order the products first appear: real invoices repeat products."""
-    wanted: dict[str, int] = {}
-    for item in items:
-        wanted[item.product_id] = wanted.get(item.product_id, 0) + item.quantity
-    return wanted
-
-
-reservation_decider: Decider[Reservation] = Decider(
-    log="inventory.events",
-    inputs=(OrderCreated, OrderFailed, OrderCancelled, OrderCompleted, StockAnswered),
-    initial=Reservation(),
-    decide=decide,
-    evolve=evolve,
-    settling=(OrderFailed, OrderCancelled),
-)
+reservation_decider = in_waves_of(WAVE)

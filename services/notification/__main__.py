@@ -12,7 +12,7 @@ from services.notification.settings import NotificationSettings
 
 def main() -> None:
     """Run one replica of notification."""
-    channel = LogChannel(NotificationSettings().file)
+    channel = LogChannel(NotificationSettings().lines)
     notification = replace(reactor, call=Messenger(channel).call)
     serve(Service("notification", (notification,), port=8003), Settings())
 

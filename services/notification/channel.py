@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from eventbus import Outcome, Request, Retryable
+from schemas.address import masked
 from services.notification.decider import Delivered, NoContact, Notify
-from services.notification.text import sentence
+from services.notification.file import LineFile
+from services.notification.text import one_line, sentence
 
 log = logging.getLogger("notification")
 
@@ -36,37 +36,28 @@ class Channel(Protocol):
 
 
 class LogChannel:
-    """Writes one readable line for each notice to the log, and appends it to ``file`` if there is one."""
+    """Writes one readable line for each notice to the log, and appends it to ``file`` if there is one.
+
+    Who may read a log need not know the customers' addresses: there they are masked. The file has them in full.
+    """
 
     name = "log"
     needs_contact = False
 
-    def __init__(self, file: Path | None = None) -> None:
+    def __init__(self, file: LineFile | None = None) -> None:
         self._file = file
 
     async def send(self, notice: Notice) -> None:
-        line = f"[{notice.message_id}] to {notice.recipient or 'the customer'}: {notice.text}"
-        log.info("%s", line)
+        log.info("%s", _line(notice, masked(notice.recipient) if notice.recipient else None))
         if self._file is not None:
             try:
-                append(self._file, line)
+                self._file.append(_line(notice, notice.recipient))
             except OSError as error:
-                raise Retryable(f"cannot write to {self._file}: {error}") from error
+                raise Retryable(f"cannot write to {self._file.path}: {error}") from error
 
 
-def append(file: Path, line: str) -> None:
-    """One write in append mode, so that the lines of several replicas never mix."""
-    data = f"{line}\n".encode()
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-    try:
-        descriptor = os.open(file, flags, 0o644)
-    except FileNotFoundError:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(file, flags, 0o644)
-    try:
-        os.write(descriptor, data)
-    finally:
-        os.close(descriptor)
+def _line(notice: Notice, recipient: str | None) -> str:
+    return one_line(f"[{notice.message_id}] to {recipient or 'the customer'}: {notice.text}")
 
 
 class Messenger:

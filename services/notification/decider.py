@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from eventbus import Event, Outcome, Reactor, Request
+from eventbus import Event, Mismatch, Outcome, Reactor, Request
 from schemas import (
     InventoryFailed,
     NotificationSent,
@@ -22,6 +22,8 @@ from schemas import (
     OrderFailed,
     PaymentFailed,
 )
+from schemas.address import wrong_address
+from schemas.orders import inconsistency
 
 EXPIRED = "EXPIRED"
 
@@ -71,7 +73,9 @@ class NoContact(Outcome):
 
 
 def decide(message: Input | Delivered | NoContact, told: Told) -> Sequence[Event | Request]:
-    """No events means that this kind was answered before: a repeat is not an error."""
+    """No events means that this kind was answered before: a repeat is not an error. Raises Mismatch for a forgery."""
+    if isinstance(message, OrderCreated) and (wrong := inconsistency(message)):
+        raise Mismatch(f"{wrong}: find out who sent it")
     match message:
         case Delivered(notify, channel):
             return [
@@ -92,7 +96,12 @@ def decide(message: Input | Delivered | NoContact, told: Told) -> Sequence[Event
             return [skipped(message, "none", f"told when stage {stage} failed")]
         case _:
             contact = message.contact.email if message.contact else None
-            return [Notify(message, message_id(message), contact or told.recipient)]
+            return [Notify(message, message_id(message), address(contact) or address(told.recipient))]
+
+
+def address(text: str | None) -> str | None:
+    """``text``, unless it is no address: old events, or those of other systems, may hold anything."""
+    return text if text and not wrong_address(text) else None
 
 
 def message_id(event: Input) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from services.notification.file import LineFile
 
 
 class NotificationSettings(BaseSettings):
@@ -14,3 +17,12 @@ class NotificationSettings(BaseSettings):
 
     file: Path | None = Path(".run/notifications.log")
     """``none``: to the log only."""
+    file_size: int = Field(
+        default=10_000_000, ge=10_000, description="bytes the file may have before it becomes <file>.1"
+    )
+    files_kept: int = Field(default=5, ge=1, description="older files that are kept, <file>.1 the youngest")
+
+    @property
+    def lines(self) -> LineFile | None:
+        """Where the lines go besides the log."""
+        return None if self.file is None else LineFile(self.file, self.file_size, self.files_kept)

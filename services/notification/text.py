@@ -13,12 +13,11 @@ from schemas import (
     OrderFailed,
     PaymentFailed,
 )
+from schemas.money import money_text
 from services.notification.decider import Input
 
-DECIMALS = dict.fromkeys(("CLP", "ISK", "JPY", "KRW", "PYG", "UGX", "VND", "XAF", "XOF", "XPF"), 0) | (
-    dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3)
-)
-"""Digits of the minor unit where they are not two (ISO 4217)."""
+LONGEST = 2_000
+"""Characters of one line."""
 
 
 def sentence(event: Input) -> str:
@@ -26,31 +25,34 @@ def sentence(event: Input) -> str:
     order = f"your order {event.order_id}"
     match event:
         case OrderCreated():
-            text = f"Thank you: {order} over {money(event.total_amount, event.currency)} has arrived."
+            text = f"Thank you: we have {order} of {money_text(event.total_amount, event.currency)}."
         case PaymentFailed():
-            text = f"The payment for {order} did not go through: {event.reason}."
+            text = f"The payment for {order} failed: {event.reason}."
         case InventoryFailed():
             text = (
-                f"We cannot deliver {order}: of product {event.product_id} you asked for {event.quantity}, "
-                f"and {event.available_qty} are left."
+                f"We cannot deliver {order}: you asked for {event.quantity} of product {event.product_id}, "
+                f"and we have {event.available_qty}."
             )
         case OrderConfirmed():
-            text = f"Good news: {order} over {money(event.total_amount, event.currency)} is confirmed."
+            amount = money_text(event.total_amount, event.currency)
+            text = f"Your order {event.order_id} of {amount} is confirmed."
         case OrderCancelled():
-            text = f"As you wished, {order} is cancelled. What you paid for it comes back to you."
+            text = f"Your order {event.order_id} was cancelled. What you paid for it comes back to you."
         case OrderCompleted():
-            text = f"{order[0].upper()}{order[1:]} is complete. Enjoy it."
+            text = f"Your order {event.order_id} is complete."
         case OrderFailed():
-            text = f"We could not finish {order} in time, so it has ended. What you paid comes back to you."
+            text = (
+                f"We could not finish {order} in time: it has ended. What you paid for it comes back to you."
+            )
         case _:
             assert_never(event)
-    return " ".join(text.split())
+    return one_line(text)
 
 
-def money(amount: int, currency: str) -> str:
-    """``money(255, "GBP")`` is ``2.55 GBP``; ``amount`` in minor units."""
-    decimals = DECIMALS.get(currency, 2)
-    if not decimals:
-        return f"{amount} {currency}"
-    whole, part = divmod(amount, 10**decimals)
-    return f"{whole}.{part:0{decimals}d} {currency}"
+def one_line(text: str) -> str:
+    """``text`` without line breaks, control characters or escape sequences, and of bounded length.
+
+    The rules of an order keep such texts out; events that other systems or older releases wrote may hold them.
+    """
+    plain = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in " ".join(text.split()))
+    return plain if len(plain) <= LONGEST else f"{plain[: LONGEST - 1]}…"

@@ -6,7 +6,8 @@ An order is refused while one of these holds, as far as this replica knows (it f
 - an order would wait longer than ``ORDER_MAX_LAG`` seconds to settle: open orders divided by the pace at which orders
   settle. Fewer than ``FEW`` are never too many. While next to nothing settles, as when the gateway is away, and in
   the first moments after it, the pace says nothing and orders are taken in;
-- more than ``ORDER_MAX_OPEN`` orders are open.
+- more than ``ORDER_MAX_OPEN`` orders are open;
+- more than ``ORDER_MAX_LINES`` lines of orders wait for inventory: one order of 2,000 lines is as much work as 2,000.
 
 *Open* is accepted and not settled; orders that are held, in their retries or for a person, do not count. What is
 refused is not written to Kafka. A repeat of an order that was accepted is answered, not refused.
@@ -19,6 +20,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
 from prometheus_client import Counter, Gauge
@@ -48,6 +50,12 @@ FADES = 600.0
 LONGEST = 60
 """Of Retry-After, in seconds."""
 
+LINES_AGAIN = 5
+"""Retry-After, in seconds, while too many lines wait."""
+
+LINES = Gauge(
+    "order_lines_waiting", "Lines of orders whose reservation inventory has not answered, all partitions"
+)
 OPEN = Gauge("order_open", "Orders accepted and neither settled nor held, all partitions")
 PACE = Gauge("order_settled_per_second", "Orders settled a second, over the last ten seconds")
 REFUSED = Counter("order_refused_for_load", "Orders answered 429", ["reason"])
@@ -82,7 +90,8 @@ class Admission:
     ) -> None:
         self._bus, self._settings, self._clock = bus, settings, clock
         self._looks: deque[Look] = deque()
-        self._open, self._pace, self._best = 0, 0.0, 0.0
+        self._open, self._lines, self._pace, self._best = 0, 0, 0.0, 0.0
+        self._taken: deque[int] = deque(maxlen=settings.max_undecided)
         self._moved_at, self._moving_since = -math.inf, math.inf
 
     def refusal(self) -> TooMuch | None:
@@ -96,23 +105,34 @@ class Admission:
             return _too_much(
                 "open", f"{waiting} orders are open", LONGEST if not pace else waiting / pace / 10
             )
+        if (lines := self._lines + self._lines_undecided(undecided)) > limits.max_lines:
+            return _too_much("lines", f"{lines} lines of orders wait for inventory", LINES_AGAIN)
         if waiting > FEW and pace and waiting / pace > limits.max_lag:
             lag = waiting / pace
             told = f"{waiting} orders are open; at {pace:.0f} a second the last would settle in {lag:.0f} s"
             return _too_much("lag", told, lag - limits.max_lag)
         return None
 
+    def took(self, lines: int) -> None:
+        """An order of so many lines was accepted here."""
+        self._taken.append(lines)
+
+    def _lines_undecided(self, undecided: int) -> int:
+        """The lines of the last orders taken in here, as many as are not decided yet: the tally lacks these."""
+        return sum(islice(reversed(self._taken), undecided))
+
     def _look(self) -> None:
         now = self._clock()
         if self._looks and now - self._looks[-1].at < LOOK_EVERY:
             return
         (tally,) = self._bus.query(Timeline.tally)
-        self._open = tally["created"] - tally["settled"]
+        self._open, self._lines = tally["created"] - tally["settled"], tally["lines"]
         if self._open > FEW:
             # Held orders matter, and are counted, only where there are many.
             self._open = max(0, self._open - self._bus.held_keys())
         self._measure(Look(now, tally["settled"]))
         OPEN.set(self._open)
+        LINES.set(self._lines)
         PACE.set(self._pace)
 
     def _measure(self, look: Look) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
+from pydantic import AfterValidator
 
 from eventbus import Bus, Decider, Entry, Message, Unavailable
-from eventbus.http import Problem
+from eventbus.http import ONE_LINE, Problem, Turns, Work, invalid, one_line, read_body
 from schemas import (
     CancelOrder,
     CancelRefused,
@@ -24,8 +25,9 @@ from services.order.admission import Admission, Gate
 from services.order.headers import idempotency_key, matches, preferred_wait, trace
 from services.order.ids import keyed_order_id, new_order_id
 from services.order.intake import create_order
-from services.order.models import CancelBody, CompleteBody, invalid, parse_optional, parse_order
+from services.order.models import CancelBody, CompleteBody, parse_optional, parse_order
 from services.order.prices import PriceList
+from services.order.rules import MAX_TEXT, cancel_obstacle, complete_obstacle
 from services.order.settings import OrderSettings
 from services.order.state import Order, Status
 from services.order.timeline import Timeline
@@ -34,9 +36,23 @@ from services.order.views import AcceptedView, OrderView, accepted, accepted_bef
 SCOPE = "public"
 """The caller's scope for idempotency keys: without access control all callers are one."""
 
-OrderId = Annotated[str, Path(alias="orderId", description="The order.")]
+OrderId = Annotated[
+    str,
+    Path(
+        alias="orderId",
+        description="The order.",
+        min_length=1,
+        max_length=MAX_TEXT,
+        json_schema_extra={"pattern": ONE_LINE},
+    ),
+    AfterValidator(one_line),
+]
 Wait = Annotated[
     float, Query(ge=0, allow_inf_nan=False, description="Seconds to wait at most for the order to settle.")
+]
+Limit = Annotated[int | None, Query(ge=1, description="Events on the page.")]
+Cursor = Annotated[
+    str, Query(pattern="^[0-9]{1,15}$", description="`next` of the page before; without it the first page.")
 ]
 
 
@@ -49,11 +65,12 @@ class OrderApi:
     settings: OrderSettings
     prices: PriceList
     admission: Admission
+    turns: Turns = field(default_factory=Turns)
 
     def mount(self, app: FastAPI) -> None:
         """Add the routes to ``app``."""
         app.add_middleware(Gate, admission=self.admission)
-        app.add_api_route("/orders", self.create, methods=["POST"], **openapi.CREATE)
+        app.add_api_route("/orders", self.create, methods=["POST"], **openapi.create(self.settings.limits))
         app.add_api_route("/orders/{orderId}", self.show, methods=["GET"], **openapi.SHOW)
         app.add_api_route("/orders/{orderId}/events", self.events, methods=["GET"], **openapi.EVENTS)
         app.add_api_route("/orders/{orderId}/cancel", self.cancel, methods=["POST"], **openapi.CANCEL)
@@ -63,15 +80,14 @@ class OrderApi:
         """Take an order in: answered once it is durable; with an `Idempotency-Key`, once it is decided."""
         started = monotonic()
         self._require_fresh()
-        body = parse_order(await request.body())
         key = idempotency_key(request.headers)
         order_id = new_order_id() if key is None else keyed_order_id(SCOPE, key)
-        command = create_order(
-            order_id, body, self.prices, self.settings.limits, self.settings.default_currency
-        )
+        raw = await read_body(request)
+        command = await self.turns.take(self._command(order_id, raw), len(raw))
         answer: AcceptedView | OrderView = accepted(command)
         headers = {"Location": f"/orders/{order_id}"}
         if key is None:
+            self.admission.took(len(command.items))
             await self.bus.send(command, **trace(request.headers))
         elif await self._came_before(command, request, started):
             headers["Idempotent-Replay"] = "true"
@@ -85,6 +101,11 @@ class OrderApi:
                 answer = order_view(entry)
         return JSONResponse(answer, 202, headers)
 
+    def _command(self, order_id: str, raw: bytes) -> Work[CreateOrder]:
+        limits = self.settings.limits
+        body = yield from parse_order(raw, limits)
+        return (yield from create_order(order_id, body, self.prices, limits, self.settings.default_currency))
+
     async def show(self, order_id: OrderId, request: Request, wait: Wait = 0) -> Response:
         """The order as it stands; with `wait`, as soon as it is settled."""
         entry = await self._find(order_id)
@@ -95,36 +116,48 @@ class OrderApi:
             return Response(status_code=304, headers=headers)
         return JSONResponse(order_view(entry, self.bus.held(order_id)), headers=headers)
 
-    async def events(self, order_id: OrderId) -> Response:
-        """The order's timeline: every event, oldest first."""
+    async def events(self, order_id: OrderId, limit: Limit = None, cursor: Cursor = "0") -> Response:
+        """The order's timeline, oldest event first; `next` is the `cursor` of the page that follows, if one does."""
+        most = self.settings.events_page_max
+        if limit is not None and limit > most:
+            raise invalid([("limit", f"must be at most {most}")])
+        count = min(self.settings.events_page, most) if limit is None else limit
         await self._find(order_id)
-        return JSONResponse(timeline_view(order_id, self.bus.query(Timeline.select, (order_id,))))
+        rows = self.bus.query(Timeline.select, (order_id, int(cursor), count + 1))
+        return JSONResponse(timeline_view(order_id, rows, count))
 
     async def cancel(self, order_id: OrderId, request: Request) -> Response:
         """Cancel an order that is not completed and has not failed; what was done for it is undone."""
         started = monotonic()
-        body = parse_optional(CancelBody, await request.body())
+        body = parse_optional(CancelBody, await read_body(request))
         await self._find(order_id)
         return await self._change(CancelOrder(order_id=order_id, reason=body.reason), request, started)
 
     async def complete(self, order_id: OrderId, request: Request) -> Response:
         """Complete a confirmed order: its goods were handed over."""
         started = monotonic()
-        parse_optional(CompleteBody, await request.body())
+        parse_optional(CompleteBody, await read_body(request))
         await self._find(order_id)
         return await self._change(CompleteOrder(order_id=order_id), request, started)
 
     async def _change(
         self, command: CancelOrder | CompleteOrder, request: Request, started: float
     ) -> Response:
-        for event in await self._decided(command, request, started):
+        cancels = isinstance(command, CancelOrder)
+        title = f"Order cannot be {'cancelled' if cancels else 'completed'}"
+        events = await self._decided(command, request, started)
+        for event in events:
             if isinstance(event, CancelRefused | CompleteRefused):
                 if event.status == Status.NEW.value:
                     raise _unknown(command.order_id)
-                wish = "cancelled" if isinstance(event, CancelRefused) else "completed"
-                title = f"Order cannot be {wish}"
                 raise Problem(409, title, event.reason, orderStatus=event.status, reason=event.reason)
         entry = await self._find(command.order_id)
+        status = entry.state.status
+        if not events and status is not (Status.CANCELLED if cancels else Status.COMPLETED):
+            # It changed nothing, and its order has said so often enough: why, stands in its state.
+            reason = cancel_obstacle(status) if cancels else complete_obstacle(status)
+            reason = reason or f"it was not possible a moment ago; now the order is {status.value}: ask again"
+            raise Problem(409, title, reason, orderStatus=status.value, reason=reason)
         return JSONResponse(order_view(entry), 202, {"ETag": _etag(entry)})
 
     async def _came_before(self, command: CreateOrder, request: Request, started: float) -> bool:
@@ -138,10 +171,13 @@ class OrderApi:
         elif refusal := self.admission.refusal():
             raise refusal.problem()
         else:
+            self.admission.took(len(command.items))
             events = await self._decided(command, request, started)
             repeats = [event for event in events if isinstance(event, CommandRepeated)]
             repeated, identical = bool(repeats), all(event.identical for event in repeats)
             entry = self._read(command.order_id)
+            if not events and entry is not None:  # a repeat of an order that says so often enough
+                repeated, identical = True, entry.state.fingerprint == command.fingerprint
         if not identical:
             raise invalid([("Idempotency-Key", "was used before with another request body")])
         if entry is not None and entry.state.failure is not None and entry.state.refused:

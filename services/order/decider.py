@@ -1,11 +1,12 @@
 """The rules of an order: what each command and each report of payment or inventory leads to.
 
-Every message decided leaves at least one event; no events means that this very report was recorded before.
+A message decided leaves at least one event. No events means that this very report was recorded before, or that a
+command changed nothing once more, of an order that says so in ``REPEATS`` events already.
 
-A report about an order that was never created cannot come about by these rules: payment and inventory
-start from OrderCreated. It is neither recorded (the order would begin its life half paid) nor dropped (it may
-speak of real money): it becomes a dead letter, where a person sees it and can send it in again once the order
-exists.
+A report that contradicts its order (another amount, other items, or no such order: payment and inventory start from
+OrderCreated) cannot come about by these rules. It is neither recorded (the order would be paid by it) nor dropped (it
+may speak of real money): it becomes a dead letter, where a person sees it. Nothing waits for it, and the genuine
+report applies whenever it comes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-from eventbus import DeadlinePassed, Decider, Message, Poison
+from eventbus import DeadlinePassed, Decider, Message, Mismatch, Poison
 from schemas import (
     CancelOrder,
     CancelRefused,
@@ -44,7 +45,15 @@ from schemas import (
     PaymentSucceeded,
     PaymentVoided,
 )
-from services.order.rules import Limits, broken_rule, total_of
+from services.order.contradiction import contradiction
+from services.order.rules import (
+    REPEATS,
+    Limits,
+    broken_rule,
+    cancel_obstacle,
+    complete_obstacle,
+    total_of,
+)
 from services.order.state import OPEN, Inventory, Order, Payment, Status, evolve
 from services.order.timeline import Timeline
 
@@ -85,14 +94,14 @@ def _decide_within(
 def decide(
     message: Message | DeadlinePassed, order: Order, deadline: timedelta, limits: Limits
 ) -> list[Message]:
-    """What ``message`` leads to. Raises Poison for a report about an order that was never created."""
+    """What ``message`` leads to. Raises Mismatch for a report that contradicts its order."""
     match message:
         case CreateOrder():
-            return [_create(message, order, deadline, limits)]
+            return _unless_said(_create(message, order, deadline, limits), order)
         case CancelOrder():
-            return [_cancel(message, order)]
+            return _unless_said(_cancel(message, order), order)
         case CompleteOrder():
-            return [_complete(message, order)]
+            return _unless_said(_complete(message, order), order)
         case DeadlinePassed():
             return _expire(message, order)
         case _:
@@ -149,37 +158,27 @@ def _asks_for(command: CreateOrder, order: Order) -> bool:
 
 
 def _cancel(command: CancelOrder, order: Order) -> Message:
-    match order.status:
-        case Status.CREATED | Status.PROCESSING | Status.CONFIRMED:
-            return OrderCancelled(
-                order_id=command.order_id, user_id=order.user_id, reason=command.reason, contact=order.contact
-            )
-        case Status.CANCELLED:
-            return CommandRepeated(order_id=command.order_id, command=command.name)
-        case Status.NEW:
-            reason = "there is no such order"
-        case Status.FAILED:
-            reason = "the order has failed: there is nothing to cancel"
-        case Status.COMPLETED:
-            reason = "the order is completed: its goods were handed over"
-    return CancelRefused(order_id=command.order_id, status=order.status.value, reason=reason)
+    if reason := cancel_obstacle(order.status):
+        return CancelRefused(order_id=command.order_id, status=order.status.value, reason=reason)
+    if order.status is Status.CANCELLED:
+        return CommandRepeated(order_id=command.order_id, command=command.name)
+    return OrderCancelled(
+        order_id=command.order_id, user_id=order.user_id, reason=command.reason, contact=order.contact
+    )
 
 
 def _complete(command: CompleteOrder, order: Order) -> Message:
-    match order.status:
-        case Status.CONFIRMED:
-            return OrderCompleted(order_id=command.order_id, user_id=order.user_id, contact=order.contact)
-        case Status.COMPLETED:
-            return CommandRepeated(order_id=command.order_id, command=command.name)
-        case Status.NEW:
-            reason = "there is no such order"
-        case Status.CREATED | Status.PROCESSING:
-            reason = "the order is not confirmed yet"
-        case Status.FAILED:
-            reason = "the order has failed"
-        case Status.CANCELLED:
-            reason = "the order was cancelled"
-    return CompleteRefused(order_id=command.order_id, status=order.status.value, reason=reason)
+    if reason := complete_obstacle(order.status):
+        return CompleteRefused(order_id=command.order_id, status=order.status.value, reason=reason)
+    if order.status is Status.COMPLETED:
+        return CommandRepeated(order_id=command.order_id, command=command.name)
+    return OrderCompleted(order_id=command.order_id, user_id=order.user_id, contact=order.contact)
+
+
+def _unless_said(event: Message, order: Order) -> list[Message]:
+    """``event``, unless it only says once more that a command changed nothing, which was said often enough."""
+    said = isinstance(event, CommandRepeated | CancelRefused | CompleteRefused)
+    return [] if said and order.repeats >= REPEATS else [event]
 
 
 def _expire(passed: DeadlinePassed, order: Order) -> list[Message]:
@@ -205,10 +204,11 @@ def deadline_of(order: Order) -> int | None:
 def _report(report: Message, order: Order) -> list[Message]:
     """Record what payment or inventory reported, and settle the order if that decides how it ends."""
     if order.status is Status.NEW:
-        raise Poison(
-            f"{report.name} for order {report.key!r}, which was never created: find out who sent it, then "
-            "send it in again once the order exists, or discard it"
+        raise Mismatch(
+            f"{report.name} for order {report.key!r}, which was never created: find out who sent it"
         )
+    if wrong := contradiction(report, order):
+        raise Mismatch(f"{report.name} of order {report.key!r} {wrong}: find out who sent it")
     fact = _fact(report)
     if fact.name in order.facts:
         return []

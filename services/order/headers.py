@@ -6,7 +6,7 @@ import re
 
 from starlette.datastructures import Headers
 
-from services.order.models import invalid
+from eventbus.http import invalid
 
 _WAIT = re.compile(r'(?:^|[,;])\s*wait\s*=\s*"?([0-9]{1,6})"?\s*(?=$|[,;])', re.IGNORECASE)
 _KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
@@ -15,19 +15,23 @@ _CORRELATION = re.compile(r"[\x21-\x7e]{1,200}")
 
 
 def preferred_wait(headers: Headers) -> int | None:
-    """Seconds of ``Prefer: wait=5``, or None. A preference that is not understood is no error."""
-    preferences = headers.get("prefer")
-    match = _WAIT.search(preferences) if preferences else None
+    """Seconds of ``Prefer: wait=5``, or None. A preference that is not understood is no error.
+
+    The header may come more than once, and is one list then; of two waits the first counts (RFC 7240, 2).
+    """
+    match = _WAIT.search(", ".join(headers.getlist("prefer")))
     return int(match[1]) if match else None
 
 
 def idempotency_key(headers: Headers) -> str | None:
     """The key, or None without the header. Raises Problem 422 unless it is 1 to 255 printable ASCII
-    characters."""
-    key = headers.get("idempotency-key")
-    if key is not None and not _KEY.fullmatch(key):
+    characters, given once."""
+    keys = headers.getlist("idempotency-key")
+    if len(keys) > 1:
+        raise invalid([("Idempotency-Key", "must be given once")])
+    if keys and not _KEY.fullmatch(keys[0]):
         raise invalid([("Idempotency-Key", "must be 1 to 255 printable ASCII characters")])
-    return key
+    return keys[0] if keys else None
 
 
 def matches(headers: Headers, etag: str) -> bool:

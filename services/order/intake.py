@@ -5,30 +5,33 @@ from __future__ import annotations
 import hashlib
 import json
 
+from eventbus.http import MAX_ERRORS, Work, invalid
 from schemas import Contact, CreateOrder, Item
-from services.order.models import OrderBody, invalid
-from services.order.money import EXPONENTS, InvalidAmount, minor_units
+from schemas.money import EXPONENTS, InvalidAmount, minor_units
+from services.order.models import BREAK_EVERY, OrderBody
 from services.order.prices import PriceList
 from services.order.rules import Limits, broken_rule
 
 
 def create_order(
     order_id: str, body: OrderBody, prices: PriceList, limits: Limits, default_currency: str
-) -> CreateOrder:
+) -> Work[CreateOrder]:
     """The command that a request asks for. Raises Problem 422 naming the fields that are wrong."""
     currency = default_currency if body.currency is None else body.currency
     if currency not in EXPONENTS:
         raise invalid([("currency", f"unknown currency {currency!r}: expected an ISO 4217 code")])
-    given = _given_prices(body, currency)
+    given = yield from _given_prices(body, currency)
+    items = yield from _items(body, given, prices, currency)
     command = CreateOrder(
         order_id=order_id,
         user_id=body.user_id,
-        items=_items(body, given, prices, currency),
+        items=items,
         currency=currency,
         payment_method=body.payment_method,
         contact=None if body.contact is None else Contact(email=body.contact.email),
         fingerprint=fingerprint(body, given),
     )
+    yield
     if broken := broken_rule(command, limits):
         raise invalid([(body.path(broken.field), broken.reason)])
     return command
@@ -46,7 +49,7 @@ def fingerprint(body: OrderBody, given: list[int | None]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _given_prices(body: OrderBody, currency: str) -> list[int | None]:
+def _given_prices(body: OrderBody, currency: str) -> Work[list[int | None]]:
     given: list[int | None] = []
     errors = []
     for index, line in enumerate(body.lines):
@@ -57,12 +60,18 @@ def _given_prices(body: OrderBody, currency: str) -> list[int | None]:
             except InvalidAmount as error:
                 errors.append((body.path(f"items[{index}].unitPrice"), str(error)))
         given.append(price)
+        if len(errors) >= MAX_ERRORS:
+            break
+        if index % BREAK_EVERY == 0:
+            yield
     if errors:
         raise invalid(errors)
     return given
 
 
-def _items(body: OrderBody, given: list[int | None], prices: PriceList, currency: str) -> tuple[Item, ...]:
+def _items(
+    body: OrderBody, given: list[int | None], prices: PriceList, currency: str
+) -> Work[tuple[Item, ...]]:
     items = []
     for index, (line, price) in enumerate(zip(body.lines, given, strict=True)):
         if price is None:
@@ -71,4 +80,6 @@ def _items(body: OrderBody, given: list[int | None], prices: PriceList, currency
             field = body.path(f"items[{index}].unitPrice")
             raise invalid([(field, f"is needed: the price list has no price in {currency}")])
         items.append(Item(product_id=line.product_id, quantity=line.quantity, unit_price=price))
+        if index % BREAK_EVERY == 0:
+            yield
     return tuple(items)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 
@@ -18,23 +16,47 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from eventbus.http import Problem
-from services.order.money import parse_amount
+from eventbus.http import LINES, MAX_ERRORS, MAX_VALUES, ONE_LINE, Work, field_path, invalid, parse_json
+from schemas.address import wrong_address
+from schemas.money import EXPONENTS, parse_amount
+from services.order.rules import MAX_TEXT, Limits
 
-MAX_ERRORS = 20
-"""Errors one answer lists: enough to mend a body, too few to make an answer larger than its request."""
+MAX_VALUES_OF_A_WISH = 1_000
+"""Of a body that has one text at most."""
+BREAK_EVERY = 50
+"""Items of an order after which others may have the event loop."""
+
+Errors = list[tuple[str, str]]
 
 Price = Annotated[
     Decimal,
     BeforeValidator(parse_amount),
-    WithJsonSchema({"type": "string", "examples": ["2.55"], "description": "Exact decimal, zero or more."}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^[0-9]{1,18}(?:\.[0-9]{1,18})?$",
+            "examples": ["2.55"],
+            "description": "Exact decimal, zero or more, with no more decimals than the currency has.",
+        }
+    ),
+]
+Text = Annotated[
+    str, WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_TEXT, "pattern": ONE_LINE})
+]
+"""What the rules of an order call a text; they check it."""
+Currency = Annotated[
+    str, WithJsonSchema({"type": "string", "enum": sorted(EXPONENTS), "description": "ISO 4217."})
+]
+Email = Annotated[
+    str,
+    AfterValidator(lambda text: _mailbox(text)),
+    WithJsonSchema({"type": "string", "maxLength": 254, "pattern": r"^[!-?A-~]+@[!-?A-~]+$"}),
 ]
 
 
 def _mailbox(text: str) -> str:
-    name, at, host = text.rpartition("@")
-    if not (name and at and host) or " " in text or "@" in name or len(text) > 254 or not text.isprintable():
-        raise ValueError("must be an e-mail address")
+    if wrong := wrong_address(text):
+        raise ValueError(wrong)
     return text
 
 
@@ -53,7 +75,7 @@ class Body(BaseModel):
 class ItemBody(Body):
     """One line of an order. Without a ``unitPrice`` the price list says it."""
 
-    product_id: str
+    product_id: Text
     quantity: int
     unit_price: Price | None = None
 
@@ -61,20 +83,20 @@ class ItemBody(Body):
 class ContactBody(Body):
     """Where the customer wants to hear of the order."""
 
-    email: Annotated[str, AfterValidator(_mailbox)] | None = None
+    email: Email | None = None
 
 
 class _Terms(Body):
-    user_id: str
-    currency: str | None = None
-    payment_method: str = "tok_ok"
+    user_id: Text
+    currency: Currency | None = None
+    payment_method: Text = "tok_ok"
     contact: ContactBody | None = None
 
 
 class OrderOfOne(_Terms):
     """An order of one product, in short."""
 
-    product_id: str
+    product_id: Text
     quantity: int
     unit_price: Price | None = None
 
@@ -113,7 +135,14 @@ OrderBody = OrderOfOne | OrderOfItems
 class CancelBody(Body):
     """Why the order is cancelled, if the customer says so."""
 
-    reason: Annotated[str, AfterValidator(_readable)] | None = None
+    reason: (
+        Annotated[
+            str,
+            AfterValidator(_readable),
+            WithJsonSchema({"type": "string", "maxLength": 500, "pattern": LINES}),
+        ]
+        | None
+    ) = None
 
 
 class CompleteBody(Body):
@@ -123,26 +152,54 @@ class CompleteBody(Body):
 B = TypeVar("B", bound=Body)
 
 
-def parse_order(raw: bytes) -> OrderBody:
-    """The order in a request body. Raises Problem: 400 if it is no JSON, 422 naming what is wrong."""
-    data = parse_json(raw)
-    if isinstance(data, dict) and "items" not in data and ("productId" in data or "quantity" in data):
+def parse_order(raw: bytes, limits: Limits) -> Work[OrderBody]:
+    """The order in a request body. Raises Problem: 400 if it is no JSON, 422 naming what is wrong.
+
+    How many items there are is looked at before any of them, and no more are once enough errors are found.
+    """
+    # Of the values counted, eight belong to the punctuation of one item: the rest may stand in texts.
+    data = parse_json(raw, max(MAX_VALUES, 25 * limits.items))
+    yield
+    if not isinstance(data, dict):
+        raise invalid([("body", "must be an object")])
+    if "items" not in data and ("productId" in data or "quantity" in data):
         return validate(OrderOfOne, data)
-    return validate(OrderOfItems, data)
+    terms = {name: value for name, value in data.items() if name != "items"}
+    items, errors = yield from _parse_items(data, limits)
+    try:
+        order = OrderOfItems.model_validate({**terms, "items": items})
+    except ValidationError as error:
+        errors = errors_of(error) + errors
+    if errors:
+        raise invalid(errors)
+    return order
+
+
+def _parse_items(data: dict[str, Any], limits: Limits) -> Work[tuple[tuple[ItemBody, ...], Errors]]:
+    if "items" not in data:
+        return (), [("items", "is needed, or productId and quantity")]
+    lines = data["items"]
+    if not isinstance(lines, list):
+        return (), [("items", "must be a list")]
+    if len(lines) > limits.items:
+        return (), [("items", f"an order has at most {limits.items} items, got {len(lines)}")]
+    items: list[ItemBody] = []
+    errors: Errors = []
+    for index, line in enumerate(lines):
+        try:
+            items.append(ItemBody.model_validate(line))
+        except ValidationError as error:
+            errors += errors_of(error, ("items", index))
+        if len(errors) >= MAX_ERRORS:
+            break
+        if index % BREAK_EVERY == 0:
+            yield
+    return tuple(items), errors
 
 
 def parse_optional(model: type[B], raw: bytes) -> B:
     """A body that may be left out. Raises Problem as :func:`parse_order`."""
-    return validate(model, parse_json(raw) if raw.strip() else {})
-
-
-def parse_json(raw: bytes) -> Any:
-    """JSON with its decimals kept exact. NaN and Infinity pass, to be refused with their field's name."""
-    try:
-        return json.loads(raw.decode("utf-8-sig"), parse_float=Decimal)
-    except (ValueError, ArithmeticError, RecursionError) as error:
-        reason = str(error) if isinstance(error, json.JSONDecodeError) else "it cannot be read as JSON text"
-        raise Problem(400, "Malformed JSON", f"The body is not JSON: {reason}.") from error
+    return validate(model, parse_json(raw, MAX_VALUES_OF_A_WISH) if raw.strip() else {})
 
 
 def validate(model: type[B], data: Any) -> B:
@@ -150,25 +207,10 @@ def validate(model: type[B], data: Any) -> B:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        wrong = error.errors(include_url=False, include_context=False, include_input=False)[:MAX_ERRORS]
-        raise invalid([(_path(e["loc"]), e["msg"].removeprefix("Value error, ")) for e in wrong]) from error
+        raise invalid(errors_of(error)) from error
 
 
-def invalid(errors: Sequence[tuple[str, str]]) -> Problem:
-    """The answer to a request that was understood but is wrong: 422 with each error's field and message."""
-    listed = [
-        {"field": _printable(field), "message": _printable(text)} for field, text in errors[:MAX_ERRORS]
-    ]
-    first = listed[0]
-    return Problem(422, "Invalid request", f"{first['field']}: {first['message']}", errors=listed)
-
-
-def _path(location: tuple[int | str, ...]) -> str:
-    path = ""
-    for part in location:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
-    return path or "body"
-
-
-def _printable(text: str) -> str:
-    return text[:300].encode("utf-8", "backslashreplace").decode()
+def errors_of(error: ValidationError, within: tuple[int | str, ...] = ()) -> Errors:
+    """Each field that is wrong, and how."""
+    wrong = error.errors(include_url=False, include_context=False, include_input=False)
+    return [(field_path(within + e["loc"]), e["msg"].removeprefix("Value error, ")) for e in wrong]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from services.order.money import EXPONENTS
+from schemas.money import EXPONENTS
 
 
 class PriceList(Protocol):

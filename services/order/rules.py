@@ -1,4 +1,4 @@
-"""What a CreateOrder must fulfil. The API and the decider ask the same function, so they cannot disagree."""
+"""What a command must fulfil. The API and the decider ask the same functions, so they cannot disagree."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from schemas import CreateOrder, Item
-from services.order.money import EXPONENTS
+from schemas.address import wrong_address
+from schemas.money import EXPONENTS, MAX_AMOUNT
+from services.order.state import Status
 
 MAX_TEXT = 100
 """Characters an id or a token may have: they become keys of topics and lines of files elsewhere."""
-MAX_AMOUNT = 2**63 - 1
-"""The most minor units an Avro ``long`` holds."""
+REPEATS = 20
+"""Events of one order that only say that a command changed nothing. Further ones would say nothing new, and anybody
+could make a timeline grow without end."""
 
 MAX_TIME = 253_370_764_800_000
 """9999-01-01 in ms since epoch: what lies beyond cannot be shown as a date."""
@@ -42,6 +45,9 @@ def broken_rule(command: CreateOrder, limits: Limits) -> BrokenRule | None:
     ):
         if wrong := _wrong_text(text):
             return BrokenRule(field, f"{field} {wrong}")
+    email = command.contact.email if command.contact else None
+    if email is not None and (wrong := wrong_address(email)):
+        return BrokenRule("contact.email", f"contact.email {wrong}")
     for field, time in (("timestamp", command.timestamp), ("deadlineAt", command.deadline_at or 0)):
         if not 0 <= time < MAX_TIME:
             return BrokenRule(field, f"{field} must be a time before the year 9999, got {time}")
@@ -57,7 +63,33 @@ def broken_rule(command: CreateOrder, limits: Limits) -> BrokenRule | None:
         if broken := _broken_item(item, limits):
             return BrokenRule(f"items[{index}].{broken.field}", broken.reason)
     if total_of(command.items) > MAX_AMOUNT:
-        return BrokenRule("items", "the total amount is too large")
+        return BrokenRule("items", f"the total amount is too large: at most {MAX_AMOUNT} minor units")
+    return None
+
+
+def cancel_obstacle(status: Status) -> str | None:
+    """Why an order of this status cannot be cancelled; None if it can be, or is."""
+    match status:
+        case Status.NEW:
+            return "there is no such order"
+        case Status.FAILED:
+            return "the order has failed: there is nothing to cancel"
+        case Status.COMPLETED:
+            return "the order is completed: its goods were handed over"
+    return None
+
+
+def complete_obstacle(status: Status) -> str | None:
+    """Why an order of this status cannot be completed; None if it can be, or is."""
+    match status:
+        case Status.NEW:
+            return "there is no such order"
+        case Status.CREATED | Status.PROCESSING:
+            return "the order is not confirmed yet"
+        case Status.FAILED:
+            return "the order has failed"
+        case Status.CANCELLED:
+            return "the order was cancelled"
     return None
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from services.order.money import EXPONENTS
+from schemas.money import EXPONENTS
 from services.order.rules import Limits
 
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
@@ -53,7 +53,10 @@ class OrderSettings(BaseSettings):
         gt=0,
         description="seconds from the arrival of a command to the 503 if it is still undecided",
     )
-
+    events_page: int = Field(
+        default=200, ge=1, description="events on a page of a timeline that names no limit"
+    )
+    events_page_max: int = Field(default=1_000, ge=1, description="events that a page may be asked to have")
     max_undecided: int = Field(
         default=1_000, ge=1, description="commands not decided yet above which orders are refused"
     )
@@ -64,6 +67,12 @@ class OrderSettings(BaseSettings):
     )
     max_open: int = Field(
         default=150_000, ge=1, description="orders open, without those held, above which orders are refused"
+    )
+
+    max_lines: int = Field(
+        default=100_000,
+        ge=1,
+        description="lines of orders that wait for inventory, above which orders are refused",
     )
 
     @property

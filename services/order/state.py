@@ -10,6 +10,9 @@ from enum import StrEnum
 
 from eventbus import Message
 from schemas import (
+    CancelRefused,
+    CommandRepeated,
+    CompleteRefused,
     Contact,
     Item,
     OrderCancelled,
@@ -80,6 +83,7 @@ class Order:
 
     ``facts`` are the names of the events that record what payment and inventory reported, each once; where
     money and goods stand follows from *which* facts there are, not from the order in which they came.
+    ``repeats`` counts the events that only say that a command changed nothing.
     """
 
     status: Status = Status.NEW
@@ -94,6 +98,7 @@ class Order:
     deadline_at: int | None = None
     failure: Failure | None = None
     facts: tuple[str, ...] = ()
+    repeats: int = 0
 
     @property
     def payment(self) -> Payment:
@@ -130,12 +135,15 @@ class Order:
 
 
 def evolve(order: Order, event: Message) -> Order:
-    """Fold one event of ``order.events``. Refusals and repeats of commands change nothing."""
+    """Fold one event of ``order.events``. Refusals and repeats of commands are counted, and change nothing."""
     match event:
+        case CommandRepeated() | CancelRefused() | CompleteRefused():
+            return replace(order, repeats=order.repeats + 1)
         case OrderCreated():
-            return _created(event)
+            return _created(event, order.repeats)
         case OrderRefused():
             return Order(
+                repeats=order.repeats,
                 status=Status.FAILED,
                 user_id=event.user_id,
                 fingerprint=event.fingerprint,
@@ -166,8 +174,9 @@ def evolve(order: Order, event: Message) -> Order:
             return order
 
 
-def _created(event: OrderCreated) -> Order:
+def _created(event: OrderCreated, repeats: int) -> Order:
     return Order(
+        repeats=repeats,
         status=Status.CREATED,
         user_id=event.user_id,
         items=event.items,

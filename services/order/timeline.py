@@ -1,4 +1,4 @@
-"""What is kept beside an order's state: its timeline, and how many orders were created and settled in all."""
+"""What is kept beside an order's state: its timeline, and how many orders and lines are under way in all."""
 
 from __future__ import annotations
 
@@ -8,13 +8,24 @@ import sqlite3
 from typing import Any
 
 from eventbus import Envelope, Message
-from schemas import OrderCancelled, OrderConfirmed, OrderCreated, OrderFailed
+from schemas import (
+    OrderCancelled,
+    OrderConfirmed,
+    OrderCreated,
+    OrderFailed,
+    OrderReservationFailed,
+    OrderReserved,
+)
+
+ANSWERED = (OrderReserved, OrderReservationFailed, OrderFailed, OrderCancelled)
+"""Events after which nobody waits for the order's reservation any more."""
 
 
 class Timeline:
     """A projection of ``order.events``: one row an event; ``data`` is its body as JSON, in camelCase.
 
-    Beside them stands a tally: orders created and orders settled, by partition. Their difference is open.
+    Beside them stands a tally by partition: orders created, orders settled (their difference is open), and the lines
+    of orders whose reservation inventory has not answered.
     """
 
     tables = """
@@ -22,17 +33,19 @@ CREATE TABLE IF NOT EXISTS order_timeline (order_id TEXT, version INTEGER, type 
     time INTEGER NOT NULL, cause TEXT, topic TEXT NOT NULL, partition INTEGER NOT NULL,
     position INTEGER NOT NULL, data TEXT NOT NULL, PRIMARY KEY (order_id, version));
 CREATE TABLE IF NOT EXISTS order_tally (partition INTEGER PRIMARY KEY, created INTEGER NOT NULL,
-    settled INTEGER NOT NULL)
+    settled INTEGER NOT NULL, lines INTEGER NOT NULL)
 """
 
     select = """
 SELECT version, type, time, cause, topic, partition, position, data
-FROM order_timeline WHERE order_id = ? ORDER BY version
+FROM order_timeline WHERE order_id = ? AND version > ? ORDER BY version LIMIT ?
 """
+    """Of one order, the events after a version, so many at most."""
 
-    tally = (
-        "SELECT coalesce(sum(created), 0) AS created, coalesce(sum(settled), 0) AS settled FROM order_tally"
-    )
+    tally = """
+SELECT coalesce(sum(created), 0) AS created, coalesce(sum(settled), 0) AS settled, coalesce(sum(lines), 0) AS lines
+FROM order_tally
+"""
     """All orders so far, on all partitions."""
 
     def __init__(self) -> None:
@@ -60,13 +73,28 @@ FROM order_timeline WHERE order_id = ? ORDER BY version
         self._count(db, envelope)
 
     def _count(self, db: sqlite3.Connection, envelope: Envelope) -> None:
-        created = isinstance(envelope.message, OrderCreated)
-        if created or self._settles(db, envelope.message):
+        event = envelope.message
+        created, settled = isinstance(event, OrderCreated), self._settles(db, event)
+        lines = len(event.items) if isinstance(event, OrderCreated) else -self._lines_answered(db, envelope)
+        if created or settled or lines:
             db.execute(
-                "INSERT INTO order_tally VALUES (?, ?, ?) ON CONFLICT (partition) DO UPDATE SET "
-                "created = created + excluded.created, settled = settled + excluded.settled",
-                (envelope.partition, int(created), int(not created)),
+                "INSERT INTO order_tally VALUES (?, ?, ?, ?) ON CONFLICT (partition) DO UPDATE SET "
+                "created = created + excluded.created, settled = settled + excluded.settled, "
+                "lines = lines + excluded.lines",
+                (envelope.partition, int(created), int(settled), lines),
             )
+
+    def _lines_answered(self, db: sqlite3.Connection, envelope: Envelope) -> int:
+        """The lines of the order, if this is the first event after which nobody waits for its reservation."""
+        if not isinstance(envelope.message, ANSWERED):
+            return 0
+        names = ", ".join(f"'{cls.name}'" for cls in ANSWERED)
+        found = db.execute(
+            "SELECT json_array_length(data, '$.items') FROM order_timeline WHERE order_id = ?1 AND type = ?2 AND NOT "
+            f"EXISTS (SELECT 1 FROM order_timeline WHERE order_id = ?1 AND version < ?3 AND type IN ({names}))",
+            (envelope.message.key, OrderCreated.name, envelope.key_version),
+        ).fetchone()
+        return 0 if found is None else int(found[0])
 
     def _settles(self, db: sqlite3.Connection, event: Message) -> bool:
         """Whether the event settles its order; one that was confirmed may be cancelled later, and settles once."""

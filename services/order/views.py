@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NotRequired
 
@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 
 from eventbus import Entry, Held
 from schemas import CreateOrder
-from services.order.money import EXPONENTS, decimal_text
+from schemas.money import EXPONENTS, decimal_text
 from services.order.rules import total_of
 from services.order.state import Inventory, Order, Payment, Status
 
@@ -86,10 +86,11 @@ class EventView(TypedDict):
 
 
 class TimelineView(TypedDict):
-    """All events of an order, oldest first."""
+    """Events of an order, oldest first. ``next`` is the ``cursor`` of the page after this one, null on the last."""
 
     orderId: str
     events: list[EventView]
+    next: str | None
 
 
 def accepted(command: CreateOrder) -> AcceptedView:
@@ -145,8 +146,9 @@ def order_view(entry: Entry[Order], held: Held | None = None) -> OrderView:
     return view
 
 
-def timeline_view(order_id: str, rows: Iterable[sqlite3.Row]) -> TimelineView:
-    """The rows of :class:`Timeline` for one order."""
+def timeline_view(order_id: str, rows: Sequence[sqlite3.Row], limit: int) -> TimelineView:
+    """Rows of :class:`Timeline` for one order: a page of ``limit``, and one more if there is a page after it."""
+    page = rows[:limit]
     return {
         "orderId": order_id,
         "events": [
@@ -160,8 +162,9 @@ def timeline_view(order_id: str, rows: Iterable[sqlite3.Row]) -> TimelineView:
                 "offset": row["position"],
                 "data": _readable(json.loads(row["data"])),
             }
-            for row in rows
+            for row in page
         ],
+        "next": str(page[-1]["version"]) if len(rows) > limit else None,
     }
 
 

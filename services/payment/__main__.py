@@ -16,7 +16,10 @@ def main() -> None:
     """Run one replica of payment."""
     settings = PaymentSettings()
     gateway = HttpGateway(
-        settings.gateway_url, timeout=settings.gateway_timeout, connections=settings.gateway_connections
+        settings.gateway_url,
+        timeout=settings.gateway_timeout,
+        connections=settings.gateway_connections,
+        authorization=settings.authorization,
     )
     exhausted = give_up if settings.on_exhausted == "fail" else None
     payment = replace(reactor, call=Cashier(gateway).call, exhausted=exhausted)

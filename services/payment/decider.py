@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import assert_never
 
-from eventbus import Event, Outcome, Reactor, Request
+from eventbus import Event, Mismatch, Outcome, Reactor, Request
 from schemas import (
     ChargeUnresolved,
     ChargeWithdrawn,
@@ -29,6 +29,8 @@ from schemas import (
     PaymentSucceeded,
     PaymentVoided,
 )
+from schemas.money import money_text
+from schemas.orders import inconsistency
 
 
 class Status(StrEnum):
@@ -114,7 +116,9 @@ Answer = Charged | Declined | Refunded | Withdrawn
 
 
 def decide(message: Input | Answer, payment: Payment) -> Sequence[Event | Request]:
-    """No events means there is nothing left to do: a repeat is not an error."""
+    """No events means there is nothing left to do: a repeat is not an error. Raises Mismatch for a forged order."""
+    if isinstance(message, OrderCreated):
+        check(message, payment)
     match message, payment.status:
         case OrderCreated(total_amount=0) as order, Status.NEW:
             return [succeeded(order, charge_id=None)]
@@ -145,6 +149,20 @@ def decide(message: Input | Answer, payment: Payment) -> Sequence[Event | Reques
             return []
     # One call at a time per order: an answer meets the status its request was made in.
     raise ValueError(f"{type(message).__name__} answers nothing that a {payment.status} payment asked for")
+
+
+def check(order: OrderCreated, payment: Payment) -> None:
+    """Raises Mismatch for an order that contradicts itself, or the one that was paid or declined before."""
+    if wrong := inconsistency(order):
+        raise Mismatch(f"{wrong}: find out who sent it")
+    if payment.amount and (order.total_amount, order.currency) != (payment.amount, payment.currency):
+        this, that = (
+            money_text(order.total_amount, order.currency),
+            money_text(payment.amount, payment.currency),
+        )
+        raise Mismatch(
+            f"OrderCreated of order {order.order_id!r} is over {this}, but the payment was over {that}"
+        )
 
 
 def succeeded(order: OrderCreated, charge_id: str | None) -> PaymentSucceeded:

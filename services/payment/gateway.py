@@ -69,10 +69,16 @@ class Gateway(Protocol):
 
 
 class HttpGateway:
-    """A :class:`Gateway` over HTTP. One pool of connections; each call has ``timeout`` seconds in all."""
+    """A :class:`Gateway` over HTTP. One pool of connections; each call has ``timeout`` seconds in all.
 
-    def __init__(self, url: str, *, timeout: float, connections: int) -> None:
+    ``authorization`` is that header's value, if the gateway wants one. It is in no error: errors become dead letters.
+    """
+
+    def __init__(
+        self, url: str, *, timeout: float, connections: int, authorization: str | None = None
+    ) -> None:
         self._url, self._timeout, self._connections = url.rstrip("/"), timeout, connections
+        self._headers = {"Authorization": authorization} if authorization else None
         self._session: aiohttp.ClientSession | None = None
 
     async def charge(
@@ -114,6 +120,7 @@ class HttpGateway:
         # Made on first use: a session belongs to the event loop that runs it.
         if self._session is None:
             self._session = aiohttp.ClientSession(
+                headers=self._headers,
                 timeout=aiohttp.ClientTimeout(total=self._timeout),
                 connector=aiohttp.TCPConnector(limit=self._connections),
             )

@@ -37,7 +37,11 @@ from schemas import (
     OrderShipped,
     PaymentRefunded,
     PaymentSucceeded,
+    ReleaseStock,
+    ReserveStock,
+    ShipStock,
     StockAdjusted,
+    StockAnswered,
     StockRefused,
     StockReleased,
     StockReserved,
@@ -45,7 +49,9 @@ from schemas import (
 )
 from tests.unit.world import World
 
-PRODUCTS = ("cup", "pot", "mug")
+PRODUCTS = ("cup", "pot", "mug", "jar", "pan")
+ALL_AT_ONCE = 1_000
+"""So many products at a time did inventory ask for before there were waves."""
 SETTLING = (OrderConfirmed, OrderCompleted, OrderFailed, OrderCancelled)
 LEGAL_ENDINGS: set[tuple[type[Message], ...]] = {
     (OrderConfirmed,),
@@ -98,6 +104,9 @@ class Story:
     faults: dict[int, str]
     pace: tuple[int, ...]
     seed: int
+    waves: tuple[int, int] = (2, 2)
+    """Products that inventory asks for at a time, before and after the step ``upgraded_at``."""
+    upgraded_at: int = 0
 
 
 def order_ids(count: int) -> list[str]:
@@ -118,7 +127,7 @@ def stories(draw: st.DrawFn) -> Story:
         CreateOrder(
             order_id=order_id,
             user_id="ann",
-            items=tuple(draw(st.lists(item, min_size=1, max_size=4))),
+            items=tuple(draw(st.lists(item, min_size=1, max_size=7))),
             currency="GBP",
             payment_method=draw(methods),
             fingerprint=order_id,
@@ -148,12 +157,14 @@ def stories(draw: st.DrawFn) -> Story:
         ),
         pace=draw(st.tuples(*[st.sampled_from([10, 1, 100])] * 5)),
         seed=draw(st.integers(0, 1 << 32)),
+        waves=draw(st.sampled_from([(2, 2), (1, 1), (ALL_AT_ONCE, 2)])),
+        upgraded_at=draw(moment),
     )
 
 
 def play(story: Story) -> World:
     """Tell the story to its end: until every wish was made and nobody has anything left to read."""
-    world, dice = World(), random.Random(story.seed)
+    world, dice = World(story.waves[0]), random.Random(story.seed)
     for product_id, quantity in story.stock.items():
         world.send(
             AdjustStock(product_id=product_id, quantity=quantity, reason="at first", adjustment_id="first")
@@ -172,6 +183,8 @@ def play(story: Story) -> World:
             world.park(dice)
         elif fault == "expires":
             world.expire(dice.choice(story.orders).order_id)
+        if step == story.upgraded_at:
+            world.upgrade(story.waves[1])
         busy = world.read_next(dice, story.pace, dies=fault == "dies")
         step += 1
     return world
@@ -251,7 +264,30 @@ def test_the_world_is_not_trivial() -> None:
         currency="GBP",
     )
     wishes: list[tuple[int, Message]] = [(10_000, CompleteOrder(order_id="o0"))]
-    world = play(Story({"cup": 2, "pot": 1, "mug": 0}, [order], wishes, {}, (1, 1, 1, 1, 1), 0))
+    stock = {**dict.fromkeys(PRODUCTS, 0), "cup": 2, "pot": 1}
+    world = play(Story(stock, [order], wishes, {}, (1, 1, 1, 1, 1), 0))
     assert check_life_of("o0", world) is OrderCompleted
     assert world.gateway.taken["o0"] == 17
     assert [e.quantity for e in world.events("cup", StockShipped)] == [2]
+
+
+def test_m1_of_a_large_order_no_more_than_a_wave_is_under_way() -> None:
+    """Reserving, releasing and shipping: commands sent less answers come never exceed the wave."""
+    items = tuple(Item(product_id=f"p{n}", quantity=1, unit_price=1) for n in range(20))
+    for end, kinds in (
+        (CompleteOrder(order_id="o0"), {"ReserveStock", "ShipStock"}),
+        (CancelOrder(order_id="o0"), {"ReserveStock", "ReleaseStock"}),
+    ):
+        order = CreateOrder(order_id="o0", user_id="ann", items=items, currency="GBP")
+        stock = {item.product_id: 1 for item in items}
+        world = play(Story(stock, [order], [(10_000, end)], {}, (1, 1, 1, 1, 1), 0, waves=(3, 3)))
+        seen, under_way = set(), 0
+        for message in world.log:
+            if isinstance(message, StockAnswered):
+                under_way -= 1
+            elif isinstance(message, ReserveStock | ReleaseStock | ShipStock):
+                seen.add(message.name)
+                under_way += 1
+            # An answer is sent before it is read, so the next command may follow a few answers late, never early.
+            assert under_way <= 3
+        assert seen == kinds and under_way == 0

@@ -17,7 +17,7 @@ from eventbus.own_log import Foreign, claim
 from schemas import StockAdjusted, StockRefused, StockReleased, StockReserved, StockShipped
 from tools.audit.findings import DeadLetter, Violation, Waiting
 from tools.audit.money import account
-from tools.audit.orders import ONCE, STEPS, Life, next_state
+from tools.audit.orders import ANSWERS, ONCE, REPEATS, STEPS, Life, next_state
 from tools.audit.parked import RETRIES, Parking
 from tools.audit.stock import Product, StockMove
 
@@ -80,7 +80,10 @@ class Ledger:
         self._waiting: list[Waiting] = []
         self._versions: dict[str, dict[str, int]] = {log: {} for log in WRITERS}
         self._ids: set[int] = set()
-        self._commands: dict[tuple[int, int], str] = {}
+        self._commands: dict[tuple[int, int], tuple[str, str]] = {}
+        """By partition and offset, what has no answer so far: the order, and the command's name."""
+        self._repeats: dict[str, list[int]] = {}
+        """By order, the offsets of the commands whose answer is that they changed nothing."""
         self._answered_early: set[tuple[int, int]] = set()
 
     def advance(self, frontier: Frontier) -> None:
@@ -97,13 +100,27 @@ class Ledger:
         return [letter for letter in self._letters.values() if not self.parking.is_over(letter)]
 
     def unanswered(self) -> list[tuple[str, str]]:
-        """Commands that order is done with without leaving an event: (order, place)."""
+        """Commands that order is done with without leaving an event that it should have left: (order, place)."""
         done = [
             (key, f"order.commands-{partition}-{offset}")
-            for (partition, offset), key in self._commands.items()
+            for (partition, offset), (key, name) in self._commands.items()
             if offset < self._decided("order", "order.commands", partition)
+            and not self._said_before(key, name, partition, offset)
         ]
         return [(key, place) for key, place in done if not self.parking.waits("order", place)]
+
+    def _said_before(self, order: str, name: str, partition: int, offset: int) -> bool:
+        """Whether ``REPEATS`` events had said already that commands of this order change nothing.
+
+        One that was parked was decided later than its offset says. One that creates an order always leaves an event.
+        """
+        said, parked = (
+            self._repeats.get(order, ()),
+            self.parking.ever_waited("order", f"order.commands-{partition}-{offset}"),
+        )
+        before = sum(1 for other in said if other < offset or parked)
+        creates = name == "CreateOrder" and self.life(order).order == "NEW"
+        return before >= REPEATS and not creates
 
     def decided(self, place: Position) -> bool:
         """Whether everybody who listens had decided this record when the cut was taken."""
@@ -153,12 +170,18 @@ class Ledger:
         except Poison:
             return ""
 
+    def _name_of(self, raw: Raw) -> str:
+        try:
+            return self._codec.name_of(raw.value)
+        except Poison:
+            return ""
+
     def _command(self, raw: Raw) -> None:
         place = (raw.partition, raw.offset)
         if place in self._answered_early:
             self._answered_early.remove(place)
         else:
-            self._commands[place] = self._order_of(raw)
+            self._commands[place] = (self._order_of(raw), self._name_of(raw))
 
     def _letter(self, raw: Raw) -> None:
         told = {
@@ -230,6 +253,8 @@ class Ledger:
         group = WRITERS[envelope.topic]
         if offset >= self._decided(group, topic, partition):
             self._waiting.append(Waiting(group, topic, partition, offset, order, time))
+        if topic == "order.commands" and envelope.message.name in ANSWERS:
+            self._repeats.setdefault(order, []).append(offset)
         if topic == "order.commands" and self._commands.pop((partition, offset), None) is None:
             self._answered_early.add((partition, offset))
 

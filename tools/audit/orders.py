@@ -29,6 +29,9 @@ FACTS = {
 ANSWERS = ("CommandRepeated", "CancelRefused", "CompleteRefused")
 """Events that answer a command and change nothing; legal at any time, any number of times."""
 
+REPEATS = 20
+"""After so many of them, a command that changes nothing need leave no event."""
+
 ONCE = {
     "OrderCreated",
     "OrderRefused",

@@ -58,6 +58,10 @@ class Parking:
         state = self._states.get((service, origin))
         return state is not None and state.open
 
+    def ever_waited(self, service: str, origin: str) -> bool:
+        """Whether the message from ``origin`` was ever parked there."""
+        return (service, origin) in self._states
+
     def is_over(self, letter: DeadLetter) -> bool:
         """Whether a dead letter was redriven and has been decided since."""
         return self._states.get((letter.service, letter.origin)) is State.RESOLVED

@@ -11,15 +11,18 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
+from eventbus.codec import Codec, Raw
 from eventbus.folding import Folded
 from eventbus.follower import Follower
 from eventbus.kafka import transactionally
+from eventbus.own_log import claim
 from eventbus.parking import Parking
 from eventbus.processor import Processor
+from eventbus.retry import Parked
 from eventbus.step import Turn
 from eventbus.work import Pending
 from schemas import ReleaseStock
-from services.inventory import stock
+from services.inventory import reservation, stock
 from services.payment.cashier import Cashier
 from tools.sim import world
 from tools.sim.groups import Group
@@ -103,6 +106,51 @@ def answered_again() -> AbstractContextManager[Any]:
     return patch.object(Folded, "has_answered", lambda self, topic, offset: False)
 
 
+def keys_decoded() -> AbstractContextManager[Any]:
+    """Keys are compared as text, after a decoding that loses what is none."""
+    decode = Codec.decode
+
+    def lossy(self: Codec, raw: Raw) -> Any:
+        return decode(self, raw._replace(key=(raw.key or b"").decode("utf-8", "replace").encode()))
+
+    return patch.object(Codec, "decode", lossy)
+
+
+def any_version_folded() -> AbstractContextManager[Any]:
+    """A record of an own log is folded whatever its version says."""
+
+    def next_event(raw: Raw, codec: Codec, partition_of: Any, folded: Any) -> Any:
+        key, _ = claim(raw, partition_of)
+        return replace(codec.decode(raw), key_version=folded(key) + 1)
+
+    return patch("eventbus.follower.next_event", next_event)
+
+
+def retry_unchecked() -> AbstractContextManager[Any]:
+    """Whatever a record of a retry topic says is believed."""
+    return patch("eventbus.follower.parked_message", lambda raw, partition_of, logs: Parked.from_record(raw))
+
+
+def forgery_believed() -> AbstractContextManager[Any]:
+    """Reports are taken for true, whatever they say of money and goods."""
+    return patch("services.order.decider.contradiction", lambda report, order: None)
+
+
+def forged_order_charged() -> AbstractContextManager[Any]:
+    """An OrderCreated that contradicts itself is charged."""
+    return patch("services.payment.decider.check", lambda order, payment: None)
+
+
+def wave_ends() -> AbstractContextManager[Any]:
+    """An order asks for its first products and for no more."""
+    ask = reservation.commands
+
+    def commands(order_id: str, state: reservation.Reservation, already: int, wave: int) -> Any:
+        return [] if already else ask(order_id, state, already, wave)
+
+    return patch.object(reservation, "commands", commands)
+
+
 MUTANTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     f.__name__: f
     for f in (
@@ -118,5 +166,11 @@ MUTANTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
         queue_forgotten,
         charge_without_lookup,
         answered_again,
+        keys_decoded,
+        any_version_folded,
+        retry_unchecked,
+        forgery_believed,
+        forged_order_charged,
+        wave_ends,
     )
 }

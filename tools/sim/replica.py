@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from eventbus.codec import Codec
 from eventbus.decider import Decider
 from eventbus.errors import Fenced
+from eventbus.follower import CHANGED
 from eventbus.kafka import Cluster
 from eventbus.processor import Processor, Step
 from eventbus.settings import Settings
@@ -28,7 +29,7 @@ Start = Callable[[Callable[[], int]], Sequence[Decider[Any]]]
 """Makes the deciders of a new process, given its clock (ms since epoch)."""
 IDLE = 5_000
 """Ms after which a process that has nothing to do takes a turn all the same."""
-EXPECTED = ("the producer may not go on", "the transaction can neither commit nor abort")
+EXPECTED = ("the producer may not go on", "the transaction can neither commit nor abort", CHANGED)
 
 
 class World(Protocol):

@@ -55,6 +55,7 @@ class Story:
     lost: float
     delayed: float
     skews: tuple[int, ...]
+    wave: int
     wishes: tuple[tuple[int, Message], ...]
     faults: tuple[Fault, ...]
 
@@ -89,8 +90,9 @@ def tell(seed: int) -> Story:
         lost=share(0.3, 0.4),
         delayed=share(0.3, 0.3),
         skews=tuple(dice.choice((0, 0, 0, -700, 900)) for _ in range(sum(replicas.values()))),
+        wave=Random(f"{seed} wave").choice((1, 2, 100)),
         wishes=tuple(sorted(wishes, key=lambda w: w[0])),
-        faults=tuple(sorted(faults, key=lambda f: f.at)),
+        faults=tuple(sorted([*faults, *_forgeries(Random(f"{seed} forged"), orders)], key=lambda f: f.at)),
     )
 
 
@@ -171,6 +173,26 @@ def _faults(dice: Random, orders: list[str]) -> list[Fault]:
     return faults
 
 
+def _forgeries(dice: Random, orders: list[str]) -> list[Fault]:
+    """Somebody who may write to the topics of others sends reports that contradict what was asked for."""
+    forged = []
+    while dice.random() < 0.3:
+        at = dice.choice((dice.randint(0, 16_000), dice.randint(0, 6_000)))
+        forged.append(Fault(at, "forged", "order", key=dice.choice(orders), name=dice.choice(FORGED)))
+    return forged
+
+
+FORGED = (
+    "PaymentSucceeded",
+    "PaymentRefunded",
+    "PaymentFailed",
+    "InventoryReserved",
+    "InventoryFailed",
+    "StockAnswered",
+    "OrderCreated",
+)
+"""What a forger sends; each contradicts every order there is."""
+
 _KINDS = [
     ("strike", 10),
     ("kill", 3),
@@ -186,7 +208,7 @@ _KINDS = [
     ("compact", 2),
     ("redrive", 2),
     ("discard", 2),
-    ("foreign", 1),
+    ("foreign", 3),
     ("clock", 1),
     ("replay", 1),
 ]

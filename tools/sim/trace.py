@@ -45,7 +45,7 @@ def _told(record: Stored, codec: Codec) -> str:
     headers = {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
     place = f"{record.topic}-{record.partition}-{record.offset}"
     assert record.key is not None
-    name, key = headers.get("ce_type", "?"), record.key.decode()
+    name, key = headers.get("ce_type", "?"), record.key.decode("utf-8", "backslashreplace")
     if record.topic.endswith(".retry"):
         told = {k.removeprefix(RETRY): v for k, v in headers.items() if k.startswith(RETRY)}
         waits = ", ".join(f"{k} {told[k]}" for k in ("state", "sequence", "attempt"))

@@ -15,7 +15,17 @@ from eventbus.codec import Codec
 from eventbus.kafka import partition_of
 from eventbus.retry import State
 from eventbus.settings import Settings
-from services.inventory.reservation import reservation_decider
+from schemas import (
+    InventoryFailed,
+    InventoryReserved,
+    Item,
+    OrderCreated,
+    PaymentFailed,
+    PaymentRefunded,
+    PaymentSucceeded,
+    StockAnswered,
+)
+from services.inventory.reservation import in_waves_of
 from services.inventory.stock import stock_decider
 from services.notification.channel import Messenger
 from services.notification.decider import reactor as notification
@@ -23,7 +33,8 @@ from services.order.decider import order_decider
 from services.payment.cashier import Cashier
 from services.payment.decider import give_up
 from services.payment.decider import reactor as payment
-from tools.sim.broker import Broker, Transaction
+from tools.sim import hostile
+from tools.sim.broker import Broker, Stored, Transaction
 from tools.sim.clock import START, Clock
 from tools.sim.groups import Group
 from tools.sim.memory import Interned, MemoryStore
@@ -137,9 +148,13 @@ class World:
                     for i in range(self.partitions)
                     if any(
                         r.offset >= replica.store.checkpoint(log, i)
+                        and not (hostile.is_hostile(r) or _forged(log, r))
                         for r in self.broker.log(log, i).visible()
                     )
                 ]
+            if replica.process:
+                stops = replica.process.processor.stops().values()
+                found += [f"{stop.place} stops {replica.name}" for stop in stops]
         return found
 
     def _services(self) -> dict[str, Service]:
@@ -151,7 +166,7 @@ class World:
             return (replace(payment, call=Cashier(self.gateway, clock).call, exhausted=exhausted),)
 
         def stock(clock: Callable[[], int]) -> Sequence[Decider[Any]]:
-            return (reservation_decider, stock_decider)
+            return (in_waves_of(self.story.wave), stock_decider)
 
         def notify(clock: Callable[[], int]) -> Sequence[Decider[Any]]:
             return (replace(notification, call=Messenger(self.mailbox).call),)
@@ -256,10 +271,11 @@ class World:
                     if replica.service.name == fault.service:
                         replica.kill()
                 self.broker.groups[fault.service].committed.clear()
+            case "forged":
+                self.say("somebody", "forges", fault.name, fault.key)
+                self.send(forged(fault.name, fault.key))
             case "foreign":
-                topic = ("order.commands", "stock.commands")[fault.at % 2]
-                self.say("client", "writes nonsense to", topic)
-                self.broker.append(topic, partition, fault.key.encode(), b"nonsense", [], True)
+                hostile.write(self, fault)
 
     def _bad_weather(self, weather: Weather, side: str, ms: int) -> None:
         self.say(side, "is away for", ms)
@@ -273,7 +289,7 @@ class World:
     def _again(self, topic: str) -> None:
         """A message that stands in a topic comes once more, at another place."""
         partition = self.dice.randrange(self.partitions)
-        past = [r for r in self.broker.log(topic, partition).visible() if r.value != b"nonsense"]
+        past = [r for r in self.broker.log(topic, partition).visible() if not hostile.is_hostile(r)]
         if past:
             record = self.dice.choice(past)
             self.say("world", "repeats", f"{topic}-{partition}-{record.offset}")
@@ -291,7 +307,8 @@ class World:
             replica.skew = 0
 
     def _operate(self) -> None:
-        """An operator sends back to work whatever is dead."""
+        """An operator skips what stops a task, and sends back to work whatever is dead."""
+        hostile.set_aside(self)
         dead = {
             (replica.service.name, parked.key)
             for replica in self.replicas
@@ -303,6 +320,34 @@ class World:
             gives_up = service == "notification" and self.chance(0.3)
             wish = Discard(message_key=key) if gives_up else Redrive(message_key=key)
             self.send(wish, f"{service}.admin")
+
+
+def _forged(log: str, record: Stored) -> bool:
+    """Whether no processor wrote the record. A leader does not read its own log: its next event passes the record."""
+    return not log.endswith(".retry") and not any(name == "keyversion" for name, _ in record.headers)
+
+
+def forged(name: str, order: str) -> Message:
+    """A report that contradicts the order, whatever it asked for: no order here is of so many pieces."""
+    much = (Item(product_id="cup", quantity=99, unit_price=7),)
+    match name:
+        case "PaymentSucceeded":
+            return PaymentSucceeded(order_id=order, user_id="eve", amount=1, currency="JPY")
+        case "PaymentRefunded":
+            return PaymentRefunded(order_id=order, amount=1, currency="JPY")
+        case "PaymentFailed":
+            return PaymentFailed(order_id=order, user_id="eve", reason="forged", items=much, amount=693)
+        case "InventoryReserved":
+            return InventoryReserved(order_id=order, user_id="eve", items=much)
+        case "InventoryFailed":
+            return InventoryFailed(
+                order_id=order, user_id="eve", product_id="cup", quantity=99, available_qty=0, reason="forged"
+            )
+        case "StockAnswered":
+            return StockAnswered(
+                order_id=order, product_id="cup", outcome="RESERVED", quantity=99, available_qty=0
+            )
+    return OrderCreated(order_id=order, user_id="eve", items=much, total_amount=1)
 
 
 @lru_cache(1)

@@ -16,15 +16,18 @@ from eventbus.codec import Codec, headers_of
 from eventbus.decider import Decider, Reactor
 from eventbus.errors import Unavailable
 from eventbus.folding import Entry
+from eventbus.follower import Stop
 from eventbus.kafka import Heard, command_producer, end_of, partition_of, probe_consumer
-from eventbus.messages import Envelope, Message, Position
-from eventbus.progress import Place, Progress
+from eventbus.messages import Envelope, Message
+from eventbus.progress import Place, Progress, Sent
 from eventbus.settings import Settings
 from eventbus.store import Store
 from eventbus.waiting import Held
 
 S = TypeVar("S")
 T = TypeVar("T")
+LOOK_AGAIN = 0.25
+"""Seconds after which a replica that does not decide a command itself asks whether another has decided it."""
 
 
 class Bus:
@@ -38,7 +41,7 @@ class Bus:
         self._heard: Heard | None = None
         self._partitions = 0
         self._positions: Callable[[], dict[Place, int]] = dict
-        self._stopped: Callable[[], dict[Place, str]] = dict
+        self._stops: Callable[[], dict[Place, Stop]] = dict
         self.progress = Progress(loop)
         self._sent: dict[Place, int] = {}
         self._before: dict[Place, int] = {}
@@ -55,11 +58,12 @@ class Bus:
         heard: Heard,
         partitions: int,
         positions: Callable[[], dict[Place, int]],
-        stopped: Callable[[], dict[Place, str]] = dict,
+        stops: Callable[[], dict[Place, Stop]] = dict,
     ) -> None:
         """The processor is there: reads are possible from now on."""
-        self._stopped = stopped
+        self._stops = stops
         self._store, self._heard, self._partitions, self._positions = store, heard, partitions, positions
+        self.progress.attend({c.topic for d in store.deciders.values() for c in d.inputs}, partitions)
 
     def close(self) -> None:
         """Wait for commands under way, then let go of Kafka."""
@@ -77,8 +81,11 @@ class Bus:
 
     async def send(
         self, command: Message, *, correlation_id: str | None = None, traceparent: str | None = None
-    ) -> Position:
-        """Make a command durable (acks=all); returns where it stands. Raises Unavailable if it is not in time."""
+    ) -> Sent:
+        """Make a command durable (acks=all); returns where it stands. Raises Unavailable if it is not in time.
+
+        What the command leads to is kept for :meth:`answer` while the caller holds what is returned, no longer.
+        """
         if not self._partitions:
             raise Unavailable("this replica has not reached Kafka yet")
         now = time.time_ns() // 1_000_000
@@ -93,12 +100,13 @@ class Bus:
             correlation_id=correlation_id,
             traceparent=traceparent,
         )
-        self.progress.expect(command.topic)
-        delivery: asyncio.Future[Position] = self._loop.create_future()
+        place = (envelope.topic, envelope.partition)
+        delivery: asyncio.Future[Sent] = self._loop.create_future()
 
         def delivered(error: KafkaError | None, record: Record) -> None:
             self._loop.call_soon_threadsafe(self._deliver, delivery, envelope, error, record.offset())
 
+        self.progress.expect(place)
         try:
             self._producer.produce(
                 self.settings.topic(command.topic),
@@ -108,19 +116,24 @@ class Bus:
                 headers=list(headers_of(envelope)),
                 on_delivery=delivered,
             )
+        except KafkaException:
+            self.progress.stands(place, None)
+            raise
         except BufferError as error:
+            self.progress.stands(place, None)
             raise Unavailable("too many commands wait to be written") from error
         return await delivery
 
     def _deliver(
         self,
-        delivery: asyncio.Future[Position],
+        delivery: asyncio.Future[Sent],
         envelope: Envelope,
         error: KafkaError | None,
         offset: int | None,
     ) -> None:
+        place = (envelope.topic, envelope.partition)
+        answer = self.progress.stands(place, None if error else offset)
         if error is None and offset is not None:
-            place = (envelope.topic, envelope.partition)
             if place not in self._sent:
                 # What stood there before this process wrote is not known to wait for anything.
                 self._before[place] = offset
@@ -132,11 +145,39 @@ class Bus:
                 Unavailable(f"the command is not durable: {error.str() if error else '?'}")
             )
         else:
-            delivery.set_result(Position(envelope.topic, envelope.partition, offset))
+            sent = Sent(*place, offset)
+            sent.answer = answer
+            delivery.set_result(sent)
 
-    async def answer(self, position: Position, timeout: float) -> list[Message]:
-        """The own events that the command at ``position`` caused, once they are folded here. Raises TimeoutError."""
-        return await self.progress.answer(str(position), timeout)
+    async def answer(self, sent: Sent, timeout: float) -> list[Message]:
+        """The own events that a command sent from here led to, once they are folded here.
+
+        Empty as soon as this replica knows that the command is decided and led to none. Raises TimeoutError after
+        ``timeout`` (seconds): it is not decided yet, or waits behind what failed, or its answer could not be kept.
+        """
+        decided = False
+        async with asyncio.timeout(timeout):
+            while not sent.answer.lost:
+                await self.progress.about(sent, LOOK_AGAIN, decided=decided)
+                # Asked first, and looked for events afterwards: they are told with the decision or before.
+                decided = decided or (not sent.answer.events and await self._has_decided(sent))
+                if sent.answer.events:
+                    return list(sent.answer.events)
+                if decided and not self._reader().waiting.waits(str(sent)):
+                    # No event will say so: without this it would count as undecided until a later one does.
+                    place = (sent.topic, sent.partition)
+                    self._before[place] = max(self._before.get(place, 0), sent.offset + 1)
+                    return []
+        raise TimeoutError(
+            f"what {sent} led to was dropped: too many answers came before it was known where it stands"
+        )
+
+    async def _has_decided(self, sent: Sent) -> bool:
+        place, end = (sent.topic, sent.partition), sent.offset + 1
+        try:
+            return self.progress.decided(place) >= end or await self._is_decided_elsewhere(place, end)
+        except KafkaException:
+            return False
 
     def undecided(self, topic: str) -> int:
         """How many records of ``topic``, up to the last sent from here, have led to nothing yet that is folded here.
@@ -162,9 +203,9 @@ class Bus:
 
         Raises Unavailable before the first catch-up, and while a record stops the task of the key.
         """
-        stopped = self._stopped()
-        if stopped and (reason := stopped.get((decider.log, partition_of(key.encode(), self._partitions)))):
-            raise Unavailable(f"this replica cannot say how {key} stands: {reason}")
+        stops = self._stops()
+        if stops and (stop := stops.get((decider.log, partition_of(key.encode(), self._partitions)))):
+            raise Unavailable(f"this replica cannot say how {key} stands: {stop.reason}")
         return self._reader().read(decider, key)
 
     def held(self, key: str) -> Held | None:
@@ -235,11 +276,15 @@ class Bus:
             return True
         if self.progress.answered(place) >= end and self._answers_in_order(place[0]):
             return True
+        return await self._is_decided_elsewhere(place, end)
+
+    async def _is_decided_elsewhere(self, place: Place, end: int) -> bool:
+        """Whether another replica has committed that all before ``end`` is decided, and this one has folded it."""
         if place in self._led():
             return False
         if await asyncio.to_thread(self._group_offset, place) < end:
             return False
-        logs = list(self._reader().deciders)
+        logs = [*self._reader().deciders, f"{self.service}.retry"]
         targets = {
             (log, place[1]): await asyncio.to_thread(self._end, self._group, (log, place[1])) for log in logs
         }

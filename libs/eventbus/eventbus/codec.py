@@ -27,7 +27,7 @@ import fastavro
 
 from eventbus.errors import Poison
 from eventbus.limits import MAX_COPIED, MAX_KEY
-from eventbus.messages import Envelope, Message, message_class, message_classes, whole_number
+from eventbus.messages import Envelope, Message, Position, message_class, message_classes, whole_number
 
 Headers = list[tuple[str, bytes | None]]
 Record = dict[str, Any]
@@ -67,6 +67,10 @@ class Raw(NamedTuple):
     @property
     def coordinates(self) -> str:
         return f"{self.topic}-{self.partition}-{self.offset}"
+
+    @property
+    def position(self) -> Position:
+        return Position(self.topic, self.partition, self.offset)
 
 
 @dataclass(frozen=True)
@@ -199,6 +203,7 @@ class Codec:
             topic=raw.topic,
             partition=raw.partition,
             offset=raw.offset,
+            size=len(raw.value or b""),
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as Record
@@ -27,6 +27,14 @@ from eventbus.settings import Settings
 log = logging.getLogger("eventbus.follower")
 Part = tuple[str, int]
 SKIPS: Part = (skips.TOPIC, skips.PARTITION)
+CHANGED = "other records are skipped now"
+
+
+class Stop(NamedTuple):
+    """The record that stops a partition; what is wrong with it, and what to do."""
+
+    place: Position
+    reason: str
 
 
 class Follower:
@@ -51,8 +59,8 @@ class Follower:
         self._skips_end: int | None = None
         self._skips_known = False
         self.skips = skips.Skips(codec)
-        self.stopped: dict[Part, str] = {}
-        """Partitions that a record stops, each with what it is and what to do."""
+        self.stopped: dict[Part, Stop] = {}
+        """Partitions that a record stops."""
 
     def follow(self, parts: Iterable[Part]) -> None:
         """Read these partitions from where the store stands."""
@@ -139,7 +147,7 @@ class Follower:
         """What one record adds to the state. Raises Foreign or Doubtful."""
         if (raw.topic, raw.partition) == SKIPS:
             changed.extend(self._skip(raw))
-        elif Position(raw.topic, raw.partition, raw.offset) in self.skips:
+        elif raw.position in self.skips:
             metrics.SKIPPED.labels(raw.topic).inc()
             log.warning("%s is skipped, as an operator said", raw.coordinates)
         elif raw.topic in self._store.deciders:
@@ -180,7 +188,7 @@ class Follower:
             "start that code here. If it is damaged or forged, set it aside: "
             f"eventbus skip {raw.topic} {raw.partition} {raw.offset} --reason '...'"
         )
-        self.stopped[raw.topic, raw.partition] = told
+        self.stopped[raw.topic, raw.partition] = Stop(raw.position, told)
         metrics.STOPPED.labels(self._service).set(len(self.stopped))
         log.critical("%s", told)
 
@@ -228,7 +236,7 @@ class Follower:
         if place.topic not in {p[0] for p in self._next} | set(self._store.deciders):
             return
         if part not in self._next or place.offset < self._next[part]:
-            raise Fenced(f"{place} is folded already, and a skip changed that: a fresh process folds anew")
+            raise Fenced(f"{CHANGED}: {place} is folded already, so a fresh process folds anew")
         self._store.set_aside(self._relevant())
         if self.stopped.pop(part, None):
             metrics.STOPPED.labels(self._service).set(len(self.stopped))

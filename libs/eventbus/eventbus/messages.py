@@ -86,6 +86,7 @@ class Envelope:
 
     ``time`` is ms since epoch (UTC). ``cause`` is the position of the input an event answers, and
     ``key_version`` counts the events of its key from 1; both are None on what did not come from a processor.
+    ``size`` is that of the encoded body in bytes, 0 if it was not encoded yet.
     """
 
     message: Message
@@ -99,6 +100,7 @@ class Envelope:
     topic: str
     partition: int
     offset: int
+    size: int = dataclasses.field(default=0, compare=False)
 
     @property
     def position(self) -> Position:

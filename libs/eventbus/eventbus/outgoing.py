@@ -145,4 +145,4 @@ def _cut(raw: Raw, room: int) -> Raw:
 def placed(outgoing: Outgoing, offset: int) -> Envelope:
     """The own event of a produced record, now that its offset is known."""
     assert outgoing.event is not None
-    return replace(outgoing.event, offset=offset)
+    return replace(outgoing.event, offset=offset, size=len(outgoing.value or b""))

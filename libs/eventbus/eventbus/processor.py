@@ -31,7 +31,7 @@ from eventbus.agenda import Agenda
 from eventbus.codec import Codec, Raw
 from eventbus.decider import DeadlinePassed, Decider
 from eventbus.errors import Fenced
-from eventbus.follower import Follower
+from eventbus.follower import Follower, Stop
 from eventbus.kafka import (
     ONE_TRY,
     PASSING,
@@ -160,6 +160,7 @@ class Processor:
         self._passed: dict[Place, int] = {}
         """Behind the last batch of an input that cannot be taken apart: the client's position does not say so."""
         self._concluded: dict[Place, int] = {}
+        self._positions: dict[Place, int] = {}
         self._input_probes = False
         self._committed_at = monotonic()
         self._metadata: object = None
@@ -192,13 +193,13 @@ class Processor:
         """Caught up with its own logs, and a member of its group; no record of them stops a task."""
         return self.tasks.ready and not self._follower.stopped
 
-    def stopped(self) -> dict[Place, str]:
-        """The partitions of own logs that a record stops, each with what it is and what to do. Any thread."""
+    def stops(self) -> dict[Place, Stop]:
+        """The partitions of own logs that a record stops. Any thread."""
         return self._follower.stopped.copy()
 
     def positions(self) -> dict[Place, int]:
-        """The followed partitions of own logs, each with the offset up to which it is folded. Any thread."""
-        return self._follower.positions()
+        """The followed partitions of own logs, each with the offset up to which it is folded and told. Any thread."""
+        return self._positions
 
     def turn(self) -> None:
         """The six steps, once; then follow, and take over tasks that are ready."""
@@ -219,6 +220,7 @@ class Processor:
         if events := self._follower.turn():
             self._publish(events, {})
         self.tasks.advance()
+        self._positions = self._follower.positions()
         for gauge, value in self._gauges:
             gauge.set(value())
         self.turned_at = self._monotonic()
@@ -285,7 +287,7 @@ class Processor:
             self._note(error)
             return None
         raw = raw_of(record, self.settings.topic_prefix)
-        if Position(raw.topic, raw.partition, raw.offset) in self._follower.skips:
+        if raw.position in self._follower.skips:
             metrics.SKIPPED.labels(raw.topic).inc()
             log.warning("%s is skipped, as an operator said", raw.coordinates)
             return None

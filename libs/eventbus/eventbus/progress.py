@@ -4,63 +4,135 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
+from weakref import WeakValueDictionary
 
-from eventbus.messages import Envelope, Message
+from eventbus.messages import Envelope, Message, Position
 
 K = TypeVar("K")
 Place = tuple[str, int]
 Waiters = dict[K, list[asyncio.Future[None]]]
-REMEMBERED = 4_000
-"""Answers to commands that are kept for whoever will ask for them: a sender learns the place of its command, and asks
-within moments."""
+EARLY_BYTES = 4_000_000
+"""Encoded size of the events kept for senders who do not know yet where their command stands."""
+
+
+class Answer:
+    """What one command led to so far, for as long as its sender holds this; ``lost``: there was more than is kept."""
+
+    __slots__ = ("__weakref__", "events", "lost")
+
+    def __init__(self, events: Sequence[Message] = (), lost: bool = False) -> None:
+        self.events, self.lost = list(events), lost
+
+
+class Sent(Position):
+    """Where a command stands that was sent from here. What it leads to is kept while somebody holds this."""
+
+    answer: Answer
 
 
 class Progress:
-    """Lives on the event loop, which is woken only if someone there waits; :meth:`publish` is the processor's."""
+    """Lives on the event loop, which is woken only if someone there waits; :meth:`publish` is the processor's.
+
+    An answer may come before its sender knows where the command stands. So events that answer a place are kept while
+    a command is on its way there, up to ``EARLY_BYTES`` in all, and only those that a command on its way may get.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._lock = threading.Lock()
         """Held while the processor tells something, and while someone begins or ends to wait for it."""
+        self._topics: frozenset[str] = frozenset()
+        self._partitions = 0
         self._decided: dict[Place, int] = {}
         self._answered: dict[Place, int] = {}
-        self._expected: set[str] = set()
-        self._answers: OrderedDict[str, list[Message]] = OrderedDict()
-        self._by_cause: Waiters[str] = {}
+        self._under_way: dict[Place, int] = {}
+        """Commands on their way to a place: nobody knows yet where they will stand."""
+        self._early: dict[Place, dict[int, list[Envelope]]] = {}
+        self._early_bytes = 0
+        self._lost: dict[Place, int] = {}
+        """The highest offset whose answer was dropped while a command was on its way to the place."""
+        self._answers: WeakValueDictionary[tuple[Place, int], Answer] = WeakValueDictionary()
+        self._by_cause: dict[Place, Waiters[int]] = {}
         self._by_key: Waiters[tuple[str, str]] = {}
         self._by_any: Waiters[None] = {}
 
+    def attend(self, topics: Collection[str], partitions: int) -> None:
+        """These are the inputs of the service; what claims to answer anything else is not noted."""
+        self._topics, self._partitions = frozenset(topics), partitions
+
     def publish(self, events: Sequence[Envelope], decided: dict[Place, int]) -> None:
-        """Events folded and input decided, from the processor's thread."""
+        """Events folded and input decided, from the processor's thread.
+
+        An event is told before or with the decision on its cause, never after: who sees that a command is decided
+        and finds no event knows that it led to none.
+        """
         woken: list[asyncio.Future[None]] = []
         with self._lock:
-            self._decided.update(decided)
             for event in events:
-                if event.cause:
-                    self._note(event.cause, event.message)
-                    woken += self._by_cause.pop(event.cause, ())
+                if cause := self._cause(event):
+                    self._note(cause, event)
+                    woken += self._by_cause.get(cause[0], {}).pop(cause[1], ())
                 if self._by_key:
                     woken += self._by_key.pop((event.topic, event.message.key), ())
+            for place, upto in decided.items():
+                self._decided[place] = upto
+                if waiting := self._by_cause.get(place):
+                    for offset in [o for o in waiting if o < upto]:
+                        woken += waiting.pop(offset)
             if events or decided:
                 woken += self._by_any.pop(None, ())
         if woken:
             self._loop.call_soon_threadsafe(_wake, woken)
 
-    def _note(self, cause: str, event: Message) -> None:
-        topic, partition, offset = cause.rsplit("-", 2)
-        place = (topic, int(partition))
-        self._answered[place] = max(int(offset) + 1, self._answered.get(place, 0))
-        if topic in self._expected:
-            self._answers.setdefault(cause, []).append(event)
-            if len(self._answers) > REMEMBERED:
-                self._answers.popitem(last=False)
+    def _cause(self, event: Envelope) -> tuple[Place, int] | None:
+        """The input that the event answers, if it is one."""
+        try:
+            topic, partition, offset = Position.parse(event.cause or "")
+        except ValueError:
+            return None
+        known = topic in self._topics and 0 <= partition < self._partitions
+        return ((topic, partition), offset) if known else None
 
-    def expect(self, topic: str) -> None:
-        """Keep the answers to this topic's commands from now on: somebody is about to send some."""
-        self._expected.add(topic)
+    def _note(self, cause: tuple[Place, int], event: Envelope) -> None:
+        place, offset = cause
+        self._answered[place] = max(offset + 1, self._answered.get(place, 0))
+        if answer := self._answers.get(cause):
+            answer.events.append(event.message)
+        elif place in self._under_way:
+            early = self._early.setdefault(place, {})
+            early.setdefault(offset, []).append(event)
+            self._early_bytes += event.size
+            while early and self._early_bytes > EARLY_BYTES:
+                self._drop(place, min(early))
+
+    def _drop(self, place: Place, offset: int) -> None:
+        self._early_bytes -= sum(event.size for event in self._early[place].pop(offset))
+        self._lost[place] = max(offset, self._lost.get(place, -1))
+
+    def expect(self, place: Place) -> None:
+        """A command is about to be written to ``place``; :meth:`stands` must follow."""
+        with self._lock:
+            self._under_way[place] = self._under_way.get(place, 0) + 1
+
+    def stands(self, place: Place, offset: int | None) -> Answer:
+        """A command that was expected stands at ``offset``, or (None) nowhere that is known. Commands to one place
+        are told in the order in which they stand there."""
+        with self._lock:
+            early, lost = self._early.get(place, {}), self._lost.get(place, -1)
+            answer = Answer()
+            if offset is not None:
+                answer = Answer([e.message for e in early.get(offset, ())], offset <= lost)
+                self._answers[place, offset] = answer
+            self._under_way[place] -= 1
+            alone = not self._under_way[place]
+            for passed in [o for o in early if alone or (offset is not None and o <= offset)]:
+                self._drop(place, passed)
+            if alone:
+                for told in (self._under_way, self._early, self._lost):
+                    told.pop(place, None)
+            return answer
 
     def decided(self, place: Place) -> int:
         """The offset up to which all input of ``place`` is decided, as its leader here knows; -1 if it does not."""
@@ -75,12 +147,22 @@ class Progress:
         with self._lock:
             return list(self._decided)
 
-    async def answer(self, cause: str, timeout: float) -> list[Message]:
-        """The own events that the command at ``cause`` led to, once they are folded here. Raises TimeoutError."""
-        await self._wait_for(self._by_cause, cause, timeout, unless=lambda: cause in self._answers)
-        if cause not in self._answers:
-            raise TimeoutError(f"what {cause} led to was forgotten before it was asked for")
-        return self._answers[cause]
+    async def about(self, sent: Sent, timeout: float, *, decided: bool) -> None:
+        """Wait for an event that the command led to, ``timeout`` (seconds), or until it is decided here.
+
+        ``decided``: that it is decided is known, so only an event is waited for.
+        """
+        place = (sent.topic, sent.partition)
+
+        def known() -> bool:
+            return bool(sent.answer.events) or (not decided and self.decided(place) > sent.offset)
+
+        with self._lock:
+            waiters = self._by_cause.setdefault(place, {})
+        try:
+            await self._wait_for(waiters, sent.offset, timeout, unless=known)
+        except TimeoutError:
+            return
 
     async def change(self, log: str, key: str, timeout: float, unless: Callable[[], bool]) -> None:
         """Wait for an event of this key, ``unless`` that holds already. Raises TimeoutError."""

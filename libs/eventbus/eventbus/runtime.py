@@ -23,12 +23,15 @@ from eventbus import skips
 from eventbus.bus import Bus
 from eventbus.calls import Calls
 from eventbus.codec import Codec
+from eventbus.connections import Refusals, raise_descriptors
 from eventbus.decider import Decider
+from eventbus.edge import Hosts
 from eventbus.errors import EventBusError, Unavailable
 from eventbus.http import create_app
 from eventbus.kafka import Cluster
 from eventbus.private import write_privately
 from eventbus.processor import AfterStep, Processor
+from eventbus.server import HttpServer
 from eventbus.settings import Settings
 from eventbus.slot import Slot
 from eventbus.store import Store
@@ -114,18 +117,15 @@ class Replica:
             max_body=self.settings.max_body,
             routes=self.service.routes,
             bus=self._bus,
+            hosts=Hosts(self.settings.http_host, self.settings.allowed_hosts()),
+            refusals=(refusals := Refusals()),
         )
-        server = _Server(
-            uvicorn.Config(
-                app,
-                host=self.settings.http_host,
-                port=self.settings.http_port or self.service.port,
-                log_config=None,
-                access_log=False,
-                proxy_headers=False,
-                timeout_graceful_shutdown=5,
-                lifespan="off",
-            )
+        server = HttpServer(
+            app,
+            self.settings.http_host,
+            self.settings.http_port or self.service.port,
+            self.settings.http_limits(raise_descriptors()),
+            refusals,
         )
         thread = threading.Thread(
             target=self._work, args=(codec, slot, server), name="processor", daemon=True
@@ -151,8 +151,8 @@ class Replica:
 
     def why_not_ready(self) -> str:
         """Why this replica may not be sent traffic; empty if it may."""
-        if self.processor and (stopped := self.processor.stopped()):
-            return "; ".join(stopped.values())
+        if self.processor and (stops := self.processor.stops()):
+            return "; ".join(stop.reason for stop in stops.values())
         ready = self.processor is not None and self.processor.ready and self._bus.fresh()
         return "" if ready else "this replica is catching up"
 
@@ -193,7 +193,7 @@ class Replica:
                 self.processor.heard,
                 cluster.partitions,
                 self.processor.positions,
-                self.processor.stopped,
+                self.processor.stops,
             )
             if self._stopping.is_set():
                 self.processor.stop()
@@ -229,15 +229,6 @@ class Replica:
                 )
                 faulthandler.dump_traceback(all_threads=True)
                 os._exit(70)
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: the replica stops the processor and HTTP together."""
-
-    def capture_signals(self) -> Any:
-        from contextlib import nullcontext
-
-        return nullcontext()
 
 
 def _version() -> str:

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from eventbus.connections import HttpLimits, room_for
 from eventbus.limits import Limits
 from eventbus.retry import RetryPolicy
 
@@ -31,7 +32,17 @@ class Settings(BaseSettings):
     http_host: str = "127.0.0.1"
     http_port: int | None = None
     """The service's own default port where unset."""
-    max_body: int = 1_048_576
+    max_body: int = Field(default=1_048_576, ge=0)
+    http_allowed_hosts: str = ""
+    """Host names, separated by commas, that the service answers to beside those of the loopback; ``*`` is any."""
+    http_max_connections: int = Field(default=4_096, ge=1)
+    """Fewer where there are not descriptors enough."""
+    http_max_header: int = Field(default=32_768, ge=1_024)
+    http_header_timeout: float = Field(default=10.0, gt=0)
+    http_body_rate: int = Field(default=100, ge=0)
+    """Bytes a second that a body must bring, over any ten seconds."""
+    http_keep_alive: float = Field(default=60.0, gt=0)
+    """How long a connection may be idle between two requests."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     max_batch: int = Field(default=500, ge=1)
@@ -69,6 +80,20 @@ class Settings(BaseSettings):
     def limits(self) -> Limits:
         """How large records may be."""
         return Limits(self.max_event_bytes, self.max_command_bytes, self.max_input_bytes)
+
+    def http_limits(self, descriptors: int) -> HttpLimits:
+        """What a connection may take, in a process that may have so many descriptors."""
+        return HttpLimits(
+            max_connections=room_for(self.http_max_connections, descriptors),
+            max_header=self.http_max_header,
+            header_timeout=self.http_header_timeout,
+            body_rate=self.http_body_rate,
+            keep_alive=self.http_keep_alive,
+        )
+
+    def allowed_hosts(self) -> list[str]:
+        """The names of :attr:`http_allowed_hosts`."""
+        return [name.strip() for name in self.http_allowed_hosts.split(",") if name.strip()]
 
     def retry_policy(self) -> RetryPolicy:
         """How often, and after which waits, a message is tried."""

@@ -247,8 +247,10 @@ class Turn:
             if isinstance(work.message, DeadlinePassed):
                 log.exception("the deadline of %s could not be decided", work.entity)
                 return
-            if isinstance(error, Mismatch) and not work.parked:
+            if isinstance(error, Mismatch):
                 self._bury(work.raw, error)
+                if work.parked:
+                    self.parking.discard(self.parking.queue(work.entity)[0])
             else:
                 # A rule that fails on a message must not stop the partition: the message goes where a person sees it,
                 # and what comes for its key waits behind it.

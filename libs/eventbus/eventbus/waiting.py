@@ -49,6 +49,13 @@ class Waiting:
         ).fetchone()
         return State(row["state"]) if row else None
 
+    def waits(self, coordinates: str) -> bool:
+        """Whether the message of these coordinates waits here. For readers too."""
+        row = self._db.execute(
+            "SELECT open FROM parked WHERE topic = ? AND coordinates = ?", (self._topic, coordinates)
+        ).fetchone()
+        return row is not None and bool(row["open"])
+
     def heads(self, partitions: Iterable[int]) -> list[Parked]:
         """The oldest message of every parked key in these partitions."""
         wanted, heads = set(partitions), dict[Entity, Parked]()

@@ -282,3 +282,22 @@ def test_a_report_that_contradicts_what_was_asked_is_a_dead_letter_and_parks_not
     (letter,) = bench.topic(DLQ)
     assert letter.header(ERRORS + "exception") == "Mismatch"
     assert letter.value == bench.inputs[0].value
+
+
+def test_a_contradiction_that_waited_behind_another_message_parks_nothing_either(tmp_path: Path) -> None:
+    def decide(message: Message | Outcome, life: Life) -> Sequence[Message | Request]:
+        if isinstance(message, OrderPaid) and message.amount == 2:
+            raise Mismatch("2 was paid, 1 was asked for")
+        return REACTOR.decide(message, life)
+
+    bench = Bench(tmp_path, replace(REACTOR, decide=decide))
+    park(bench)
+    bench.feed(paid("a", 2), paid("a", 1))
+    assert bench.wait(1_000) == ["a"]
+    bench.answer("a")
+
+    assert bench.story("a") == ("PaymentSucceeded", "paid 10")
+    assert bench.waits("a") == []
+    (letter,) = bench.topic(DLQ)
+    assert letter.header(ERRORS + "exception") == "Mismatch"
+    assert letter.value == bench.inputs[1].value

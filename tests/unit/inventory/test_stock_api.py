@@ -111,6 +111,9 @@ def http(bus: MemoryBus) -> Iterator[TestClient]:
         yield client
 
 
+JSON = {"content-type": "application/json"}
+
+
 def put(http: TestClient, product_id: str, quantity: int, **headers: str) -> Any:
     url = f"/stock/{quote(product_id, safe='')}/adjustments"
     return http.post(url, json={"quantity": quantity, "reason": "count"}, headers=headers)
@@ -237,7 +240,7 @@ def test_products_are_listed_by_id_in_pages(http: TestClient) -> None:
 def test_a_wrong_body_names_the_field_and_writes_nothing(
     http: TestClient, bus: MemoryBus, body: object, field: str
 ) -> None:
-    answer = http.post("/stock/cup/adjustments", content=json.dumps(body))
+    answer = http.post("/stock/cup/adjustments", content=json.dumps(body), headers=JSON)
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
     assert [e["field"] for e in answer.json()["errors"]] == [field]
@@ -278,7 +281,7 @@ def test_a_key_is_printable(http: TestClient, bus: MemoryBus, key: str) -> None:
 
 
 def test_malformed_and_oversized_bodies(http: TestClient, bus: MemoryBus) -> None:
-    assert http.post("/stock/cup/adjustments", content=b'{"quantity":').status_code == 400
+    assert http.post("/stock/cup/adjustments", content=b'{"quantity":', headers=JSON).status_code == 400
     assert http.post("/stock/cup/adjustments", content=b"x" * 1001).status_code == 413
     assert bus.sent == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 from pathlib import Path
 
 import pytest
@@ -17,17 +18,17 @@ from schemas import (
     OrderFailed,
     PaymentFailed,
 )
+from schemas.money import EXPONENTS, decimal_text
 from services.notification.channel import LogChannel, Messenger, Notice
 from services.notification.decider import Delivered, Input, NoContact, Notify
+from services.notification.file import LineFile
 from services.notification.settings import NotificationSettings
-from services.notification.text import money, sentence
+from services.notification.text import LONGEST, sentence
 
 CANCELLED = OrderCancelled(order_id="o1", user_id="u1")
 NOTIFY = Notify(CANCELLED, "o1:OrderCancelled", "ann@example.com")
-LINE = (
-    "[o1:OrderCancelled] to ann@example.com: "
-    "As you wished, your order o1 is cancelled. What you paid for it comes back to you."
-)
+SAID = "Your order o1 was cancelled. What you paid for it comes back to you."
+LINE = f"[o1:OrderCancelled] to ann@example.com: {SAID}"
 
 
 class Post:
@@ -48,8 +49,10 @@ async def test_one_readable_line_in_the_log_and_the_file(
 ) -> None:
     file = tmp_path / "run" / "notifications.log"
     with caplog.at_level(logging.INFO, "notification"):
-        assert await Messenger(LogChannel(file)).call(NOTIFY) == Delivered(NOTIFY, "log")
-    assert caplog.messages == [LINE]
+        assert await Messenger(LogChannel(LineFile(file, 10_000, 2))).call(NOTIFY) == Delivered(NOTIFY, "log")
+    assert caplog.messages == [LINE.replace("ann@", "a…@")], (
+        "not everybody who reads a log may know the address"
+    )
     assert file.read_text() == LINE + "\n"
 
 
@@ -57,7 +60,7 @@ async def test_a_repeat_is_appended_with_the_same_message_id(tmp_path: Path) -> 
     file = tmp_path / "notifications.log"
     file.write_text("before\n")
     for _ in range(2):
-        await Messenger(LogChannel(file)).call(NOTIFY)
+        await Messenger(LogChannel(LineFile(file, 10_000, 2))).call(NOTIFY)
     assert file.read_text() == f"before\n{LINE}\n{LINE}\n"
 
 
@@ -65,12 +68,12 @@ async def test_without_a_file_the_log_is_enough(caplog: pytest.LogCaptureFixture
     nobody = Notify(CANCELLED, "o1:OrderCancelled", None)
     with caplog.at_level(logging.INFO, "notification"):
         assert await Messenger(LogChannel()).call(nobody) == Delivered(nobody, "log")
-    assert "to the customer: As you wished" in caplog.text
+    assert "to the customer: Your order o1 was" in caplog.text
 
 
 async def test_a_file_that_cannot_be_written_may_be_writable_later(tmp_path: Path) -> None:
     with pytest.raises(Retryable, match="cannot write"):
-        await Messenger(LogChannel(tmp_path)).call(NOTIFY)
+        await Messenger(LogChannel(LineFile(tmp_path, 10_000, 2))).call(NOTIFY)
 
 
 async def test_a_channel_that_needs_a_contact_is_not_asked_without_one() -> None:
@@ -91,30 +94,30 @@ async def test_another_request_is_a_mistake() -> None:
     [
         (
             OrderCreated(order_id="o1", user_id="u1", total_amount=255, currency="GBP"),
-            "Thank you: your order o1 over 2.55 GBP has arrived.",
+            "Thank you: we have your order o1 of 2.55 GBP.",
         ),
         (
             PaymentFailed(order_id="o1", user_id="u1", reason="card\ndeclined"),
-            "The payment for your order o1 did not go through: card declined.",
+            "The payment for your order o1 failed: card declined.",
         ),
         (
             InventoryFailed(
                 order_id="o1", user_id="u1", product_id="p1", quantity=3, available_qty=1, reason="-"
             ),
-            "We cannot deliver your order o1: of product p1 you asked for 3, and 1 are left.",
+            "We cannot deliver your order o1: you asked for 3 of product p1, and we have 1.",
         ),
         (
             OrderConfirmed(order_id="o1", user_id="u1", total_amount=600, currency="GBP"),
-            "Good news: your order o1 over 6.00 GBP is confirmed.",
+            "Your order o1 of 6.00 GBP is confirmed.",
         ),
         (
             CANCELLED,
-            "As you wished, your order o1 is cancelled. What you paid for it comes back to you.",
+            SAID,
         ),
-        (OrderCompleted(order_id="o1", user_id="u1"), "Your order o1 is complete. Enjoy it."),
+        (OrderCompleted(order_id="o1", user_id="u1"), "Your order o1 is complete."),
         (
             OrderFailed(order_id="o1", user_id="u1", stage="EXPIRED", reason="deadline passed"),
-            "We could not finish your order o1 in time, so it has ended. What you paid comes back to you.",
+            "We could not finish your order o1 in time: it has ended. What you paid for it comes back to you.",
         ),
     ],
     ids=lambda value: type(value).__name__,
@@ -123,9 +126,80 @@ def test_what_the_customer_reads(event: Input, text: str) -> None:
     assert sentence(event) == text
 
 
-def test_money_in_the_digits_of_its_currency() -> None:
-    assert [money(1234, c) for c in ("GBP", "JPY", "KWD")] == ["12.34 GBP", "1234 JPY", "1.234 KWD"]
-    assert money(5, "EUR") == "0.05 EUR"
+@pytest.mark.parametrize("currency", sorted(EXPONENTS))
+def test_h6_the_customer_reads_the_amount_that_the_order_shows_in_every_currency(currency: str) -> None:
+    event = OrderConfirmed(order_id="o1", user_id="u1", total_amount=1000, currency=currency)
+    assert f"of {decimal_text(1000, currency)} {currency} is confirmed" in sentence(event)
+
+
+def test_h6_a_thousand_rwf_is_a_thousand_rwf() -> None:
+    event = OrderCreated(order_id="o1", user_id="u1", total_amount=1000, currency="RWF")
+    assert "of 1000 RWF." in sentence(event)
+
+
+@pytest.mark.parametrize(
+    "text", ["a\nb", "a\r\n[o2:OrderConfirmed] to b", "\x1b[2J", "a\u2028b", "a\x85b", "\x00"]
+)
+async def test_m4_no_text_of_an_event_forges_a_line_or_reaches_a_terminal_raw(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str
+) -> None:
+    file = tmp_path / "notifications.log"
+    event = InventoryFailed(
+        order_id=text, user_id="u", product_id=text, quantity=1, available_qty=0, reason=text
+    )
+    with caplog.at_level(logging.INFO, "notification"):
+        await Messenger(LogChannel(LineFile(file, 10_000, 2))).call(Notify(event, f"{text}:X", text))
+    for line in (*caplog.messages, file.read_text().removesuffix("\n")):
+        assert line.isprintable(), line
+
+
+def test_m4_a_line_is_bounded() -> None:
+    event = PaymentFailed(order_id="o1", user_id="u", reason="x" * 1_000_000)
+    assert len(sentence(event)) == LONGEST
+
+
+async def test_m4_the_file_is_the_owners_alone_also_where_an_older_release_let_everybody_read_it(
+    tmp_path: Path,
+) -> None:
+    new, old = tmp_path / "new.log", tmp_path / "old.log"
+    old.touch(0o644)
+    for file in (new, old):
+        await Messenger(LogChannel(LineFile(file, 10_000, 2))).call(NOTIFY)
+        assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_m5_the_file_rotates_and_no_more_than_so_many_are_kept(tmp_path: Path) -> None:
+    file = LineFile(tmp_path / "n.log", most=100, kept=2)
+    for number in range(100):
+        file.append(f"{number:09}")
+    written = {p.name: [int(n) for n in p.read_text().split()] for p in tmp_path.glob("n.log*")}
+    assert written == {
+        "n.log": list(range(90, 100)),
+        "n.log.1": list(range(80, 90)),
+        "n.log.2": list(range(70, 80)),
+        "n.log.lock": [],
+    }
+    assert {p.stat().st_mode & 0o777 for p in tmp_path.glob("n.log*")} == {0o600}
+
+
+def write_lines(path: Path, writer: int, count: int) -> None:
+    file = LineFile(path, most=2_000, kept=1_000)
+    for number in range(count):
+        file.append(f"{writer} {number}")
+
+
+def test_m5_of_several_replicas_that_write_and_rotate_none_loses_a_line(tmp_path: Path) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    writers = [spawn.Process(target=write_lines, args=(tmp_path / "n.log", w, 2_000)) for w in range(3)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(60)
+        assert writer.exitcode == 0
+    files = [p for p in tmp_path.glob("n.log*") if p.suffix != ".lock"]
+    lines = sorted(line for p in files for line in p.read_text().splitlines())
+    assert lines == sorted(f"{w} {n}" for w in range(3) for n in range(2_000))
+    assert len(files) > 10
 
 
 def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,4 +207,4 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("NOTIFICATION_FILE", "elsewhere.log")
     assert NotificationSettings().file == Path("elsewhere.log")
     monkeypatch.setenv("NOTIFICATION_FILE", "none")
-    assert NotificationSettings().file is None
+    assert (NotificationSettings().file, NotificationSettings().lines) == (None, None)

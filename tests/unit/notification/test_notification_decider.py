@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from eventbus import Event
+from eventbus import Event, Mismatch
 from eventbus.testing import given
 from schemas import (
     Contact,
     InventoryFailed,
+    Item,
     NotificationSent,
     NotificationSkipped,
     OrderCancelled,
@@ -22,9 +24,10 @@ from schemas import (
 )
 from services.notification.decider import Delivered, Input, NoContact, Notify, Told, reactor
 
+CUP = Item(product_id="cup", quantity=2, unit_price=300)
 ANN = Contact(email="ann@example.com")
 EVENTS: dict[str, Input] = {
-    "OrderCreated": OrderCreated(order_id="o1", user_id="u1", total_amount=600),
+    "OrderCreated": OrderCreated(order_id="o1", user_id="u1", items=(CUP,), total_amount=600),
     "PaymentFailed": PaymentFailed(order_id="o1", user_id="u1", reason="card declined"),
     "InventoryFailed": InventoryFailed(
         order_id="o1",
@@ -108,3 +111,20 @@ def test_the_log_alone_gives_the_state() -> None:
     assert given(reactor, *past).state == Told(
         ("OrderCreated", "OrderFailed", "OrderCancelled"), "ann@example.com"
     )
+
+
+@pytest.mark.parametrize("email", ["ann@example.org\n[o2:OrderConfirmed] to b@c", "nobody", "a@b\x1b[2J", ""])
+def test_m4_what_is_no_address_is_not_written_to_and_the_customer_is_told_all_the_same(email: str) -> None:
+    event = OrderConfirmed(
+        order_id="o1", user_id="u1", total_amount=1, currency="GBP", contact=Contact(email=email)
+    )
+    [notify] = given(reactor).when(event).outputs
+    assert isinstance(notify, Notify) and notify.recipient is None
+    old = NotificationSent(order_id="o1", kind="OrderCreated", message_id="m", channel="log", recipient=email)
+    [notify] = given(reactor, old).when(replace(event, contact=None)).outputs
+    assert isinstance(notify, Notify) and notify.recipient is None, "an old log may hold it"
+
+
+def test_forged_orders_that_contradict_themselves_are_told_to_nobody() -> None:
+    with pytest.raises(Mismatch, match=r"its items are worth 6.00 GBP"):
+        given(reactor).when(replace(EVENTS["OrderCreated"], total_amount=60_000))  # type: ignore[arg-type]

@@ -33,6 +33,7 @@ class MemoryBus:
         self.behind = 0
         self.on_wait: Callable[[], object] = lambda: None
         self.on_caught_up: Callable[[], object] = lambda: None
+        self.undecided_at: set[int] = set()
         self._states: dict[str, Entry[Any]] = {}
         self._db = sqlite3.connect(":memory:", check_same_thread=False)
         self._db.row_factory = sqlite3.Row
@@ -84,13 +85,15 @@ class MemoryBus:
             raise Unavailable("the command is not durable")
         self.sent.append(command.stamp(NOW))
         self.traces.append((correlation_id, traceparent))
-        if not self.stalled:
+        if self.stalled:
+            self.undecided_at.add(len(self.sent) - 1)
+        else:
             self.happens(self.sent[-1], len(self.sent) - 1)
         return Position(command.topic, 0, len(self.sent) - 1)
 
     async def answer(self, position: Position, timeout: float) -> list[Message]:
         events = [e.message for e in self.log if e.cause == str(position)]
-        if not events:
+        if position.offset in self.undecided_at and not events:
             raise TimeoutError
         return events
 

@@ -11,8 +11,9 @@ from eventbus import Bus, Held
 from schemas import CreateOrder
 from services.order.admission import FEW, LONGEST, STANDSTILL, Admission
 from services.order.settings import OrderSettings
+from services.order.timeline import Timeline
 from tests.unit.order.memory_bus import HttpClient, MemoryBus
-from tests.unit.order.orders import CANCEL, CREATE, DECLINED, HELD, ORDER, SUCCEEDED
+from tests.unit.order.orders import CANCEL, CREATE, CUPS, DECLINED, HELD, ORDER, SHORT, SUCCEEDED
 
 BODY = {"userId": "anne", "productId": "cup", "quantity": 1}
 
@@ -34,7 +35,7 @@ class Load:
             self.created += created / 4  # type: ignore[assignment]
             self.settled += settled / 4  # type: ignore[assignment]
             self.bus.query("DELETE FROM order_tally")
-            self.bus.query("INSERT INTO order_tally VALUES (0, ?, ?)", (self.created, self.settled))
+            self.bus.query("INSERT INTO order_tally VALUES (0, ?, ?, 0)", (self.created, self.settled))
             self.admission.refusal()
 
     def reason(self) -> str | None:
@@ -152,6 +153,59 @@ def test_the_tally_counts_each_order_once() -> None:
     bus.happens(replace(CANCEL, order_id="open"))
     [row] = bus.query("SELECT created, settled FROM order_tally")
     assert tuple(row) == (4, 4)
+
+
+def test_m1_the_tally_counts_the_lines_that_wait_for_inventory() -> None:
+    bus = MemoryBus(ORDER)
+
+    def lines() -> int:
+        [row] = bus.query(Timeline.tally)
+        return int(row["lines"])
+
+    three = replace(CREATE, items=(CUPS, CUPS, CUPS))
+    for order_id in ("held", "short", "cancelled", "expired", "refused"):
+        bus.happens(replace(three, order_id=order_id, items=() if order_id == "refused" else three.items))
+    assert lines() == 12
+    bus.happens(replace(SUCCEEDED, order_id="held", amount=3 * 510))
+    assert lines() == 12, "payment has nothing to do with it"
+    bus.happens(replace(HELD, order_id="held", items=three.items))
+    assert lines() == 9
+    bus.happens(replace(CANCEL, order_id="held"))
+    assert lines() == 9, "its reservation was answered before"
+    bus.happens(replace(SHORT, order_id="short", quantity=6))
+    bus.happens(replace(CANCEL, order_id="cancelled"))
+    bus.expires("expired")
+    assert lines() == 0
+    bus.happens(replace(HELD, order_id="cancelled", items=three.items))
+    assert lines() == 0, "an answer that comes late"
+
+
+def test_m1_too_many_lines_are_too_much_however_few_the_orders() -> None:
+    load = Load(max_lines=4_000)
+    for _ in range(2):
+        load.admission.took(2_000)
+    load.bus.behind = 2
+    assert load.reason() is None
+    load.admission.took(2_000)
+    load.bus.behind = 3
+    refusal = load.admission.refusal()
+    assert refusal is not None and refusal.reason == "lines"
+    assert refusal.detail == "6000 lines of orders wait for inventory. Ask again in 5 s."
+    load.bus.behind = 0
+    assert load.reason() is None, "they are decided: from now on the tally counts them"
+    load.bus.query("INSERT INTO order_tally VALUES (7, 3, 0, 4001)")
+    load.now += 1
+    assert load.reason() == "lines"
+
+
+def test_m1_the_lines_of_an_order_count_from_its_acceptance(client: HttpClient, bus: MemoryBus) -> None:
+    bus.stalled = True
+    lines = [{"productId": "cup", "quantity": 1}] * 2_000
+    for _ in range(51):
+        assert client.post("/orders", json={"userId": "anne", "items": lines}).status_code == 202
+        bus.behind += 1
+    refused = client.post("/orders", json=BODY)
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "5")
 
 
 def test_too_much_is_429_with_retry_after_and_nothing_is_sent(client: HttpClient, bus: MemoryBus) -> None:

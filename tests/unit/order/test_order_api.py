@@ -6,9 +6,13 @@ import uuid
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
+from eventbus import Message, Position
 from schemas import Contact, CreateOrder, InventoryReserved, Item, PaymentSucceeded
+from services.order.rules import REPEATS
 from tests.unit.order.memory_bus import HttpClient, MemoryBus
-from tests.unit.order.orders import CANCEL, CREATE, DECLINED
+from tests.unit.order.orders import CANCEL, COMPLETE, CREATE, DECLINED, HELD, SUCCEEDED
 
 ONE = {"userId": "anne", "productId": "cup", "quantity": 2}
 MANY = {
@@ -24,8 +28,12 @@ MANY = {
 
 
 def confirm(bus: MemoryBus, order_id: str) -> None:
-    bus.happens(PaymentSucceeded(order_id=order_id, user_id="anne", amount=200, currency="GBP"))
-    bus.happens(InventoryReserved(order_id=order_id, user_id="anne", items=()))
+    entry = bus.read(bus.decider, order_id)
+    assert entry is not None
+    order = entry.state
+    money = {"amount": order.total_amount, "currency": order.currency}
+    bus.happens(PaymentSucceeded(order_id=order_id, user_id="anne", **money))
+    bus.happens(InventoryReserved(order_id=order_id, user_id="anne", items=order.items))
 
 
 def test_an_order_of_one_product_is_accepted(client: HttpClient, bus: MemoryBus) -> None:
@@ -210,7 +218,7 @@ def test_the_timeline_tells_every_event(client: HttpClient, bus: MemoryBus) -> N
     assert created["data"]["totalAmount"] == "6.10"
     assert created["data"]["items"][0] == {"productId": "cup", "quantity": 2, "unitPrice": "2.55"}
     assert created["data"]["deadlineAt"] == "2023-11-14T22:28:20.000Z"
-    assert events[1]["data"]["amount"] == "2.00"
+    assert events[1]["data"]["amount"] == "6.10"
 
 
 def test_cancelling_is_answered_when_decided_and_may_be_repeated(client: HttpClient, bus: MemoryBus) -> None:
@@ -267,3 +275,130 @@ def test_the_openapi_document_describes_both_bodies(client: HttpClient) -> None:
     bodies = post["requestBody"]["content"]["application/json"]["schema"]["oneOf"]
     assert [set(b["required"]) for b in bodies] == [{"userId", "items"}, {"userId", "productId", "quantity"}]
     assert "#/$defs" not in str(document)
+
+
+@pytest.mark.parametrize(
+    ("past", "verb", "status", "reason"),
+    [
+        ((), "cancel", 404, None),
+        ((CREATE,), "complete", 409, "the order is not confirmed yet"),
+        ((CREATE, DECLINED), "cancel", 409, "the order has failed: there is nothing to cancel"),
+        ((CREATE, CANCEL), "cancel", 202, None),
+        ((CREATE, CANCEL), "complete", 409, "the order was cancelled"),
+        (
+            (CREATE, SUCCEEDED, HELD, COMPLETE),
+            "cancel",
+            409,
+            "the order is completed: its goods were handed over",
+        ),
+        ((CREATE, SUCCEEDED, HELD, COMPLETE), "complete", 202, None),
+    ],
+)
+def test_m5_the_answer_to_a_repeat_stays_the_same_when_the_timeline_says_no_more(
+    client: HttpClient, bus: MemoryBus, past: tuple[Message, ...], verb: str, status: int, reason: str | None
+) -> None:
+    for message in past:
+        bus.happens(message)
+    answers = [client.post(f"/orders/o1/{verb}") for _ in range(REPEATS + 10)]
+    assert {answer.status_code for answer in answers} == {status}
+    assert {answer.json().get("reason") for answer in answers} == {reason}
+    assert len({str(answer.json().get("orderStatus")) for answer in answers}) == 1
+    assert len(bus.log) <= 5 + REPEATS
+    if past:
+        assert len(bus.sent) == REPEATS + 10
+
+
+def test_m5_a_wish_that_was_refused_while_its_order_changed_is_to_be_asked_again(
+    client: HttpClient, bus: MemoryBus
+) -> None:
+    bus.happens(CREATE)
+    for _ in range(REPEATS):
+        bus.happens(COMPLETE)
+    asked = bus.answer
+
+    async def answer(position: Position, timeout: float) -> list[Message]:
+        events = await asked(position, timeout)
+        confirm(bus, "o1")
+        return events
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bus, "answer", answer)
+        told = client.post("/orders/o1/complete")
+    assert (told.status_code, told.json()["orderStatus"]) == (409, "CONFIRMED")
+    assert "ask again" in told.json()["reason"]
+    assert client.post("/orders/o1/complete").status_code == 202
+
+
+@pytest.mark.parametrize("fingerprint", ["f1", "another"])
+def test_m5_a_key_that_raced_with_itself_is_answered_from_state(
+    client: HttpClient, bus: MemoryBus, fingerprint: str
+) -> None:
+    """The order is not there when the request comes; by the time it is decided its log says nothing any more."""
+    body = {"userId": "anne", "productId": "cup", "quantity": 1}
+    first = client.post("/orders", json=body, headers={"Idempotency-Key": "k"})
+    command = bus.sent[0]
+    assert isinstance(command, CreateOrder)
+    bus.clear()
+    sent = bus.send
+
+    async def send(command: Message, **trace: str | None) -> Position:
+        mine = fingerprint == "f1"
+        bus.happens(command if mine else replace(command, fingerprint=fingerprint))  # type: ignore[type-var]
+        for n in range(REPEATS):
+            bus.happens(command, n + 5)
+        return await sent(command, **trace)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bus, "send", send)
+        told = client.post("/orders", json=body, headers={"Idempotency-Key": "k"})
+    if fingerprint == "f1":
+        assert (told.status_code, told.json()["orderId"]) == (202, first.json()["orderId"])
+        assert told.headers["Idempotent-Replay"] == "true"
+    else:
+        assert told.status_code == 422
+
+
+def test_m5_a_timeline_has_pages(client: HttpClient, bus: MemoryBus) -> None:
+    bus.happens(CREATE)
+    for n in range(6):
+        bus.happens(COMPLETE, n + 1)
+    whole = client.get("/orders/o1/events").json()
+    assert len(whole["events"]) == 7 and whole["next"] is None
+    found, sizes = [], []
+    cursor: str | None = "0"
+    while cursor is not None:
+        page = client.get(f"/orders/o1/events?limit=3&cursor={cursor}").json()
+        found += page["events"]
+        sizes.append(len(page["events"]))
+        cursor = page["next"]
+    assert found == whole["events"] and sizes == [3, 3, 1]
+    assert client.get("/orders/o1/events?limit=7").json()["next"] is None
+    assert client.get("/orders/o1/events?limit=1&cursor=7").json() == {
+        "orderId": "o1",
+        "events": [],
+        "next": None,
+    }
+
+
+def test_m5_a_timeline_that_an_older_release_let_grow_is_read_page_by_page(
+    client: HttpClient, bus: MemoryBus
+) -> None:
+    bus.happens(CREATE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("services.order.decider.REPEATS", 10_000)
+        for n in range(3_006):
+            bus.happens(COMPLETE, n + 1)
+    page = client.get("/orders/o1/events")
+    assert (len(page.json()["events"]), page.json()["next"]) == (200, "200")
+    assert len(page.content) < 100_000
+    assert len(client.get("/orders/o1/events?limit=1000&cursor=2007").json()["events"]) == 1000
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=1001", "limit=x", "cursor=x", "cursor=-1", f"cursor={'9' * 5000}"]
+)
+def test_m5_a_page_that_is_none_is_refused(client: HttpClient, bus: MemoryBus, query: str) -> None:
+    bus.happens(CREATE)
+    answer = client.get(f"/orders/o1/events?{query}")
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == query.split("=")[0]

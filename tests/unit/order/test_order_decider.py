@@ -14,14 +14,16 @@ from schemas import (
     CancelRefused,
     CommandRepeated,
     CompleteRefused,
+    Contact,
     CreateOrder,
     Item,
     OrderCreated,
     OrderFailed,
     OrderRefused,
 )
+from schemas.money import MAX_AMOUNT
 from services.order.decider import Inventory, Order, Payment, Status, order_decider
-from services.order.rules import MAX_AMOUNT, Limits
+from services.order.rules import Limits
 from tests.unit.order.orders import (
     CANCEL,
     CANCELLED,
@@ -139,9 +141,28 @@ def test_an_id_that_would_break_a_line_or_is_very_long_is_refused() -> None:
     refused(replace(CREATE, user_id="a" * 101), "userId", "userId has at most 100 characters, got 101")
 
 
-def test_a_total_beyond_what_the_log_can_hold_is_refused() -> None:
-    command = replace(CREATE, items=(replace(CUPS, unit_price=MAX_AMOUNT, quantity=2),))
-    refused(command, "items", "the total amount is too large")
+@pytest.mark.parametrize(
+    "email", ["ann@example.org\nforged", "nobody", "a@b\x1b[2J", "", "a@b" * 100, "a b@c"]
+)
+def test_m4_an_address_that_is_none_is_refused_by_the_rule_that_the_api_has(email: str) -> None:
+    refused(
+        replace(CREATE, contact=Contact(email=email)),
+        "contact.email",
+        "contact.email must be an e-mail address",
+    )
+
+
+def test_m6_a_total_that_the_gateway_would_not_take_is_refused() -> None:
+    most = replace(CREATE, items=(replace(CUPS, unit_price=MAX_AMOUNT, quantity=1),))
+    [created] = given(ORDER).when(most).outputs
+    assert isinstance(created, OrderCreated) and created.total_amount == 2**53 - 1
+    one_more = replace(CREATE, items=(*most.items, replace(CUPS, unit_price=1, quantity=1)))
+    refused(one_more, "items", f"the total amount is too large: at most {MAX_AMOUNT} minor units")
+
+
+def test_m6_an_order_that_an_old_log_holds_beyond_the_limit_still_folds() -> None:
+    old = replace(CREATED, items=(replace(CUPS, unit_price=2**60, quantity=1),), total_amount=2**60)
+    assert given(ORDER, old).state.total_amount == 2**60
 
 
 def test_a_deadline_that_is_no_date_is_refused() -> None:

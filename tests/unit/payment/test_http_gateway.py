@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,19 +25,22 @@ from schemas import OrderCreated
 from services.payment.cashier import Cashier
 from services.payment.decider import Charge, Charged, Declined, Refund, Refunded
 from services.payment.gateway import HttpGateway, Result
+from services.payment.settings import PaymentSettings
 from services.payment.simulator.app import create_app
 from services.payment.simulator.settings import SimulatorSettings
 
 
 @asynccontextmanager
-async def serving(app: Starlette, patience: float = 2.0) -> AsyncIterator[tuple[HttpGateway, str]]:
+async def serving(
+    app: Starlette, patience: float = 2.0, authorization: str | None = None
+) -> AsyncIterator[tuple[HttpGateway, str]]:
     # With its protocol named, asyncio turns Nagle's algorithm off: else each answer takes 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     listener.listen(1024)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
-    gateway = HttpGateway(url, timeout=patience, connections=300)
+    gateway = HttpGateway(url, timeout=patience, connections=300, authorization=authorization)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(server.serve([listener]))
         try:
@@ -147,3 +153,66 @@ async def test_what_is_no_receipt() -> None:
         for case, (status, _text, error) in cases.items():
             with pytest.raises(error, match=str(status)):
                 await gateway.charge(case, order_id="o1", amount=1, currency="EUR", payment_method="tok_ok")
+
+
+@pytest.mark.parametrize(
+    ("env", "expected"),
+    [
+        ({"USER": "shop", "PASSWORD": "s3cret"}, "Basic c2hvcDpzM2NyZXQ="),
+        ({"TOKEN": "s3cret"}, "Bearer s3cret"),
+        ({}, None),
+    ],
+)
+async def test_m9_credentials_reach_the_gateway_and_no_error(
+    monkeypatch: pytest.MonkeyPatch, env: dict[str, str], expected: str | None
+) -> None:
+    for name, value in env.items():
+        monkeypatch.setenv(f"PAYMENT_GATEWAY_{name}", value)
+    settings, seen = PaymentSettings(), []
+
+    async def answer(request: Request) -> Response:
+        seen.append(request.headers.get("authorization"))
+        return Response("who are you", 401)
+
+    app = Starlette(routes=[Route("/charges/k", answer, methods=["GET"])])
+    async with serving(app, authorization=settings.authorization) as (gateway, _):
+        with pytest.raises(Poison) as refused:
+            await gateway.lookup("k")
+    nobody = HttpGateway("http://127.0.0.1:1", timeout=1, connections=1, authorization=settings.authorization)
+    with pytest.raises(Retryable) as away:
+        await nobody.lookup("k")
+    await nobody.close()
+    assert seen == [expected]
+    for shown in (
+        *map(repr, (refused.value, away.value, settings)),
+        str(settings),
+        f"{settings.model_dump()}",
+    ):
+        assert "s3cret" not in shown and "c2hvcDpz" not in shown
+
+
+@pytest.mark.parametrize(
+    ("env", "sentence"),
+    [
+        ({"URL": "http://shop:s3cret@127.0.0.1:1"}, "set PAYMENT_GATEWAY_USER and PAYMENT_GATEWAY_PASSWORD"),
+        ({"URL": "http://s3cret@127.0.0.1:1/x"}, "must not hold user and password"),
+        ({"URL": "http://127.0.0.1:1/x?key=s3cret"}, "must not have a query"),
+        ({"URL": "shop:s3cret@127.0.0.1"}, "must be a URL such as"),
+        ({"PASSWORD": "s3cret"}, "go together"),
+        ({"USER": "shop", "PASSWORD": "s3cret", "TOKEN": "s3cret"}, "not both"),
+        ({"USER": "sh:op", "PASSWORD": "s3cret"}, "must not have a colon"),
+        ({"TOKEN": "s3cret\nforged"}, "is there a line break?"),
+    ],
+)
+def test_m9_settings_that_would_show_a_secret_are_refused_at_start_without_showing_it(
+    env: dict[str, str], sentence: str
+) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "services.payment"],
+        env={**os.environ, **{f"PAYMENT_GATEWAY_{name}": value for name, value in env.items()}},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert run.returncode == 1
+    assert sentence in run.stderr and "s3cret" not in run.stdout + run.stderr

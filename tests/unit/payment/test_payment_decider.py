@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from eventbus import Event, Message, Outcome, Request
+from eventbus import Event, Message, Mismatch, Outcome, Request
 from eventbus.testing import given
 from schemas import (
     Contact,
@@ -19,6 +21,7 @@ from schemas import (
     PaymentSucceeded,
     PaymentVoided,
 )
+from schemas.upcasts import upcast
 from services.payment.decider import Charge, Charged, Declined, Payment, Refund, Refunded, Status, reactor
 
 CREATED = OrderCreated(
@@ -90,10 +93,55 @@ OUTCOMES: tuple[Outcome, ...] = (
 )
 
 
+FORGED = {
+    (other, status) for other in ("OrderCreated for nothing",) for status in ("PAID", "FAILED", "REFUNDED")
+}
+"""The payment was over another amount."""
+
+
 @pytest.mark.parametrize("past", PASTS)
 @pytest.mark.parametrize("name", INPUTS)
 def test_every_message_in_every_status(name: str, past: str) -> None:
-    given(reactor, *PASTS[past]).when(INPUTS[name]).then(*TABLE.get((name, past), []))
+    scenario = given(reactor, *PASTS[past])
+    if (name, past) in FORGED:
+        with pytest.raises(Mismatch, match=r"is over 0.00 EUR, but the payment was over 6.00 EUR"):
+            scenario.when(INPUTS[name])
+    else:
+        scenario.when(INPUTS[name]).then(*TABLE.get((name, past), []))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"total_amount": 599}, "has a total of 5.99 EUR, but its items are worth 6.00 EUR"),
+        ({"total_amount": -5}, "has a total of -0.05 EUR"),
+        ({"currency": "JPYX"}, "is in 'JPYX', which is no currency"),
+        ({"currency": "\x1b[2J"}, r"is in '\\x1b\[2J', which is no currency"),
+        ({"items": ()}, "its items are worth 0.00 EUR"),
+        ({"items": (replace(CREATED.items[0], quantity=-1),)}, "has -1 pieces"),
+        ({"items": (replace(CREATED.items[0], quantity=0),), "total_amount": 0}, "has 0 pieces"),
+        ({"items": (replace(CREATED.items[0], unit_price=-1),)}, "at -1 minor units"),
+    ],
+)
+def test_forged_orders_that_contradict_themselves_are_not_charged(change: dict[str, Any], told: str) -> None:
+    for past in PASTS.values():
+        with pytest.raises(Mismatch, match=told):
+            given(reactor, *past).when(replace(CREATED, **change))
+
+
+def test_orders_of_version_1_are_worth_nothing_and_paid_without_the_gateway() -> None:
+    old = {"orderId": "o1", "userId": "u1", "productId": "p1", "quantity": 3, "items": [], "version": "1.0"}
+    (item,) = upcast("OrderCreated", 1, old)["items"]
+    order = OrderCreated(
+        order_id="o1",
+        user_id="u1",
+        product_id="p1",
+        quantity=3,
+        version="1.0",
+        items=(Item(product_id=item["productId"], quantity=item["quantity"], unit_price=item["unitPrice"]),),
+    )
+    [paid] = given(reactor).when(order).outputs
+    assert isinstance(paid, PaymentSucceeded) and (paid.amount, paid.currency) == (0, "GBP")
 
 
 @pytest.mark.parametrize("past", ["NEW", "PAID", "FAILED", "REFUNDED", "VOIDED"])

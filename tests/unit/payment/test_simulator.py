@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from schemas.money import MAX_AMOUNT
 from services.payment.simulator.app import create_app
 from services.payment.simulator.settings import SimulatorSettings
 from services.payment.simulator.verdict import Outcome, judge
@@ -215,6 +216,20 @@ async def test_a_wrong_body_is_refused_and_names_the_field(
     assert field in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("after", ["9" * 5_000, "-1", "1.0", "٣", "", "1 "])
+async def test_a_place_in_the_record_that_is_no_number_is_422(db: Path, after: str) -> None:
+    async with simulator(db) as client:
+        answer = await client.get("/record", params={"after": after})
+        assert (answer.status_code, len(answer.content) < 500) == (422, True)
+        assert (await client.get("/record", params={"after": "9" * 18})).status_code == 200
+
+
+async def test_a_large_body_is_413(db: Path) -> None:
+    async with simulator(db) as client:
+        assert (await client.put("/charges/k", content=b" " * 70_000)).status_code == 413
+        assert await record(client) == []
+
+
 async def test_health_and_what_was_asked(db: Path) -> None:
     async with simulator(db, latency=1.0) as client:
         await client.put("/charges/k", json=body())
@@ -238,3 +253,10 @@ async def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatc
         20,
         0.5,
     )
+
+
+async def test_m6_the_gateway_takes_what_an_order_may_be_worth_and_no_more(db: Path) -> None:
+    async with simulator(db) as client:
+        most = await client.put("/charges/charge:o1:1", json=body(amount=MAX_AMOUNT))
+        more = await client.put("/charges/charge:o2:1", json=body(order="o2", amount=MAX_AMOUNT + 1))
+    assert (most.status_code, more.status_code) == (201, 422)

@@ -8,12 +8,23 @@ import pytest
 
 from eventbus.codec import Codec
 from eventbus.messages import Position
-from schemas import OrderFailed, OrderPaymentVoided, PaymentVoided
+from schemas import (
+    CancelOrder,
+    CancelRefused,
+    CommandRepeated,
+    CompleteOrder,
+    CreateOrder,
+    OrderFailed,
+    OrderPaymentVoided,
+    PaymentVoided,
+)
+from services.order import rules
 from tests.support.books import NOW, Books
 from tests.support.forgeries import FORGERIES, PRODUCT, Forgery, shop
 from tools.audit.gateway import GatewayRecord
 from tools.audit.judge import Verdict, judge
 from tools.audit.ledger import LISTENERS, Frontier, Ledger
+from tools.audit.orders import REPEATS
 from tools.audit.report import as_json, text
 
 CODEC = Codec()
@@ -248,3 +259,61 @@ def test_an_order_whose_deadline_passed_is_judged() -> None:
     verdict = audited(books)
     assert verdict.clean, verdict.violations
     assert verdict.orders["FAILED"] == 2
+
+
+def repeated(cancels: int, answered: int, *, skip: int | None = None) -> Books:
+    """The books of the shop, and commands to cancel an order that is cancelled; the first ones are answered."""
+    books = honest()
+    for number in range(cancels):
+        place = books.write(CancelOrder(order_id="o4"))
+        if number < answered and number != skip:
+            books.write(CommandRepeated(order_id="o4", command="CancelOrder"), place)
+    return books
+
+
+def test_m5_commands_beyond_the_bound_need_no_answer() -> None:
+    assert audited(repeated(cancels=50, answered=REPEATS)).violations == []
+    assert audited(repeated(cancels=3_000, answered=3_000)).violations == [], "as older releases wrote it"
+
+
+@pytest.mark.parametrize("answered", [0, 1, REPEATS - 1])
+def test_m5_a_command_within_the_bound_that_got_no_answer_is_found(answered: int) -> None:
+    found = audited(repeated(cancels=answered + 1, answered=answered)).violations
+    assert [(v.rule, v.subject) for v in found] == [("every command answered", "o4")]
+
+
+def test_m5_a_command_that_was_passed_over_before_the_bound_was_reached_is_found() -> None:
+    books = repeated(cancels=REPEATS + 9, answered=REPEATS + 1, skip=5)
+    [found] = audited(books).violations
+    cancels = [raw for raw in books.records if raw.header("ce_type") == "CancelOrder" and raw.key == b"o4"]
+    assert (found.rule, found.where) == ("every command answered", cancels[1 + 5].coordinates)
+
+
+def test_m5_a_command_that_waited_was_decided_after_those_behind_it() -> None:
+    """It overtakes nobody: the bound was reached while it was parked."""
+    books = honest()
+    first = books.write(CompleteOrder(order_id="o4"))
+    raw = books.find("order.commands", "o4", "CompleteOrder")
+    assert raw.offset == first.offset
+    for _ in range(REPEATS):
+        books.write(
+            CommandRepeated(order_id="o4", command="CancelOrder"), books.write(CancelOrder(order_id="o4"))
+        )
+    assert not audited(books).clean
+    books.park(raw, "order", "RESOLVED")
+    assert audited(books).violations == []
+
+
+def test_m5_an_order_that_was_never_created_is_found_however_much_was_refused_before() -> None:
+    books = honest()
+    for _ in range(REPEATS):
+        place = books.write(CancelOrder(order_id="o9"))
+        books.write(CancelRefused(order_id="o9", status="NEW", reason="there is no such order"), place)
+    books.write(CancelOrder(order_id="o9"))
+    assert audited(books).violations == []
+    books.write(CreateOrder(order_id="o9", user_id="u", items=(), currency="GBP"))
+    assert [v.rule for v in audited(books).violations] == ["every command answered"]
+
+
+def test_m5_the_audit_and_the_rules_name_the_same_bound() -> None:
+    assert REPEATS == rules.REPEATS

@@ -1,4 +1,7 @@
-"""Money: decimal amounts to and from whole minor units of a currency ("2.55" GBP is 255 pence), exactly."""
+"""Money: decimal amounts to and from whole minor units of a currency ("2.55" GBP is 255 pence), exactly.
+
+It stands beside the contracts, since every service must read their amounts alike.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,9 @@ EXPONENTS: dict[str, int] = {
     code: exponent for exponent, codes in _BY_EXPONENT.items() for code in codes.split()
 }
 """Decimals of each currency that has minor units (ISO 4217, list one)."""
+
+MAX_AMOUNT = 2**53 - 1
+"""The most minor units an order may be worth: what every JSON reader, the payment gateway's included, keeps exact."""
 
 _DECIMAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
 _TOO_LARGE = 18
@@ -82,3 +88,10 @@ def decimal_text(amount: int, currency: str) -> str:
         return str(amount)
     whole, fraction = divmod(abs(amount), 10**exponent)
     return f"{'-' if amount < 0 else ''}{whole}.{fraction:0{exponent}d}"
+
+
+def money_text(amount: int, currency: str) -> str:
+    """For people: 510 GBP is "5.10 GBP", 1000 RWF is "1000 RWF". An unknown currency is told in its minor units."""
+    if currency not in EXPONENTS:
+        return f"{amount} minor units of {currency[:20]!r}"
+    return f"{decimal_text(amount, currency)} {currency}"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.order.money import EXPONENTS, InvalidAmount, decimal_text, minor_units, parse_amount
+from schemas.money import EXPONENTS, InvalidAmount, decimal_text, minor_units, money_text, parse_amount
 
 CURRENCIES = st.sampled_from(sorted(EXPONENTS))
 
@@ -93,3 +93,9 @@ def test_a_decimal_is_taken_exactly_or_not_at_all(amount: Decimal, currency: str
 @given(st.integers(min_value=0, max_value=99_999))
 def test_a_json_number_is_as_exact_as_a_string(pence: int) -> None:
     assert minor_units(parse_amount(pence / 100), "GBP") == pence
+
+
+def test_people_read_the_amount_with_its_currency() -> None:
+    assert [money_text(1234, c) for c in ("GBP", "JPY", "KWD")] == ["12.34 GBP", "1234 JPY", "1.234 KWD"]
+    assert money_text(5, "EUR") == "0.05 EUR"
+    assert money_text(5, "???") == "5 minor units of '???'"

@@ -1,0 +1,67 @@
+"""Answers that say what is wrong: ``application/problem+json`` (RFC 9457)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from fastapi.responses import JSONResponse
+
+PROBLEM = "application/problem+json"
+MAX_ERRORS = 20
+"""Errors one answer lists: enough to mend a request, too few to make an answer larger than its request."""
+
+
+class Problem(Exception):
+    """An answer that says what is wrong: RFC 9457 members, any further ones, and headers."""
+
+    def __init__(
+        self,
+        status: int,
+        title: str,
+        detail: str = "",
+        *,
+        headers: dict[str, str] | None = None,
+        **extensions: Any,
+    ) -> None:
+        super().__init__(title)
+        self.status, self.title, self.detail = status, title, detail
+        self.headers, self.extensions = headers or {}, extensions
+
+    def response(self) -> JSONResponse:
+        body = {"type": "about:blank", "title": self.title, "status": self.status}
+        if self.detail:
+            body["detail"] = self.detail
+        return JSONResponse(body | self.extensions, self.status, self.headers, media_type=PROBLEM)
+
+
+def invalid(errors: Iterable[tuple[str, str]]) -> Problem:
+    """422: the request was understood but is wrong. An error: its field, as ``items[0].quantity``, and a message."""
+    listed = [
+        {"field": printable(field), "message": printable(message)}
+        for (field, message), _ in zip(errors, range(MAX_ERRORS), strict=False)
+    ]
+    first = listed[0]
+    return Problem(422, "Invalid request", f"{first['field']}: {first['message']}", errors=listed)
+
+
+def field_path(location: Iterable[int | str]) -> str:
+    """pydantic's location as a reader writes it: ``("items", 0, "quantity")`` is ``items[0].quantity``."""
+    path = ""
+    for part in location:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
+    return path or "body"
+
+
+def printable(text: str) -> str:
+    """``text``, cut, without lone surrogates, which JSON can spell but UTF-8 cannot."""
+    return text[:300].encode("utf-8", "backslashreplace").decode()
+
+
+def one_line(text: str) -> str:
+    """``text``, if it is readable and of one line; raises ValueError. For pydantic, of what becomes a topic's key."""
+    if not text.strip():
+        raise ValueError("must not be empty")
+    if not text.isprintable():
+        raise ValueError("must not have control characters")
+    return text

@@ -1,0 +1,307 @@
+"""H5: what a connection may take. M3: a client that hangs up is no error."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+from dataclasses import replace
+
+import pytest
+import uvloop
+
+from eventbus.connections import (
+    HttpLimits,
+    Refusals,
+    Refused,
+    raise_descriptors,
+    room_for,
+)
+from eventbus.metrics import HTTP_CONNECTIONS, HTTP_REFUSED
+from tests.support.serving import JSON, MAX_BODY, PATIENT, QUICK, Client, get, post, serving, until
+
+pytestmark = pytest.mark.filterwarnings("ignore:Overriding the .event_loop_policy. fixture")
+
+CHUNKED = "transfer-encoding: chunked"
+
+
+@pytest.fixture
+def event_loop_policy() -> asyncio.AbstractEventLoopPolicy:
+    """The loop that services run on."""
+    policy: asyncio.AbstractEventLoopPolicy = uvloop.EventLoopPolicy()
+    return policy
+
+
+def refused(reason: Refused) -> float:
+    return float(HTTP_REFUSED.labels(reason.value)._value.get())
+
+
+async def is_well(port: int) -> bool:
+    """Whether a good client is served at once."""
+    client = await Client.connect(port)
+    async with asyncio.timeout(2):
+        await client.send(get("/healthz"))
+        status, _, _ = await client.answer()
+    client.hang_up()
+    return status == 200
+
+
+async def test_headers_that_never_end_are_cut_at_their_limit() -> None:
+    before = refused(Refused.LONG_HEADERS)
+    async with serving() as (port, _):
+        client = await Client.connect(port)
+        await client.send(b"GET / HTTP/1.1\r\nhost: localhost\r\nx: " + b"y" * 64_000)
+        assert (await client.problem())["status"] == 431
+        assert await is_well(port)
+    assert refused(Refused.LONG_HEADERS) == before + 1
+
+
+async def test_many_headers_together_are_cut_at_their_limit() -> None:
+    async with serving() as (port, _):
+        client = await Client.connect(port)
+        await client.send(get("/healthz", "localhost", *[f"x-{i}: {'y' * 90}" for i in range(100)]))
+        assert (await client.problem())["status"] == 431
+
+
+async def test_a_header_below_the_limit_passes() -> None:
+    async with serving() as (port, _):
+        client = await Client.connect(port)
+        await client.send(get("/healthz", "localhost", "x: " + "y" * 3_900))
+        assert (await client.answer())[0] == 200
+
+
+@pytest.mark.parametrize("begin", [b"GET /", b"\r\n", b"GET / HTTP/1.1\r\nhost: localhost\r\nx"])
+async def test_headers_that_come_too_slowly_are_ended(begin: bytes) -> None:
+    async with serving(QUICK) as (port, _):
+        client = await Client.connect(port)
+
+        async def drip() -> None:
+            await client.send(begin)
+            while True:
+                await asyncio.sleep(0.1)
+                await client.send(b"\r\n" if begin == b"\r\n" else b"y")
+
+        dripping = asyncio.create_task(drip())
+        assert (await client.problem())["status"] == 408
+        dripping.cancel()
+
+
+async def test_a_connection_that_says_nothing_is_ended() -> None:
+    async with serving(QUICK) as (port, _):
+        client = await Client.connect(port)
+        assert await client.closed() == b""
+
+
+async def test_a_connection_idle_after_a_request_is_ended() -> None:
+    async with serving(QUICK) as (port, _):
+        client = await Client.connect(port)
+        await client.send(get("/healthz"))
+        assert (await client.answer())[0] == 200
+        assert await client.closed() == b""
+
+
+async def test_a_body_that_comes_too_slowly_is_ended() -> None:
+    before = refused(Refused.SLOW_BODY)
+    async with serving(QUICK) as (port, _):
+        client = await Client.connect(port)
+        await client.send(post("/things", 1_000, JSON) + b"[")
+        assert (await client.problem())["status"] == 408
+    assert refused(Refused.SLOW_BODY) == before + 1
+
+
+async def test_a_slow_body_that_moves_is_taken() -> None:
+    async with serving(QUICK) as (port, _):
+        client = await Client.connect(port)
+        await client.send(post("/things", 6_002, JSON) + b"[")
+        for _ in range(
+            15
+        ):  # 400 bytes each 0.1 s, three windows long, where 1,000 bytes a second are asked for
+            await client.send(b" " * 400)
+            await asyncio.sleep(0.1)
+        await client.send(b"]")
+        assert (await client.answer())[0] == 200
+
+
+async def test_a_long_poll_outlives_the_limits_of_headers_and_idling() -> None:
+    async with serving(QUICK) as (port, service):
+        client = await Client.connect(port)
+        await client.send(get("/slow"))
+        await service.begun.wait()
+        await asyncio.sleep(2)
+        assert not client.reader.at_eof() and not service.cut_off.is_set()
+
+
+async def test_an_answer_that_nobody_reads_is_given_up() -> None:
+    before = refused(Refused.STALLED)
+    async with serving(replace(PATIENT, stall_timeout=0.5)) as (port, _):
+        client = await Client.connect(port)
+        await client.send(get("/large"))
+        await until(lambda: refused(Refused.STALLED) > before)
+        assert await is_well(port)
+
+
+async def test_many_half_open_requests_make_room_for_a_good_one() -> None:
+    before = refused(Refused.CROWDED_OUT)
+    async with serving(replace(PATIENT, max_connections=50)) as (port, _):
+        clients = [await Client.connect(port) for _ in range(200)]
+        for client in clients:
+            client.writer.write(b"GET / HTTP/1.1\r\n")
+        assert await is_well(port)
+        assert HTTP_CONNECTIONS._value.get() <= 51
+    assert refused(Refused.CROWDED_OUT) >= before + 150
+
+
+async def test_where_all_connections_are_at_work_another_is_answered_503_at_once() -> None:
+    before = refused(Refused.TOO_MANY)
+    async with serving(replace(PATIENT, max_connections=3)) as (port, service):
+        clients = [await Client.connect(port) for _ in range(3)]
+        for client in clients:
+            service.begun.clear()
+            await client.send(get("/slow"))
+            await service.begun.wait()
+        client = await Client.connect(port)
+        status, headers, _ = await client.answer()
+        assert (status, headers["retry-after"], headers["connection"]) == (503, "1", "close")
+        clients[0].hang_up()
+        await service.cut_off.wait()
+        await until(lambda: refused(Refused.TOO_MANY) > before and HTTP_CONNECTIONS._value.get() < 3)
+        assert await is_well(port)
+
+
+@pytest.mark.parametrize("size", [200_000, 20_000_000])
+async def test_an_early_413_reaches_a_client_that_goes_on_sending(size: int) -> None:
+    async with serving() as (port, _):
+        client = await Client.connect(port)
+        await client.send(post("/things", size, JSON))
+        sending = asyncio.create_task(client.send(b" " * size))
+        status, headers, body = await client.answer()
+        assert (status, headers["connection"]) == (413, "close")
+        assert str(MAX_BODY).encode() in body
+        await sending
+        assert await client.closed() == b""
+
+
+async def test_a_413_reaches_a_client_that_sends_in_chunks() -> None:
+    async with serving() as (port, _):
+        client = await Client.connect(port)
+        await client.send(post("/things", 0, JSON, CHUNKED).replace(b"content-length: 0\r\n", b""))
+
+        async def chunks() -> None:
+            for _ in range(100):
+                await client.send(b"%x\r\n%s\r\n" % (50_000, b" " * 50_000))
+
+        sending = asyncio.create_task(chunks())
+        status, headers, _ = await client.answer()
+        assert (status, headers["connection"]) == (413, "close")
+        await sending
+
+
+async def test_what_a_client_sends_after_its_answer_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eventbus.connection.LINGER_BYTES", 1_000_000)
+    async with serving() as (port, _):
+        client = await Client.connect(port)
+        await client.send(post("/things", 10**9, JSON))
+
+        async def send_for_ever() -> None:
+            while True:
+                await client.send(b" " * 100_000)
+
+        with pytest.raises(ConnectionError):
+            await asyncio.wait_for(send_for_ever(), 10)
+
+
+async def test_a_small_body_behind_an_early_answer_leaves_the_connection_usable() -> None:
+    async with serving() as (port, _):
+        client = await Client.connect(port)
+        await client.send(post("/nothing", 3, JSON))
+        assert (await client.answer())[0] == 404
+        await client.send(b"[1]" + get("/healthz"))
+        assert (await client.answer())[0] == 200
+
+
+async def test_chunks_with_much_around_them_are_refused() -> None:
+    async with serving() as (port, _):
+        client = await Client.connect(port)
+        head = post("/things", 0, JSON, CHUNKED).replace(b"content-length: 0\r\n", b"")
+        await client.send(head + b"1\r\n[\r\n")
+        sending = asyncio.create_task(client.send(b"1;" + b"x" * 300_000))
+        assert (await client.problem())["status"] == 413
+        await sending
+
+
+async def test_what_is_no_http_is_400() -> None:
+    async with serving() as (port, _):
+        for nonsense in (b"\x16\x03\x01\x02\x00" * 10, b"GET\r\n\r\n", b"CONNECT x:1 HTTP/1.1\r\n\r\n"):
+            client = await Client.connect(port)
+            await client.send(nonsense)
+            assert (await client.problem())["status"] == 400
+        assert await is_well(port)
+
+
+async def test_requests_that_come_at_once_are_answered_in_order_and_bounded() -> None:
+    async with serving() as (port, _):
+        client = await Client.connect(port)
+        await client.send(get("/healthz") * 10)
+        assert [(await client.answer())[0] for _ in range(10)] == [200] * 10
+        client = await Client.connect(port)
+        await client.send(get("/healthz") * 1_000)
+        assert (await client.closed()).count(b"HTTP/1.1 200") < 50
+        assert await is_well(port)
+
+
+async def test_a_wish_for_another_protocol_is_ignored() -> None:
+    async with serving() as (port, _):
+        client = await Client.connect(port)
+        await client.send(get("/healthz", "localhost", "connection: upgrade", "upgrade: h2c"))
+        assert (await client.answer())[0] == 200
+        assert await client.closed() == b""
+
+
+async def test_a_client_that_hangs_up_in_its_body_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving() as (port, _):
+        client = await Client.connect(port)
+        await client.send(post("/things", 1_000, JSON) + b"[")
+        await asyncio.sleep(0.1)
+        client.hang_up()
+        assert await is_well(port)
+        await asyncio.sleep(0.1)
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+async def test_a_client_that_hangs_up_while_it_waits_ends_the_waiting(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with serving() as (port, service):
+        client = await Client.connect(port)
+        await client.send(get("/slow"))
+        await service.begun.wait()
+        client.hang_up()
+        async with asyncio.timeout(5):
+            await service.cut_off.wait()
+        assert await is_well(port)
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_refusals_are_logged_once_a_kind_and_minute(caplog: pytest.LogCaptureFixture) -> None:
+    now = 0.0
+    refusals = Refusals(lambda: now)
+    for _ in range(1_000):
+        refusals.note(Refused.SLOW_BODY)
+        refusals.note(Refused.TOO_MANY)
+    assert len(caplog.records) == 2
+    now = 61.0
+    refusals.say()
+    assert len(caplog.records) == 4
+    assert "999 times" in caplog.messages[-1]
+    refusals.say()
+    assert len(caplog.records) == 4
+
+
+def test_descriptors_are_raised_and_a_share_is_kept() -> None:
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    assert raise_descriptors() == hard
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+    assert room_for(4_096, 1_048_576) == 4_096
+    assert room_for(4_096, 1_024) == 768
+    assert room_for(4_096, 64) == 48
+    assert HttpLimits().max_connections == 4_096

@@ -1,0 +1,62 @@
+"""Whether a report of payment or inventory agrees with what the order asked for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from eventbus import Message
+from schemas import (
+    InventoryFailed,
+    InventoryReserved,
+    Item,
+    PaymentFailed,
+    PaymentRefunded,
+    PaymentSucceeded,
+)
+from schemas.money import money_text
+from services.order.state import Order
+
+ONE_PRODUCT = "1.0"
+"""The version of the messages that name one product and no money: their ``items`` and ``amount`` were filled in."""
+
+
+def contradiction(report: Message, order: Order) -> str | None:
+    """How ``report`` contradicts the order it is about, as a predicate for its name; None if it does not.
+
+    Compared is what the report carries: money, products, quantities. What it leaves out contradicts nothing.
+    """
+    match report:
+        case PaymentSucceeded() | PaymentRefunded():
+            return _other_money(report.amount, report.currency, order)
+        case PaymentFailed():
+            money = _other_money(report.amount, report.currency, order) if report.amount else None
+            return money or _other_items(report, order)
+        case InventoryReserved():
+            return None if _pieces(report.items) == _pieces(order.items) else "names other items"
+        case InventoryFailed():
+            return _other_items(report, order)
+    return None
+
+
+def _other_money(amount: int, currency: str, order: Order) -> str | None:
+    if (amount, currency) == (order.total_amount, order.currency):
+        return None
+    return f"is over {money_text(amount, currency)}, not {money_text(order.total_amount, order.currency)}"
+
+
+def _other_items(report: PaymentFailed | InventoryFailed, order: Order) -> str | None:
+    wanted = _pieces(order.items)
+    if report.product_id is not None and report.quantity != wanted[report.product_id]:
+        asked = wanted[report.product_id]
+        return f"is about {report.quantity} of product {report.product_id[:100]!r}, not {asked}"
+    told = report.items if report.version != ONE_PRODUCT else ()
+    return "names other items" if told and _pieces(told) != wanted else None
+
+
+def _pieces(items: Iterable[Item]) -> Counter[str]:
+    """The quantity by product."""
+    pieces = Counter[str]()
+    for item in items:
+        pieces[item.product_id] += item.quantity
+    return pieces
