@@ -74,8 +74,8 @@ def produced(
 
 def _checked_size(limits: Limits, record: Outgoing, message: Message) -> int:
     """The size of a record that Kafka will take; raises Poison if it will not."""
-    if len(record.key or b"") > MAX_KEY:
-        raise Poison(f"the key of {message.name} has {len(record.key or b'')} bytes, more than {MAX_KEY}")
+    if not 0 < len(record.key or b"") <= MAX_KEY:
+        raise Poison(f"the key of {message.name} has {len(record.key or b'')} bytes, not 1 to {MAX_KEY}")
     most, setting = (
         (limits.event, "EVENTBUS_MAX_EVENT_BYTES")
         if record.event
