@@ -9,8 +9,10 @@ import pytest
 from eventbus import Message, Mismatch
 from eventbus.testing import given
 from schemas import (
+    CancelOrder,
     CancelRefused,
     CommandRepeated,
+    CompleteOrder,
     CompleteRefused,
     OrderCancelled,
     OrderCompleted,
@@ -135,7 +137,9 @@ def test_m5_what_does_change_something_is_decided_however_much_was_refused_befor
 
 
 @pytest.mark.parametrize("wish", [COMPLETE, CANCEL])
-def test_m5_a_wish_that_left_no_event_does_not_come_true_when_offsets_are_reset(wish: Message) -> None:
+def test_m5_a_wish_that_left_no_event_does_not_come_true_when_offsets_are_reset(
+    wish: CancelOrder | CompleteOrder,
+) -> None:
     """It was refused when the order did not allow it yet. Read again, it meets an order that would."""
     refused = [COMPLETE_REFUSED] * REPEATS
     created, confirmed = replace(CREATED, timestamp=T0 + 1), replace(CONFIRMED, timestamp=T0 + 2)
