@@ -16,7 +16,7 @@ FOUND := $(shell for p in $(PYTHON) python3 python3.14 python3.13 python3.12 pyt
 NO_PYTHON := Python 3.11 or newer was not found: install it (Debian: apt install python3 python3-venv), or name one with PYTHON=/path/to/python3.
 NO_VENV := This Python cannot make a virtual environment: install its venv module (Debian: apt install python3-venv), then repeat.
 
-.PHONY: help up down ps logs scale clean setup test check chaos sim demo audit dlq skip fraud lock python
+.PHONY: help up down ps logs scale clean setup test check chaos sim fuzz demo audit dlq skip fraud lock python
 help:  ## this list
 	@grep -hE '^[a-z ]+:.*##' Makefile | sed -E 's/^([a-z]+)[^#]*## (.*)/  make \1\t\2/' | expand -t 16
 
@@ -50,6 +50,9 @@ test: $(VENV)/.dev  ## all tests (ARGS="-k payment" chooses)
 	@$(BIN)/python -m pytest $(ARGS)
 sim: $(VENV)/.dev  ## seeded worlds of all four services in one process (SEEDS=2000 SEED= FIRST=)
 	@$(BIN)/python -m tools.sim $(if $(SEED),--seed $(SEED) --trace,--seeds $(or $(SEEDS),2000)) $(if $(FIRST),--first $(FIRST))
+fuzz: $(VENV)/.dev  ## thousands of records that are almost right, to every input of every service (RECORDS=5000 SEED=)
+	@number=$${SEED:-$$((RANDOM * 32768 + RANDOM))}; echo "make fuzz RECORDS=$(or $(RECORDS),5000) SEED=$$number"; \
+	FUZZ_RECORDS=$(or $(RECORDS),5000) FUZZ_SEED=$$number $(BIN)/python -m pytest tests/integration/test_fuzz.py -q -s
 chaos: $(VENV)/.dev  ## three brokers, orders, and faults by a seeded schedule, then the audit (SECONDS=180 RATE= SEED=)
 	@$(BIN)/python -m tools.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(RATE),--rate $(RATE)) $(if $(SEED),--seed $(SEED))
 check: $(VENV)/.dev  ## lint, types, import rules, generated files

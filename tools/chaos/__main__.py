@@ -126,7 +126,7 @@ def run(run_dir: Path, options: argparse.Namespace) -> Outcome | None:
                 say(
                     f"{len(told.named)} hostile records that the audit names are set aside; it is made again."
                 )
-                site.wait_shared()
+                site.wait_ready()
                 verdict = site.audit()
             doubles = [d["orderId"] for d in json.loads(request(f"{site.url(SIMULATOR)}/doubles")[1])]
             found = books.read(site.kafka)

@@ -51,9 +51,9 @@ class Hostility:
     def strike(self) -> None:
         """Begin to write one burst."""
         writer = Writer(self._site.kafka)
-        records = list(self._burst())
         self._writers.append(writer)
-        thread = threading.Thread(target=writer.write, args=[records], name="hostile", daemon=True)
+        # a generator, so that the thread makes the records too
+        thread = threading.Thread(target=writer.write, args=[self._burst()], name="hostile", daemon=True)
         self._threads.append(thread)
         thread.start()
 

@@ -12,26 +12,11 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from eventbus.admin import Redrive
 from eventbus.codec import Codec, Raw
 from eventbus.kafka import partition_of
-from eventbus.messages import Message
 from eventbus.retry import ERRORS, Parked, State
-from schemas import (
-    AdjustStock,
-    ChargeWithdrawn,
-    CreateOrder,
-    InventoryFailed,
-    Item,
-    NotificationSkipped,
-    OrderCreated,
-    OrderPaid,
-    PaymentFailed,
-    ReleaseStarted,
-    StockAnswered,
-    StockRepeated,
-)
-from tools.hostile.record import Header, Hostile
+from tools.hostile.case import Case, harmless, type_header, unheard
+from tools.hostile.record import Hostile
 
 SERVICES = ("order", "payment", "inventory", "notification")
 INPUTS = (
@@ -61,127 +46,54 @@ BOMB = 120 * MEGABYTE
 """More than librdkafka's ``receive.message.max.bytes``."""
 
 
-@dataclass(frozen=True)
-class Case:
-    """What a kind is made from: its topic, an id nobody has used, and how to write messages."""
-
-    topic: str
-    id: str
-    codec: Codec
-    partitions: int
-
-    def placed(self, kind: str, key: bytes, value: bytes | None, *headers: Header) -> Hostile:
-        """A record of that key where it belongs."""
-        return Hostile(kind, self.topic, partition_of(key, self.partitions), key, value, headers)
-
-    def sound(self, kind: str, id: str = "", compression: str = "none") -> Hostile:
-        """A message that is right in form and does no harm: a command, a report about nothing, an unheard event."""
-        message = _harmless(self.topic, id or self.id)
-        record = self.placed(kind, message.key.encode(), self.codec.encode(message), _type(message))
-        return record.but(compression=compression)
-
-    def heard(self, kind: str) -> Hostile:
-        """A message that those who read the topic take; a kind must break it."""
-        message = _subscribed(self.topic, self.id)
-        return self.placed(kind, message.key.encode(), self.codec.encode(message), _type(message))
-
-
-def _type(message: Message) -> Header:
-    return b"ce_type", message.name.encode()
-
-
-def _subscribed(topic: str, id: str) -> Message:
-    if topic == "order.events":
-        item = Item(product_id=id, quantity=1, unit_price=1)
-        return OrderCreated(order_id=id, user_id="eve", items=(item,), currency="GBP", total_amount=1)
-    return _harmless(topic, id)
-
-
-def _harmless(topic: str, id: str) -> Message:
-    """Of products and orders that nobody has: what is asked for is refused, what is reported concerns nobody."""
-    match topic:
-        case "order.commands":
-            item = Item(product_id=id, quantity=1, unit_price=1)
-            return CreateOrder(order_id=id, user_id="eve", items=(item,), currency="GBP")
-        case "order.events":
-            return OrderPaid(order_id=id, amount=1, currency="GBP")
-        case "payment.events":
-            return PaymentFailed(order_id=id, user_id="eve", reason="forged")
-        case "inventory.events":
-            return InventoryFailed(
-                order_id=id, user_id="eve", product_id=id, quantity=1, available_qty=0, reason="forged"
-            )
-        case "inventory.answers":
-            return StockAnswered(order_id=id, product_id=id, outcome="REFUSED", quantity=1, available_qty=0)
-        case "stock.commands":
-            return AdjustStock(product_id=id, quantity=1, reason="forged")
-    return Redrive(message_key=id)
-
-
-def _unheard(topic: str, id: str) -> Message:
-    """An event of a log that no other service takes."""
-    match topic:
-        case "order.events":
-            return OrderPaid(order_id=id, amount=1, currency="GBP")
-        case "payment.events":
-            return ChargeWithdrawn(order_id=id)
-        case "inventory.events":
-            return ReleaseStarted(order_id=id)
-        case "stock.events":
-            return StockRepeated(product_id=id, adjustment_id=id, identical=True)
-    return NotificationSkipped(order_id=id, kind="forged", message_id=id, channel="log", reason="forged")
-
-
 def _key_not_text(case: Case) -> Hostile:
     """Decoded with replacement, key and body look the same; as bytes they are two orders."""
     key = b"\xff\xff"
-    value = case.sound("", "\ufffd\ufffd").value
-    return case.placed("key not text", key, value)
+    value = case.sound("\ufffd\ufffd").value
+    return case.placed(key, value)
 
 
 def _time_beyond(case: Case) -> Hostile:
-    record = case.sound("time beyond every calendar")
+    record = case.sound()
     return record.having((b"ce_time", b"9999-12-31T23:59:59.999999+00:00"))
 
 
 INPUT_KINDS: Mapping[str, Callable[[Case], Hostile]] = {
-    "garbage bytes": lambda c: c.heard("").but(value=(c.heard("").value or b"")[:5] + b"\xff" * 40),
-    "no wire format": lambda c: c.heard("").but(value=b'{"orderId": "1"}'),
-    "unknown schema id": lambda c: c.heard("").but(value=struct.pack(">bI", 0, 999_999) + b"\0" * 40),
-    "bytes left over": lambda c: c.heard("").but(value=(c.heard("").value or b"") + b"\0"),
-    "no value": lambda c: c.heard("").but(value=None),
-    "no key": lambda c: c.heard("").but(key=None),
-    "wrong partition": lambda c: c.heard("").but(partition=(c.heard("").partition + 1) % c.partitions),
-    "key of another": lambda c: c.heard("").but(
+    "garbage bytes": lambda c: c.heard().but(value=(c.heard().value or b"")[:5] + b"\xff" * 40),
+    "no wire format": lambda c: c.heard().but(value=b'{"orderId": "1"}'),
+    "unknown schema id": lambda c: c.heard().but(value=struct.pack(">bI", 0, 999_999) + b"\0" * 40),
+    "bytes left over": lambda c: c.heard().but(value=(c.heard().value or b"") + b"\0"),
+    "no value": lambda c: c.heard().but(value=None),
+    "no key": lambda c: c.heard().but(key=None),
+    "wrong partition": lambda c: c.heard().but(partition=(c.heard().partition + 1) % c.partitions),
+    "key of another": lambda c: c.heard().but(
         key=(k := b"not-%s" % c.id.encode()), partition=partition_of(k, c.partitions)
     ),
     "key not text": _key_not_text,
-    "key version of 5,000 digits": lambda c: c.sound("").having((b"keyversion", DIGITS)),
-    "key version of other digits": lambda c: c.sound("").having((b"keyversion", "²٣".encode())),
-    "header name not UTF-8": lambda c: c.sound("").having((NOT_UTF8, b"1")),
-    "header name with NUL": lambda c: c.sound("").having((b"x\0y", b"1")),
-    "header values not UTF-8": lambda c: c.sound("").having(
+    "key version of 5,000 digits": lambda c: c.sound().having((b"keyversion", DIGITS)),
+    "key version of other digits": lambda c: c.sound().having((b"keyversion", "²٣".encode())),
+    "header name not UTF-8": lambda c: c.sound().having((NOT_UTF8, b"1")),
+    "header name with NUL": lambda c: c.sound().having((b"x\0y", b"1")),
+    "header values not UTF-8": lambda c: c.sound().having(
         (b"correlationid", b"\xff"), (b"ce_id", b"\xfe\x00")
     ),
     "time beyond every calendar": _time_beyond,
-    "1 MB of correlation id": lambda c: c.sound("", compression="lz4").having(
+    "1 MB of correlation id": lambda c: c.sound(compression="lz4").having(
         (b"correlationid", b"c" * MEGABYTE)
     ),
-    "1 MB of traceparent": lambda c: c.sound("", compression="gzip").having(
-        (b"traceparent", b"0" * MEGABYTE)
-    ),
-    "12 MB of zeros, zstd": lambda c: c.heard("").but(value=b"\0" * ZEROS, compression="zstd"),
-    "a key of 750 kB": lambda c: c.sound("", c.id + "x" * 750_000, compression="lz4"),
-    "5,000 headers": lambda c: c.sound("").but(headers=tuple((b"x-%d" % n, b"") for n in range(5_000))),
-    "escape sequences in the key": lambda c: c.sound("", c.id + ESCAPES),
-    "escape sequences in the type": lambda c: c.heard("").having((b"ce_type", ESCAPES.encode())),
+    "1 MB of traceparent": lambda c: c.sound(compression="gzip").having((b"traceparent", b"0" * MEGABYTE)),
+    "12 MB of zeros, zstd": lambda c: c.heard().but(value=b"\0" * ZEROS, compression="zstd"),
+    "a key of 750 kB": lambda c: c.sound(c.id + "x" * 750_000, compression="lz4"),
+    "5,000 headers": lambda c: c.sound().but(headers=tuple((b"x-%d" % n, b"") for n in range(5_000))),
+    "escape sequences in the key": lambda c: c.sound(c.id + ESCAPES),
+    "escape sequences in the type": lambda c: c.heard().having((b"ce_type", ESCAPES.encode())),
 }
 """By kind, the record for one input topic."""
 
 
 def _event(case: Case) -> Hostile:
-    message = _unheard(case.topic, case.id)
-    return case.placed("", message.key.encode(), case.codec.encode(message), _type(message))
+    message = unheard(case.topic, case.id)
+    return case.placed(message.key.encode(), case.codec.encode(message), type_header(message))
 
 
 def _versioned(case: Case, version: bytes, cause: bytes | None = None) -> Hostile:
@@ -210,7 +122,7 @@ def _parked(case: Case, **changes: bytes) -> Hostile:
     """A record of a retry topic with some of what it says replaced; names as after ``__eventbus.``."""
     service = case.topic.removesuffix(".retry")
     log = next(log for log, owner in OWN_LOGS.items() if owner == service)
-    value = case.codec.encode(_harmless("order.commands", case.id))
+    value = case.codec.encode(harmless("order.commands", case.id))
     partition = partition_of(case.id.encode(), case.partitions)
     raw = Raw("order.commands", partition, 1 << 40, case.id.encode(), value, [], 0)
     waits = Parked(raw, log, case.id, 1, State.WAITING, 1, 0, 0, "Retryable", "forged").headers()
@@ -228,26 +140,24 @@ RETRY_KINDS: Mapping[str, Callable[[Case], Hostile]] = {
     "parked: sequence of 30 digits": lambda c: _parked(c, retry_sequence=b"9" * 30),
     "parked: offset below zero": lambda c: _parked(c, errors_offset=b"-1"),
     "parked: another partition": lambda c: _parked(c, errors_partition=b"%d" % c.partitions),
-    "parked: bytes and no more": lambda c: c.placed("", b"\xff", b"\xff"),
+    "parked: bytes and no more": lambda c: c.placed(b"\xff", b"\xff"),
     "parked: header name not UTF-8": lambda c: _parked(c, retry_state=b"ASLEEP").having((NOT_UTF8, b"1")),
 }
 """By kind, what stands in the retry topic of a service and it did not write."""
 
 LETTER_KINDS: Mapping[str, Callable[[Case], Hostile]] = {
-    "letter: bytes and no more": lambda c: c.placed("", b"\xff", b"\xff"),
+    "letter: bytes and no more": lambda c: c.placed(b"\xff", b"\xff"),
     "letter: numbers of 5,000 digits": lambda c: c.placed(
-        "",
         b"k",
         b"v",
         *((f"{ERRORS}{n}".encode(), DIGITS) for n in ("topic", "partition", "offset", "timestamp")),
     ),
     "letter: escape sequences": lambda c: c.placed(
-        "",
         ESCAPES.encode(),
         b"v",
         *((f"{ERRORS}{n}".encode(), ESCAPES.encode()) for n in ("topic", "message")),
     ),
-    "letter: header name not UTF-8": lambda c: c.placed("", b"k", b"v", (NOT_UTF8, b"1")),
+    "letter: header name not UTF-8": lambda c: c.placed(b"k", b"v", (NOT_UTF8, b"1")),
 }
 """By kind, what stands in a dead letter topic and no service wrote."""
 
@@ -263,7 +173,7 @@ HEAVY = (
 
 
 BOMB_KINDS: Mapping[str, Callable[[Case], Hostile]] = {
-    "120 MB of zeros, zstd": lambda c: c.placed("", b"bomb", b"\0" * BOMB).but(compression="zstd"),
+    "120 MB of zeros, zstd": lambda c: c.placed(b"bomb", b"\0" * BOMB).but(compression="zstd"),
 }
 """By kind, a batch that decompresses to more than a client takes: by itself it never gets past it."""
 

@@ -78,6 +78,7 @@ def tell(seed: int) -> Story:
 
     deadline = dice.choice((2_000, 6_000, 15_000, 30_000))
     wishes, faults = _wishes(dice, orders), _faults(dice, orders)
+    wishes += _insistence(Random(f"{seed} insists"), orders[0])
     if dice.random() < 0.05:
         wishes, faults = _zombie(dice, orders[0], deadline, wishes, faults)
     story = Story(
@@ -127,6 +128,15 @@ def _wishes(dice: Random, orders: list[str]) -> list[tuple[int, Message]]:
         )
         wishes.append((dice.randint(0, 12_000), adjust))
     return wishes
+
+
+def _insistence(dice: Random, order: str) -> list[tuple[int, Message]]:
+    """Somebody repeats a wish more often than the order's log says that it changes nothing."""
+    if dice.random() > 0.04:
+        return []
+    wish = dice.choice((CancelOrder(order_id=order), CompleteOrder(order_id=order)))
+    begun = dice.randint(0, 8_000)
+    return [(begun + dice.randint(0, 3_000), wish) for _ in range(dice.randint(20, 40))]
 
 
 def _order(dice: Random, order: str, at: int) -> CreateOrder:

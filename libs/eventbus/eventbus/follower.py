@@ -89,6 +89,10 @@ class Follower:
         """The offset after the last record of a log, committed or not. Raises KafkaException."""
         return end_of(self._probe, self._settings.topic(part[0]), part[1], timeout=2.0)
 
+    def after_unreadable(self, part: Part, first: int) -> int:
+        """The offset after a batch that cannot be taken apart, which begins at ``first``. Raises KafkaException."""
+        return after_unreadable(self._probe, self._settings.topic(part[0]), part[1], first)
+
     def hears(self) -> bool:
         """Whether the broker that leads an own log answers at this moment, within half a second."""
         try:
@@ -96,10 +100,6 @@ class Follower:
         except KafkaException:
             return False
         return True
-
-    def after_unreadable(self, part: Part, first: int) -> int:
-        """The offset after a batch that cannot be taken apart, which begins at ``first``. Raises KafkaException."""
-        return after_unreadable(self._probe, self._settings.topic(part[0]), part[1], first)
 
     def position(self, part: Part) -> int:
         """The offset up to which a followed log is folded; transaction markers count as passed."""

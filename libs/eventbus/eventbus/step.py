@@ -281,8 +281,8 @@ class Turn:
             )
 
     def _decode(self, raw: Raw) -> Envelope:
-        if raw.key is None:
-            raise Poison("the record has no key")
+        if not raw.key:
+            raise Poison("the record has no key, or an empty one")
         self._refuse_again(raw)
         expected = self._around.partition_of(raw.key)
         if expected != raw.partition:

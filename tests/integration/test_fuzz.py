@@ -1,0 +1,75 @@
+"""No record that almost is what a service expects stops one, keeps anybody waiting, or makes the books wrong.
+
+``FUZZ_RECORDS`` and ``FUZZ_SEED`` choose how many and which; ``make fuzz`` writes thousands.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from eventbus.messages import Position
+from tests.integration.history import Shop
+from tests.support.fuzzing import generate
+from tests.support.system import SERVICES, System
+from tools.audit.judge import Verdict
+from tools.audit.report import text
+from tools.audit.run import audit
+from tools.hostile import fates
+from tools.hostile.aside import set_aside
+from tools.hostile.writing import Writer
+from tools.system import System as Where
+
+RECORDS = int(os.environ.get("FUZZ_RECORDS") or 400)
+SEED = int(os.environ.get("FUZZ_SEED") or 8)
+AT_ONCE = 100
+
+
+def audited(shop: Shop) -> Verdict:
+    where = Where(
+        order=f"http://127.0.0.1:{shop['order'].port}",
+        inventory=f"http://127.0.0.1:{shop['inventory'].port}",
+        gateway=f"http://127.0.0.1:{shop.simulator.process.port}",
+        kafka=shop.system.settings,
+    )
+    return audit(where, wait=60.0)
+
+
+@pytest.mark.timeout(120 + RECORDS)
+def test_a_fuzz_of_every_input_ends_with_all_services_up_no_lag_and_a_clean_audit(system: System) -> None:
+    shop, writer = Shop(system), Writer(system.settings)
+    for process in shop.services.values():
+        process.start(ORDER_DEADLINE="20s", EVENTBUS_RETRY_BACKOFF="0.2")
+    for process in shop.services.values():
+        process.wait_ready()
+    system.stock(shop["inventory"], 1000, "cup")
+    records = generate(RECORDS, SEED, system.settings.partitions)
+
+    for begin in range(0, len(records), AT_ONCE):
+        writer.write(records[begin : begin + AT_ONCE])
+        shop.order("CONFIRMED")
+    print(f"{len(writer.written)} records of seed {SEED} written, {len(writer.refused)} not taken by Kafka")
+
+    system.wait_consumed(*SERVICES, timeout=60.0 + RECORDS / 20)
+    shop.wait_settled()
+    for process in shop.services.values():
+        assert process.alive and process.is_ready(), process.tail()
+    print(dict(fates.read(system.settings, writer.written.keys()).count(writer.written)))
+    named = forged(audited(shop), writer)
+    shop.stop()
+    set_aside(system.settings, named, "written by the fuzz")
+    shop.start()
+    verdict = audited(shop)
+    assert verdict.clean, text(verdict)
+    assert not verdict.open, text(verdict)
+    print(f"{len(named)} records that no leader can have written were named by the audit and set aside")
+
+
+def forged(verdict: Verdict, writer: Writer) -> list[Position]:
+    """What the audit names; nothing but records that the fuzz wrote to a log or a retry topic."""
+    written = {str(place): place for place in writer.written}
+    rules = ("one writer a log", "key versions")
+    wrong = [v for v in verdict.violations if v.rule not in rules or v.where not in written]
+    assert wrong == []
+    return sorted({written[violation.where] for violation in verdict.violations})
