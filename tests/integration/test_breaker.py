@@ -169,7 +169,9 @@ class Shop:
         at = eventually(made, "every good order is charged", timeout=60)
         assert at is not None and at.keys() == self._sent.keys()
         assert self.simulator.doubles() == []
-        return [at[order] - sent for order, sent in self._sent.items()]
+        held = [at[order] - sent for order, sent in self._sent.items()]
+        print("seconds until good orders were charged:", " ".join(f"{seconds:.1f}" for seconds in held))
+        return held
 
 
 def test_h3_a_good_order_after_twenty_bad_ones_and_a_pause_is_not_held(system: System) -> None:
