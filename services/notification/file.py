@@ -20,8 +20,9 @@ class LineFile:
 
     A line is one write in append mode, so lines of several processes never mix. The file is opened for each line:
     whoever opened it just before it was renamed writes the end of ``path.1``, and no line is lost. Who renames
-    holds a lock on ``path.lock`` and looks again, so that a full file is renamed once.
-    ``logging.handlers.RotatingFileHandler`` gives neither among processes.
+    holds a lock on ``path.lock`` and looks again, so that a full file is renamed once. Nobody waits for that lock,
+    since its holder may be frozen: the file is longer for a while instead.
+    ``logging.handlers.RotatingFileHandler`` gives none of this among processes.
     """
 
     path: Path
@@ -33,8 +34,8 @@ class LineFile:
         data = f"{line}\n".encode()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self._full(len(data)):
-            with self._locked():
-                if self._full(len(data)):
+            with self._locked() as mine:
+                if mine and self._full(len(data)):
                     self._rotate()
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, PRIVATE)
         try:
@@ -61,14 +62,15 @@ class LineFile:
         return self.path.with_name(f"{self.path.name}.{number}")
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
-        descriptor = os.open(self._lock, os.O_WRONLY | os.O_CREAT, PRIVATE)
+    def _locked(self) -> Iterator[bool]:
+        """Hold the lock, if nobody else does; gives whether it is held."""
+        lock = self.path.with_name(f"{self.path.name}.lock")
+        descriptor = os.open(lock, os.O_WRONLY | os.O_CREAT, PRIVATE)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
         finally:
             os.close(descriptor)
-
-    @property
-    def _lock(self) -> Path:
-        return self.path.with_name(f"{self.path.name}.lock")

@@ -98,6 +98,8 @@ def decide(
     match message:
         case CreateOrder():
             return _unless_said(_create(message, order, deadline, limits), order)
+        case CancelOrder() | CompleteOrder() if _passed_over(message, order):
+            return []
         case CancelOrder():
             return _unless_said(_cancel(message, order), order)
         case CompleteOrder():
@@ -173,6 +175,15 @@ def _complete(command: CompleteOrder, order: Order) -> Message:
     if order.status is Status.COMPLETED:
         return CommandRepeated(order_id=command.order_id, command=command.name)
     return OrderCompleted(order_id=command.order_id, user_id=order.user_id, contact=order.contact)
+
+
+def _passed_over(wish: CancelOrder | CompleteOrder, order: Order) -> bool:
+    """Whether a wish of an order that says no more of repeats is older than what would allow it now.
+
+    It may have been decided before, and have left no event: when offsets are reset and it is read again, it must not
+    come true. A wish that carries no time counts as old.
+    """
+    return order.repeats >= REPEATS and wish.timestamp < order.allowed_at
 
 
 def _unless_said(event: Message, order: Order) -> list[Message]:

@@ -83,7 +83,8 @@ class Order:
 
     ``facts`` are the names of the events that record what payment and inventory reported, each once; where
     money and goods stand follows from *which* facts there are, not from the order in which they came.
-    ``repeats`` counts the events that only say that a command changed nothing.
+    ``repeats`` counts the events that only say that a command changed nothing. ``allowed_at`` is when the order last
+    came to allow what it had refused: when it was created, then when it was confirmed.
     """
 
     status: Status = Status.NEW
@@ -99,6 +100,7 @@ class Order:
     failure: Failure | None = None
     facts: tuple[str, ...] = ()
     repeats: int = 0
+    allowed_at: int = 0
 
     @property
     def payment(self) -> Payment:
@@ -151,7 +153,7 @@ def evolve(order: Order, event: Message) -> Order:
                 failure=Failure("VALIDATION", event.reason, event.field),
             )
         case OrderConfirmed():
-            return replace(order, status=Status.CONFIRMED)
+            return replace(order, status=Status.CONFIRMED, allowed_at=event.timestamp)
         case OrderCompleted():
             return replace(order, status=Status.COMPLETED)
         case OrderCancelled():
@@ -177,6 +179,7 @@ def evolve(order: Order, event: Message) -> Order:
 def _created(event: OrderCreated, repeats: int) -> Order:
     return Order(
         repeats=repeats,
+        allowed_at=event.timestamp,
         status=Status.CREATED,
         user_id=event.user_id,
         items=event.items,

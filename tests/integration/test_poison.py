@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from eventbus.messages import Envelope, Message, Position
 from eventbus.retry import ERRORS
 from schemas import (
     AdjustStock,
+    Contact,
     InventoryFailed,
     Item,
     OrderPaid,
@@ -224,6 +226,41 @@ def test_a_wrong_command_written_straight_to_the_topic_is_refused_by_an_event(sh
     assert "quantity" in str(order["failure"])
     events = [e.message.name for e in decided(shop.system.topics, "order.events", order_id)]
     assert events == ["OrderRefused"]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"contact": Contact(email="anne@example.org\nforged")}, "contact.email"),
+        ({"items": (Item(product_id="cup", quantity=1, unit_price=MAX_AMOUNT + 1),)}, "items"),
+    ],
+    ids=["m4 an address with a line break", "m6 a total beyond the gateway's limit"],
+)
+def test_what_the_api_refuses_is_refused_by_an_event_when_written_to_the_topic(
+    shop: Shop, change: dict[str, Any], field: str
+) -> None:
+    (order_id,) = order_ids(1)
+    shop.system.topics.send(replace(create(order_id), **change))
+    order = shop["order"].get(f"/orders/{order_id}").json()
+    assert (order["status"], order["failure"]["stage"]) == ("FAILED", "VALIDATION")
+    assert order["failure"]["field"] == field
+
+
+def test_m4_an_address_that_an_old_log_holds_forges_no_line_and_its_customer_is_told(shop: Shop) -> None:
+    (order_id,) = order_ids(1)
+    forged = f"anne@example.org\n[forged:{order_id}] to eve@example.org: Your order is free."
+    shop.system.topics.send(replace(created(order_id), contact=Contact(email=forged)))
+
+    def lines() -> list[str]:
+        written = (shop.system.directory / "notifications.log").read_text().splitlines()
+        return [line for line in written if order_id in line]
+
+    eventually(lines, "the customer is told")
+    shop.system.wait_consumed("notification")
+    log = (shop.system.directory / "notification-0.log").read_text()
+    assert all(line.startswith(f"[{order_id}:OrderCreated] to the customer: ") for line in lines())
+    assert f"[{order_id}:OrderCreated] to the customer: " in log
+    assert "forged" not in "".join(lines()) + log
 
 
 def test_a_call_that_fails_three_times_is_buried_and_its_partition_goes_on(shop: Shop) -> None:

@@ -29,6 +29,8 @@ class Topics:
         common: dict[str, str | int | float | bool] = {
             "bootstrap.servers": settings.bootstrap_servers,
             "log_level": 2,
+            # What a broker that has just come back says of its leaders must not be believed for long.
+            "metadata.max.age.ms": 1000,
         }
         self.admin = AdminClient(common)
         self._producer = Producer({**common, "enable.idempotence": True, "linger.ms": 2})

@@ -18,7 +18,7 @@ from eventbus.kafka import transactionally
 from eventbus.own_log import claim
 from eventbus.parking import Parking
 from eventbus.processor import Processor
-from eventbus.retry import Parked
+from eventbus.retry import Breaker, Parked
 from eventbus.step import Turn
 from eventbus.work import Pending
 from schemas import ReleaseStock
@@ -83,6 +83,39 @@ def rewind_forgets_nothing() -> AbstractContextManager[Any]:
 def epoch_kept() -> AbstractContextManager[Any]:
     """After an abort, the same producer goes on."""
     return patch.object(Processor, "_abort", lambda self: transactionally(self._producer.abort_transaction))
+
+
+def unknown_is_aborted() -> AbstractContextManager[Any]:
+    """A transaction that ended nobody knows how is taken for one that was aborted."""
+    return patch.object(Processor, "_start_over", Processor._rewind)
+
+
+def one_probe_a_second() -> AbstractContextManager[Any]:
+    """With the breaker open, one call a second is made, about whatever key is next."""
+
+    def room(self: Breaker, now: int, under_way: int) -> tuple[int, int]:
+        due = now - self._reckoned_at >= 1_000 and not under_way
+        if due:
+            self._reckoned_at = now
+        return int(due), int(due)
+
+    return patch.object(Breaker, "room", room)
+
+
+def decided_before_told() -> AbstractContextManager[Any]:
+    """That an input is decided is told before its events are."""
+    conclude = Processor._conclude
+
+    def hasty(self: Processor, turn: Turn) -> None:
+        self._publish([], self._decided())
+        conclude(self, turn)
+
+    return patch.object(Processor, "_conclude", hasty)
+
+
+def folded_before_told() -> AbstractContextManager[Any]:
+    """A follower is said to have folded events that it has not told yet."""
+    return patch.object(Processor, "positions", lambda self: self._follower.positions())
 
 
 def queue_forgotten() -> AbstractContextManager[Any]:
@@ -163,6 +196,10 @@ MUTANTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
         stable_target,
         rewind_forgets_nothing,
         epoch_kept,
+        unknown_is_aborted,
+        one_probe_a_second,
+        decided_before_told,
+        folded_before_told,
         queue_forgotten,
         charge_without_lookup,
         answered_again,

@@ -15,6 +15,7 @@ from schemas import CreateOrder, NotificationSent, NotificationSkipped, OrderCre
 from tools.audit.gateway import GatewayRecord
 from tools.audit.judge import judge
 from tools.audit.ledger import TOPICS, Ledger
+from tools.sim.clock import START
 from tools.sim.hostile import is_hostile
 from tools.sim.order import out_of_order
 from tools.sim.outside import CALL_TIMEOUT
@@ -26,10 +27,12 @@ if TYPE_CHECKING:
 def judged(world: World) -> list[str]:
     """Everything that is wrong; empty if nothing is."""
     return [
-        *(f"stuck: {reason}" for reason in world.stuck),
+        *(f"stuck: {reason}" for reason in world.restless),
+        *(f"told late: {event}" for event in world.late),
         *audited(world),
         *ended(world),
         *charged_in_time(world),
+        *charged_promptly(world),
         *out_of_order(world),
         *told_once(world),
         *agreed(world),
@@ -83,6 +86,14 @@ def charged_in_time(world: World) -> Iterator[str]:
         moved = attempt.kind == "CHARGE" and attempt.outcome == "SUCCEEDED"
         if moved and deadline is not None and attempt.at > deadline + CALL_TIMEOUT + world.largest_skew:
             yield f"charged late: {attempt.key}, {attempt.at - deadline} ms after the deadline"
+
+
+def charged_promptly(world: World) -> Iterator[str]:
+    """Bad orders hold no good one up."""
+    made = {a.orderId: a.at - START for a in world.gateway.record if a.outcome == "SUCCEEDED"}
+    for order, by in world.story.prompt:
+        if (at := made.get(order)) is None or at > by:
+            yield f"held up: {order} was to be charged by {by} ms, and was at {at}"
 
 
 def told_once(world: World) -> Iterator[str]:

@@ -15,7 +15,9 @@ from eventbus.codec import Codec
 from eventbus.decider import Decider
 from eventbus.errors import Fenced
 from eventbus.follower import CHANGED
+from eventbus.guard import Stuck
 from eventbus.kafka import Cluster
+from eventbus.messages import Envelope, Position
 from eventbus.processor import Processor, Step
 from eventbus.settings import Settings
 from tools.sim.broker import Broker, failure
@@ -42,6 +44,8 @@ class World(Protocol):
     settings: Settings
     partitions: int
     aborts: float
+    stuck: float
+    late: list[str]
 
     def say(self, who: str, *what: object) -> None: ...
 
@@ -86,6 +90,7 @@ class Process:
         world, service = replica.world, replica.service
         deciders = service.start(replica.clock)
         replica.store.adopt(deciders)
+        self._replica, self._told = replica, dict[tuple[str, int], int]()
         self.calls = SimulatedCalls(world.clock, lambda: replica.wake(1))
         self.clients = MemoryClients(
             world.broker, replica.line, world.broker.groups[service.name], replica.name, replica.trouble
@@ -99,12 +104,27 @@ class Process:
             cluster=MemoryCluster(world.partitions),
             transactional_id=replica.name,
             calls=self.calls,
+            publish=self._publish,
             after_step=replica.after_step,
             clock=replica.clock,
             clients=self.clients,
             monotonic=lambda: world.clock.seconds,
             jitter=world.dice.random,
         )
+
+    def _publish(self, events: Sequence[Envelope], decided: dict[tuple[str, int], int]) -> None:
+        """What HTTP would be told. Whoever hears that an input is decided must know its events by then."""
+        world, store = self._replica.world, self._replica.store
+        for event in events:
+            topic, partition, offset = Position.parse(event.cause or "")
+            if (
+                self._told.get((topic, partition), 0) > offset
+                and store.waiting.known(event.cause or "") is None
+            ):
+                world.late.append(f"{event.position} is told after the decision on {event.cause}")
+            if self.processor.positions().get((event.topic, event.partition), 0) > event.offset:
+                world.late.append(f"{event.position} is told after it is said to be folded")
+        self._told.update(decided)
 
     @property
     def member(self) -> str:
@@ -194,6 +214,9 @@ class Replica:
         if place == "offsets" and self.world.chance(self.world.aborts):
             self.world.say(self.name, "meets an error that needs an abort")
             raise failure(22, abort=True)
+        if self.world.chance(self.world.stuck):
+            self.world.say(self.name, "gives up on its producer:", place)
+            raise Stuck(place)
         self._strike(place)
 
     def _strike(self, place: str) -> None:

@@ -16,6 +16,8 @@ PRODUCTS = ("cup", "pot")
 METHODS = ("tok_ok",) * 6 + ("tok_declined", "tok_flaky", "tok_unavailable")
 LENGTH = 24_000
 """Ms of wishes and faults; then everything is healed, and the world may come to rest."""
+PROMPT = 3_500
+"""Ms within which a good order is charged: 3 s, and half a second for the services before payment."""
 PLACES = (*(step.value for step in Step), "commit", "committed", "offsets")
 
 
@@ -58,6 +60,9 @@ class Story:
     wave: int
     wishes: tuple[tuple[int, Message], ...]
     faults: tuple[Fault, ...]
+    stuck: float
+    prompt: tuple[tuple[str, int], ...] = ()
+    """Orders with a good payment method in an otherwise calm world: each is charged by then (ms from the start)."""
 
 
 def tell(seed: int) -> Story:
@@ -73,9 +78,10 @@ def tell(seed: int) -> Story:
 
     deadline = dice.choice((2_000, 6_000, 15_000, 30_000))
     wishes, faults = _wishes(dice, orders), _faults(dice, orders)
+    wishes += _insistence(Random(f"{seed} insists"), orders[0])
     if dice.random() < 0.05:
         wishes, faults = _zombie(dice, orders[0], deadline, wishes, faults)
-    return Story(
+    story = Story(
         seed=seed,
         partitions=dice.choice((1, 2, 2)),
         replicas=replicas,
@@ -93,7 +99,9 @@ def tell(seed: int) -> Story:
         wave=Random(f"{seed} wave").choice((1, 2, 100)),
         wishes=tuple(sorted(wishes, key=lambda w: w[0])),
         faults=tuple(sorted([*faults, *_forgeries(Random(f"{seed} forged"), orders)], key=lambda f: f.at)),
+        stuck=share(0.3, 0.1),
     )
+    return _crowd(dice, story) if dice.random() < 0.01 else story
 
 
 def _wishes(dice: Random, orders: list[str]) -> list[tuple[int, Message]]:
@@ -120,6 +128,15 @@ def _wishes(dice: Random, orders: list[str]) -> list[tuple[int, Message]]:
         )
         wishes.append((dice.randint(0, 12_000), adjust))
     return wishes
+
+
+def _insistence(dice: Random, order: str) -> list[tuple[int, Message]]:
+    """Somebody repeats a wish more often than the order's log says that it changes nothing."""
+    if dice.random() > 0.04:
+        return []
+    wish = dice.choice((CancelOrder(order_id=order), CompleteOrder(order_id=order)))
+    begun = dice.randint(0, 8_000)
+    return [(begun + dice.randint(0, 3_000), wish) for _ in range(dice.randint(20, 40))]
 
 
 def _order(dice: Random, order: str, at: int) -> CreateOrder:
@@ -155,6 +172,54 @@ def _zombie(
         dice.choice((Step.DECIDED.value, Step.DECIDED.value, "commit")), dice.randint(8_500, 13_000)
     )
     return quiet, [*faults, Fault(100 + deadline - 300, "strike", "order", dice.randint(0, 1), strike=strike)]
+
+
+def _crowd(dice: Random, story: Story) -> Story:
+    """Many orders whose charge fails, and a few good ones behind or among them, in a world that is calm otherwise.
+
+    The breakers of the payment replicas may open for the bad ones; the good ones must not wait for that.
+    """
+    bad = [dice.randint(200, 1_200) for _ in range(20)]
+    good = [dice.randint(3_500, 4_500)]
+    match dice.randrange(3):
+        case 0:
+            pass
+        case 1:
+            bad += [good[0] - dice.randint(10, 300) for _ in range(100)]
+        case 2:
+            bad = [at + dice.randint(0, 90) for at in range(200, 12_000, 100)]
+            good = list(range(3_000, 12_000, 2_000))
+    wishes: list[tuple[int, Message]] = [
+        (0, AdjustStock(product_id=p, quantity=2_000, reason="at first", adjustment_id="first"))
+        for p in PRODUCTS
+    ]
+    for n, at in enumerate(bad):
+        wishes.append((at, replace(_order(dice, f"b{n}", START + at), payment_method="tok_unavailable")))
+    for n, at in enumerate(good):
+        wishes.append((at, replace(_order(dice, f"g{n}", START + at), payment_method="tok_ok")))
+    # An order that costs nothing is not charged.
+    priced = [(at, _priced(w) if isinstance(w, CreateOrder) else w) for at, w in wishes]
+    return replace(
+        story,
+        deadline=15_000,
+        breaker=5,
+        attempts=3,
+        late=0.0,
+        slow_markers=0.0,
+        aborts=0.0,
+        refused=0.0,
+        lost=0.0,
+        delayed=0.0,
+        stuck=0.0,
+        skews=(0,) * len(story.skews),
+        wishes=tuple(sorted(priced, key=lambda w: w[0])),
+        faults=(),
+        prompt=tuple((f"g{n}", at + PROMPT) for n, at in enumerate(good)),
+    )
+
+
+def _priced(order: CreateOrder) -> CreateOrder:
+    return replace(order, items=tuple(replace(item, unit_price=item.unit_price or 1) for item in order.items))
 
 
 def _faults(dice: Random, orders: list[str]) -> list[Fault]:

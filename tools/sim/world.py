@@ -54,7 +54,7 @@ class World:
         self.story, self.clock, self.dice = story, Clock(), Random(f"{story.seed} lived")
         self.trace = trace or Trace()
         self.codec = codec or Interned()
-        self.partitions, self.aborts = story.partitions, story.aborts
+        self.partitions, self.aborts, self.stuck = story.partitions, story.aborts, story.stuck
         self.settings = settings().model_copy(
             update={"retry_attempts": story.attempts, "breaker_threshold": story.breaker}
         )
@@ -67,7 +67,9 @@ class World:
         self.mailbox = Mailbox(Network(self.clock, self.dice, self.channel_weather))
         self.bugs: set[tuple[str, str]] = set()
         """(name, key) of messages that no decider understands, for now."""
-        self.stuck: list[str] = []
+        self.restless: list[str] = []
+        self.late: list[str] = []
+        """Events that were told when it was too late for those who wait for them."""
         self.largest_skew = max(map(abs, story.skews)) + sum(f.ms for f in story.faults if f.what == "clock")
         self.services = self._services()
         self.replicas: list[Replica] = []
@@ -95,7 +97,7 @@ class World:
         end = self.clock.now + PATIENCE
         while unrest := self.unrest():
             if self.clock.now >= end:
-                self.stuck = unrest
+                self.restless = unrest
                 return
             self._operate()
             self.clock.run_until(self.clock.now + 3_000)
@@ -300,7 +302,7 @@ class World:
         self.say("world", "is healed")
         self.weather.clear()
         self.channel_weather.clear()
-        self.gateway.healed, self.aborts, self.broker.slow_markers = True, 0.0, 0.0
+        self.gateway.healed, self.aborts, self.stuck, self.broker.slow_markers = True, 0.0, 0.0, 0.0
         self.bugs.clear()
         for replica in self.replicas:
             replica.strike, replica.line.late = None, 0.0

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from eventbus.ports import States
-from eventbus.retry import Parked, State
-
-Entity = tuple[str, str]
+from eventbus.retry import Entity, Parked, State
 
 
 class Agenda:
@@ -46,14 +44,21 @@ class Agenda:
                 keys.append(entity)
         return keys
 
-    def next_waiting(self) -> list[Entity]:
-        """One key that waits, due or not, for a probe; each in its turn. Empty if none does."""
-        while self._heap:
-            due, entity = heapq.heappop(self._heap)
-            if self._due.get(entity) == due:
-                del self._due[entity]
-                return [entity]
-        return []
+    def some(
+        self, most: int, wanted: Callable[[Entity, int], bool], dice: Callable[[], float]
+    ) -> list[Entity]:
+        """Up to ``most`` of the keys that wait, due or not, by chance: those of which ``wanted`` (key, due) is true.
+
+        ``dice`` gives numbers from 0 to 1. Each key is handed out once, until it is noted again.
+        """
+        found = [entity for entity, due in self._due.items() if wanted(entity, due)] if most > 0 else []
+        chosen: list[Entity] = []
+        while found and len(chosen) < most:
+            at = min(int(dice() * len(found)), len(found) - 1)
+            found[at], found[-1] = found[-1], found[at]
+            chosen.append(found.pop())
+            del self._due[chosen[-1]]
+        return chosen
 
     def deadlines(self, now: int, partitions: Iterable[int]) -> list[tuple[str, str, int]]:
         """(log, key, at) of entities whose deadline has passed, each once; looked up every so often."""

@@ -61,7 +61,8 @@ class Decider(Generic[S]):
     """One kind of entity: the log that holds its events, what it listens to, and its rules.
 
     ``decide`` returns the events for the own log, in order, and messages for other topics. If it returns
-    anything it returns at least one own event; ``[]`` means only "this was answered before".
+    anything it returns at least one own event; ``[]`` means that the log says all there is to say, as after a repeat.
+    What leaves no event is decided again when offsets are reset, so it must lead to nothing then as well.
     """
 
     log: str

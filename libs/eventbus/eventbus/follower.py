@@ -93,6 +93,14 @@ class Follower:
         """The offset after a batch that cannot be taken apart, which begins at ``first``. Raises KafkaException."""
         return after_unreadable(self._probe, self._settings.topic(part[0]), part[1], first)
 
+    def hears(self) -> bool:
+        """Whether the broker that leads an own log answers at this moment, within half a second."""
+        try:
+            end_of(self._probe, self._settings.topic(next(iter(self._store.deciders))), 0, timeout=0.5)
+        except KafkaException:
+            return False
+        return True
+
     def position(self, part: Part) -> int:
         """The offset up to which a followed log is folded; transaction markers count as passed."""
         return self._next[part]

@@ -15,6 +15,7 @@ from confluent_kafka.admin import AdminClient
 
 from eventbus.codec import LATEST, Headers, Raw
 from eventbus.errors import Fenced, Unavailable
+from eventbus.guard import Guard
 from eventbus.metrics import LAG
 from eventbus.settings import Settings
 
@@ -40,6 +41,10 @@ PASSING = {
 UNREADABLE = {KafkaError._BAD_COMPRESSION, KafkaError._BAD_MSG}
 """What a consumer is told of a batch that it cannot take apart, each time anew: by itself it never gets past it.
 A few kilobytes do that if they decompress to more than ``receive.message.max.bytes`` (librdkafka 2.16, zstd)."""
+
+
+class Superseded(Fenced):
+    """The producer's epoch is over: another has its id, or its transaction lasted too long and was ended for it."""
 
 
 class Aborted(Exception):
@@ -111,6 +116,9 @@ def probe_consumer(settings: Settings, group: str, isolation: str) -> Consumer:
             "group.id": settings.topic(group),
             "isolation.level": isolation,
             "enable.auto.commit": False,
+            # Nobody refreshes what it knows of a topic that it does not read: when a broker goes on that stood still
+            # and says for a moment that nobody leads, that would be believed for a minute and a half.
+            "metadata.max.age.ms": 1000,
         }
     )
 
@@ -124,10 +132,6 @@ def transactional_producer(settings: Settings, transactional_id: str) -> Produce
             "transactional.id": settings.topic(transactional_id),
             "transaction.timeout.ms": timeout,
             "message.timeout.ms": timeout - 1000,
-            # Rebootstrapping (KIP-899) replaces the brokers' handles, but a transaction keeps the old ones: after a
-            # broker's restart its calls would never succeed (librdkafka 2.16). Consumers need it: a broker that was
-            # frozen may name no brokers when it goes on, and then they have nobody left to ask.
-            "metadata.recovery.strategy": "none",
             "retry.backoff.ms": 2,
             "retry.backoff.max.ms": 50,
             "linger.ms": 0,
@@ -166,6 +170,10 @@ class Clients:
 
     def producer(self, settings: Settings, transactional_id: str) -> Producer:
         return transactional_producer(settings, transactional_id)
+
+    def guard(self, hears: Callable[[], bool]) -> Guard:
+        """How transactional calls are made. ``hears``: whether the brokers answer at this moment."""
+        return Guard(hears)
 
 
 class Heard:
@@ -267,8 +275,7 @@ def _headers_of(record: Record) -> tuple[Headers, str]:
 def transactionally(call: Callable[..., T], *args: Any) -> T:
     """One transactional call, repeated while it may be. Raises Aborted or Fenced: there is no fourth way.
 
-    A call that may be repeated for longer than ``PATIENCE`` ends the process too: a client that lost its coordinator
-    while the broker stood still has been seen to time out for ever after the broker was back; a fresh one connects.
+    A call that may be repeated for longer than ``PATIENCE`` ends the process too.
     """
     began = time.monotonic()
     while True:
@@ -285,7 +292,8 @@ def transactionally(call: Callable[..., T], *args: Any) -> T:
                 continue
             if error.txn_requires_abort():
                 raise Aborted(error.str()) from exception
-            raise Fenced(f"the producer may not go on: {error.str()}") from exception
+            reason = Superseded if error.fatal() else Fenced
+            raise reason(f"the producer may not go on: {error.str()}") from exception
 
 
 class Cluster:

@@ -34,6 +34,8 @@ LAG = Gauge(
     "eventbus_lag", "Records of an input partition led that are not decided yet", ["topic", "partition"]
 )
 HEARD = Gauge("eventbus_brokers_silent_seconds", "Seconds since the brokers were last heard", ["service"])
-BREAKER = Gauge("eventbus_breaker_open", "1 while no input is taken because calls fail alike", ["service"])
+BREAKER = Gauge(
+    "eventbus_breaker_open", "1 while little input is taken because calls fail alike", ["service"]
+)
 HTTP_REFUSED = Counter("eventbus_http_refused", "Connections and requests refused by a limit", ["reason"])
 HTTP_CONNECTIONS = Gauge("eventbus_http_connections", "HTTP connections open")

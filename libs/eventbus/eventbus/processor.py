@@ -7,8 +7,9 @@
     5. begin a transaction, produce, send the offsets with the group's metadata taken at the poll, commit
     6. only now write state and checkpoint to SQLite, in one local transaction
 
-If 5 fails, 4 is forgotten and the input read again. If the process dies between 5 and 6, the store is behind the
-log, and catches up from it at the next start: the store follows the log, never the other way round.
+If 5 fails, 4 is forgotten and the input read again. If the process dies between 5 and 6, or cannot tell how 5 ended,
+the store is behind the log, and catches up from it before it goes on: the store follows the log, never the other way
+round.
 Sources: KIP-98, KIP-447 (exactly once across groups), KIP-848 (the group protocol).
 """
 
@@ -32,6 +33,8 @@ from eventbus.codec import Codec, Raw
 from eventbus.decider import DeadlinePassed, Decider
 from eventbus.errors import Fenced
 from eventbus.follower import Follower, Stop
+from eventbus.guard import Stuck
+from eventbus.intake import take
 from eventbus.kafka import (
     ONE_TRY,
     PASSING,
@@ -40,6 +43,7 @@ from eventbus.kafka import (
     Clients,
     Cluster,
     Heard,
+    Superseded,
     partition_of,
     raw_of,
     transactionally,
@@ -48,13 +52,18 @@ from eventbus.kafka import (
 from eventbus.messages import Envelope, Position
 from eventbus.outgoing import Outgoing, placed
 from eventbus.ports import Asking, States
-from eventbus.retry import Breaker
+from eventbus.retry import Breaker, Entity
 from eventbus.settings import Settings
 from eventbus.step import Turn
 from eventbus.tasks import NOT_YET, Tasks
 from eventbus.work import Pending, Router, Surroundings, Work
 
 log = logging.getLogger("eventbus.processor")
+SETTLING = 3.0
+"""Seconds that a new producer has to find its coordinator and have it end what was open. One that was given up sooner
+would often come through all the same, and fence the next."""
+PROBE_EVERY = 100
+"""Ms between two looks for parked keys that may probe."""
 Place = tuple[str, int]
 """An input partition: topic (without prefix) and number."""
 
@@ -108,6 +117,8 @@ class Processor:
         self._deciders = {d.log: d for d in deciders}
         self._pending = Pending()
         self.breaker = Breaker(threshold=settings.breaker_threshold, changed=self._breaker_changed)
+        metrics.BREAKER.labels(service).set(0)
+        self._jitter = jitter
         self._agenda = Agenda(store)
         self._refused: dict[str, set[str]] = {}
         """By the coordinates of an input, the topics that refused as too large what it led to."""
@@ -136,6 +147,7 @@ class Processor:
         self._new_producer = partial(clients.producer, settings, transactional_id)
         self._producer: Producer = self._new_producer()
         self._follower = Follower(settings, service, codec, store, clients, self._around.partition_of)
+        self._guarded = clients.guard(self._follower.hears)
         topics = [*sorted({cls.topic for d in deciders for cls in d.inputs}), f"{service}.admin"]
         self.tasks = Tasks(
             settings,
@@ -161,8 +173,8 @@ class Processor:
         """Behind the last batch of an input that cannot be taken apart: the client's position does not say so."""
         self._concluded: dict[Place, int] = {}
         self._positions: dict[Place, int] = {}
-        self._input_probes = False
-        self._committed_at = monotonic()
+        self._probed_at = 0
+        self._committed_at = self._begun_at = monotonic()
         self._metadata: object = None
 
     def run(self) -> None:
@@ -181,7 +193,7 @@ class Processor:
 
     def begin(self) -> None:
         """Take over the slot's transactions, follow the own logs, enter the group."""
-        transactionally(self._producer.init_transactions)
+        self._introduce()
         self.tasks.join()
 
     def stop(self) -> None:
@@ -226,26 +238,21 @@ class Processor:
         self.turned_at = self._monotonic()
 
     def _room(self) -> int:
-        """How many inputs this turn may take. With the breaker open none, or the one that is to be the next probe."""
+        """How many inputs this turn may take. With the breaker open, as many as there may be probes of them."""
         if self._pending.count() >= self.settings.max_waiting:
             return 0
         if self.breaker.is_open:
-            self._input_probes = self._input_probes and not self._calls.in_flight()
-            return int(self._input_probes)
+            return self.breaker.room(self._clock(), self._calls.in_flight())[0]
         return self.settings.max_batch
 
     def _decide_due(self, turn: Turn) -> None:
-        """Parked messages whose wait is over, and deadlines that have passed. With the breaker open, one probe."""
+        """Parked messages whose wait is over, and deadlines that have passed. With the breaker open, some probes."""
         now, led = self._clock(), self.tasks.led
-        if not self.breaker.is_open:
-            due = self._agenda.due(now, self.settings.max_batch)
-        elif not (turn.requests or self._calls.in_flight()) and self.breaker.may_probe(now):
-            # What waits and what is new take turns: keys that fail for a reason of their own must not be all that
-            # is asked whether the outside is well again.
-            due = self._agenda.next_waiting() if self.breaker.probes % 2 else []
-            self._input_probes = not due
-        else:
-            due = []
+        due = (
+            self._probes(turn, now)
+            if self.breaker.is_open
+            else self._agenda.due(now, self.settings.max_batch)
+        )
         for entity in due:
             turn.retry(entity, self._deciders[entity[0]])
         for log_name, key, at in self._agenda.deadlines(now, led):
@@ -253,10 +260,23 @@ class Processor:
             raw = Raw(f"{log_name}.deadline", partition, at, None, None, [], at)
             turn.decide([Work(decider, raw, key, DeadlinePassed(key, at), correlation_id=key)])
 
+    def _probes(self, turn: Turn, now: int) -> list[Entity]:
+        """Parked keys to ask about while the breaker is open, chosen by chance; what new input asks comes first."""
+        self.breaker.probed(len(turn.requests))
+        if 0 <= now - self._probed_at < PROBE_EVERY:
+            return []
+        self._probed_at = now
+        untried, again = self.breaker.room(now, self._calls.in_flight() + len(turn.requests))
+        some, breaker = partial(self._agenda.some, dice=self._jitter), self.breaker
+        hopeful = some(untried, lambda entity, due: due <= now and breaker.untried(entity))
+        others = some(again, lambda entity, _: entity in breaker.failed) or some(again, lambda *_: True)
+        self.breaker.probed(len(hopeful), len(others))
+        return [*hopeful, *others]
+
     def _breaker_changed(self, is_open: bool) -> None:
         metrics.BREAKER.labels(self.service).set(is_open)
         if is_open:
-            log.error("calls fail alike for many keys: no input is taken, one message at a time probes")
+            log.error("calls fail alike for many keys: little input is taken, a few messages at a time probe")
         else:
             log.warning("calls succeed again: input is taken")
 
@@ -266,12 +286,8 @@ class Processor:
         busy = self._calls.in_flight() > 0 or (self.tasks.catching_up and not self._follower.stopped)
         wait = 0.005 if busy else 0.02 if self.tasks.following else 0.1
         self.tasks.touched.clear()
-        first = self._consumer.poll(wait)
-        records: list[Record] = []
-        if first is not None:
-            records = [first, *(self._consumer.consume(room - 1, 0) if room > 1 else ())]
         raws = []
-        for record in records:
+        for record in take(self._consumer, wait, room, self.settings.max_batch_bytes):
             raw = self._raw(record)
             # A partition that came or went while this batch was gathered is read again from its committed offset.
             if raw and raw.partition in self.tasks.led and raw.partition not in self.tasks.touched:
@@ -332,6 +348,9 @@ class Processor:
             except Aborted as reason:
                 self._rewind(str(reason))
                 return
+            except Stuck as reason:
+                self._start_over(str(reason))
+                return
             self._after_step(Step.COMMITTED, len(turn.outgoing))
             if written:
                 self._fold(turn, written)  # step 6
@@ -382,22 +401,43 @@ class Processor:
         return decided
 
     def _commit(self, outgoing: Sequence[Outgoing], upto: dict[Place, int]) -> list[tuple[Outgoing, int]]:
-        """Step 5. Returns what went to own logs, with its offsets; raises Aborted or Fenced."""
+        """Step 5. Returns what went to own logs, with its offsets; raises Aborted, Fenced, or Stuck (who knows?)."""
         written: list[tuple[Outgoing, int]] = []
+        self._begun_at = self._monotonic()
         transactionally(self._producer.begin_transaction)
         for out in outgoing:
             self._produce(out, written)
         self._after_step(Step.PRODUCED, len(outgoing))
         offsets = [TopicPartition(self.settings.topic(t), i, offset) for (t, i), offset in upto.items()]
         if offsets:
-            transactionally(self._producer.send_offsets_to_transaction, offsets, self._metadata, ONE_TRY)
+            try:
+                self._transact(self._producer.send_offsets_to_transaction, offsets, self._metadata, ONE_TRY)
+            except Stuck as reason:
+                raise Aborted(str(reason)) from reason
         self._after_step(Step.OFFSETS_SENT, len(outgoing))
-        transactionally(self._producer.commit_transaction, ONE_TRY)
+        self._transact(self._producer.commit_transaction, ONE_TRY)
         if len(written) != sum(1 for out in outgoing if out.event or out.parked):
             raise RuntimeError("a committed transaction left own records without an offset")
+        self._guarded.well()
         self._committed |= upto
         self._committed_at = self._monotonic()
         return written
+
+    def _transact(self, call: Callable[..., Any], *args: Any, grace: float = 0.0) -> None:
+        """A call that the transaction needs. Raises Aborted, Fenced, or Stuck: another producer is to go on."""
+        try:
+            self._guarded(transactionally, call, *args, grace=grace)
+        except Superseded as error:
+            raise self._superseded(error) from error
+
+    def _superseded(self, error: Exception) -> Exception:
+        """What it means that the producer's epoch is over: that another process has its place, or only that a
+        producer that was left behind came after it, or that the transaction lasted for so long that its coordinator
+        ended it, as when a broker stood still."""
+        lasted = self._monotonic() - self._begun_at
+        if self._guarded.ghost() or lasted >= self.settings.transaction_timeout - 1.0:
+            return Stuck(f"after {lasted:.1f} s: {error}")
+        return error
 
     def _rewind(self, reason: str) -> None:
         """Step 5 failed: forget what was decided and read again from what is committed."""
@@ -412,6 +452,14 @@ class Processor:
         self._agenda.forget_answered()
         self._seek(self.tasks.led)
 
+    def _start_over(self, reason: str) -> None:
+        """Step 5 ended nobody knows how: the new producer settles it, and the logs say what it came to."""
+        log.warning("how a transaction ended is not known, its tasks are taken over anew: %s", reason)
+        metrics.ABORTED.labels(self.service).inc()
+        self._abort()
+        self.tasks.lead_again()
+        self._agenda.forget_answered()
+
     def _seek(self, partitions: set[int]) -> None:
         """Read these tasks' inputs from what is committed; what is buffered of them is dropped."""
         for tp in self.tasks.inputs(partitions):
@@ -424,17 +472,25 @@ class Processor:
             )
 
     def _abort(self) -> None:
-        """End the transaction, and go on with a new producer, in a new epoch.
+        """Go on with a new producer, in a new epoch: to begin with, it ends the transaction of the one before.
 
         The client may number what it sends next like what was under way when it failed. In the same epoch a broker
         takes that for a repetition: it acknowledges it, with the offset of what was aborted, and writes nothing.
         """
-        try:
-            transactionally(self._producer.abort_transaction, ONE_TRY)
-            self._producer = self._new_producer()
-            transactionally(self._producer.init_transactions, ONE_TRY)
-        except Aborted as reason:
-            raise Fenced(f"the transaction can neither commit nor abort: {reason}") from reason
+        self._producer = self._new_producer()
+        self._introduce()
+
+    def _introduce(self) -> None:
+        """Have the slot's transactions ended, committed or not, before any of this producer begins."""
+        while True:
+            try:
+                self._transact(self._producer.init_transactions, ONE_TRY, grace=SETTLING)
+                return
+            except Stuck as reason:
+                log.warning("%s: another producer tries", reason)
+                self._producer = self._new_producer()
+            except Aborted as reason:
+                raise Fenced(f"the transaction can neither commit nor abort: {reason}") from reason
 
     def _begin(self, topic: str, partition: int, committed: int) -> None:
         """A task is about to be led: its input goes on from ``committed`` (negative: never committed)."""
@@ -460,7 +516,7 @@ class Processor:
             return
         try:
             self._commit([], moved)
-        except Aborted as reason:
+        except (Aborted, Stuck) as reason:
             log.warning("offsets of yielded tasks not committed, they will be read again: %s", reason)
             self._abort()
 
@@ -513,8 +569,13 @@ class Processor:
             except BufferError:
                 self._producer.poll(0.1)
             except KafkaException as exception:
-                self._refuse(out, exception.args[0])
-                raise Aborted(exception.args[0].str()) from exception
+                error = exception.args[0]
+                if error.fatal() or error.code() == KafkaError._FATAL:
+                    raise self._superseded(
+                        Superseded(f"the producer may not go on: {error.str()}")
+                    ) from exception
+                self._refuse(out, error)
+                raise Aborted(error.str()) from exception
 
     def _refuse(self, out: Outgoing, error: KafkaError) -> None:
         """Remember an output that is too large for its topic, so that its input becomes a dead letter next time."""

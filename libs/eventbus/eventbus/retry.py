@@ -20,6 +20,8 @@ from eventbus.messages import whole_number
 RETRY = "__eventbus.retry."
 ERRORS = "__eventbus.errors."
 REMEMBERED = 10_000
+Entity = tuple[str, str]
+"""A decider's log and a key."""
 
 
 class State(StrEnum):
@@ -193,30 +195,40 @@ class RetryPolicy:
 class Breaker:
     """Opens when many different keys fail one after another, and closes with the first that does not.
 
-    While it is open no attempt is counted, and one message at a time probes, else no input is taken. One bad key
-    never opens it: only ``threshold`` different ones do, with no success for ``streak`` ms. A key that failed while
-    another did not is bad for a reason of its own: that it fails again says nothing of the outside.
+    One bad key never opens it: only ``threshold`` different ones do, with no success for ``streak`` ms. A key that
+    failed while another did not is bad for a reason of its own: that it fails again says nothing of the outside.
+
+    While it is open no attempt is counted, and calls are probes, of two kinds. Keys that have not failed since the
+    last success, such as those of new input, may be good: ``burst`` of them are asked about at once, so that many bad
+    ones do not hold up a good one, and then ``a_second``. Keys that have failed are asked about again, ``a_second``,
+    to find out whether the outside is back.
     """
 
     threshold: int = 5
     streak: int = 500
-    probe_every: int = 1000
-    """Ms between two probes."""
-    failed: set[tuple[str, str]] = field(default_factory=set)
+    at_once: int = 32
+    """Calls under way above which no probe begins."""
+    a_turn: int = 8
+    """Probes that begin in one turn at most: the first success of a turn makes those of the next unnecessary."""
+    burst: int = 200
+    a_second: float = 2.0
+    failed: set[Entity] = field(default_factory=set)
+    """Keys that have failed since the last success."""
     failing_since: int = 0
-    own_fault: dict[tuple[str, str], None] = field(default_factory=dict)
+    own_fault: dict[Entity, None] = field(default_factory=dict)
     """Keys that failed while others did not, the latest ``REMEMBERED``."""
     opened_at: int | None = None
-    probed_at: int = 0
-    probes: int = 0
-    """Probes since it opened."""
     changed: Callable[[bool], None] = lambda is_open: None
+    _untried: float = 0.0
+    _again: float = 0.0
+    """Probes that may begin, of each kind, as reckoned at ``_reckoned_at``."""
+    _reckoned_at: int = 0
 
     @property
     def is_open(self) -> bool:
         return self.opened_at is not None
 
-    def failure(self, entity: tuple[str, str], now: int) -> None:
+    def failure(self, entity: Entity, now: int) -> None:
         if entity in self.own_fault:
             return
         if not self.failed:
@@ -224,10 +236,11 @@ class Breaker:
         self.failed.add(entity)
         lasts = now - self.failing_since >= self.streak
         if not self.is_open and lasts and len(self.failed) >= self.threshold:
-            self.opened_at, self.probed_at, self.probes = now, now, 0
+            self.opened_at = self._reckoned_at = now
+            self._untried, self._again = float(self.burst), 0.0
             self.changed(True)
 
-    def success(self, entity: tuple[str, str] | None = None) -> None:
+    def success(self, entity: Entity | None = None) -> None:
         """The outside answered, about ``entity`` if it is given."""
         self.own_fault.update(dict.fromkeys(self.failed))
         if entity is not None:
@@ -239,9 +252,20 @@ class Breaker:
             self.opened_at = None
             self.changed(False)
 
-    def may_probe(self, now: int) -> bool:
-        """Whether it is time for a probe; says yes once an interval."""
-        if now - self.probed_at < self.probe_every:
-            return False
-        self.probed_at, self.probes = now, self.probes + 1
-        return True
+    def untried(self, entity: Entity) -> bool:
+        """Whether the key may be good, for all that is known since the last success."""
+        return entity not in self.failed and entity not in self.own_fault
+
+    def room(self, now: int, under_way: int) -> tuple[int, int]:
+        """How many probes may begin now, beside the calls under way: about keys untried, and about others again."""
+        passed = max(0, now - self._reckoned_at) / 1000 * self.a_second
+        self._untried = min(self._untried + passed, float(self.burst))
+        self._again = min(self._again + passed, 1.0)
+        self._reckoned_at = now
+        most = max(0, min(self.at_once - under_way, self.a_turn))
+        return min(most, int(self._untried)), min(most, int(self._again))
+
+    def probed(self, untried: int, again: int = 0) -> None:
+        """So many probes have begun."""
+        self._untried -= untried
+        self._again -= again

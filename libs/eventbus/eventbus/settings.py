@@ -47,6 +47,8 @@ class Settings(BaseSettings):
 
     max_batch: int = Field(default=500, ge=1)
     """Messages a transaction takes in at most."""
+    max_batch_bytes: int = Field(default=1_000_000, ge=1)
+    """Bytes of messages above which a transaction takes in no more."""
     max_in_flight: int = Field(default=256, ge=1)
     """Calls to the outside that a reactor has under way at most."""
     max_waiting: int = Field(default=2_000, ge=1)

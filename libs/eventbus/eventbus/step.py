@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from eventbus import metrics
@@ -248,9 +249,7 @@ class Turn:
                 log.exception("the deadline of %s could not be decided", work.entity)
                 return
             if isinstance(error, Mismatch):
-                self._bury(work.raw, error)
-                if work.parked:
-                    self.parking.discard(self.parking.queue(work.entity)[0])
+                self._contradicted(work, error)
             else:
                 # A rule that fails on a message must not stop the partition: the message goes where a person sees it,
                 # and what comes for its key waits behind it.
@@ -322,6 +321,15 @@ class Turn:
         """A record that belongs to no key becomes a dead letter at once, and nothing waits for it. Only once."""
         if not self.parking.knows(raw):
             self._letter(self.parking.bury(raw, error))
+
+    def _contradicted(self, work: Work, error: Mismatch) -> None:
+        """A dead letter that parks nothing; if the message was parked, what waits behind it goes on."""
+        if not work.parked:
+            self._bury(work.raw, error)
+            return
+        head = self.parking.queue(work.entity)[0]
+        self.parking.discard(head)
+        self._letter(replace(head, attempt=head.attempt + 1).because(error))
 
     def _letter(self, parked: Parked) -> None:
         self.dead += 1

@@ -165,6 +165,17 @@ class Tasks:
         del self._targets[i]
         log.info("leads task %d; now %s", i, sorted(self.led))
 
+    def lead_again(self) -> None:
+        """Give up all that is led and take it over anew, for it is not known what the last transaction came to."""
+        gone = set(self.led)
+        if not gone:
+            return
+        self._consumer.pause(self.inputs())
+        self.touched |= gone
+        self.led.clear()
+        self._ended(gone)
+        self._follower.follow([(name, i) for name in self._logs for i in gone])
+
     def _on_assign(self, _: Consumer, parts: list[TopicPartition]) -> None:
         self._seen_assignment = True
         self._consumer.incremental_assign(parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -105,11 +106,54 @@ class TestBreaker:
             breaker.failure(("l", key), 9_000)
         assert told == [True], "one that has succeeded counts again"
 
-    def test_it_probes_once_an_interval(self) -> None:
-        breaker = Breaker(threshold=2, streak=0)
-        breaker.failure(("l", "a"), 0)
-        breaker.failure(("l", "b"), 0)
-        assert [now for now in range(0, 5_000, 100) if breaker.may_probe(now)] == [1_000, 2_000, 3_000, 4_000]
+    def test_at_first_it_asks_about_many_keys_that_may_be_good_and_then_about_a_few_a_second(self) -> None:
+        breaker = opened()
+        begun = []
+        for now in range(0, 60_000, 100):
+            untried, _ = breaker.room(now, under_way=0)
+            breaker.probed(untried)
+            begun.append(untried)
+        assert max(begun) == breaker.a_turn
+        assert sum(begun[:30]) > breaker.burst * 0.9, "a good key among many bad ones is found within 3 s"
+        assert sum(begun) <= breaker.burst + 60 * breaker.a_second + 1, "an outage makes no flood"
+        assert sum(begun[300:]) <= 30 * breaker.a_second + 1
+
+    def test_about_keys_that_have_failed_it_asks_a_few_a_second_from_the_first(self) -> None:
+        breaker, asked = opened(), 0
+        for now in range(0, 10_000, 50):
+            _, again = breaker.room(now, under_way=0)
+            breaker.probed(0, again)
+            asked += again
+        assert 10 * breaker.a_second - 3 <= asked <= 10 * breaker.a_second + 1
+        assert breaker.room(10**7, 0)[1] == 1, "and saves none up"
+
+    def test_calls_under_way_leave_less_room(self) -> None:
+        breaker = opened()
+        assert breaker.room(1_000, under_way=breaker.at_once - 3) == (3, 1)
+        assert breaker.room(1_000, under_way=breaker.at_once + 200) == (0, 0)
+
+    def test_it_knows_which_keys_may_be_good(self) -> None:
+        breaker = opened()
+        assert not breaker.untried(("l", "a"))
+        assert breaker.untried(("l", "c"))
+        breaker.success(("l", "c"))
+        assert not breaker.untried(("l", "a")), "known to be bad for a reason of its own"
+        breaker.success(("l", "a"))
+        assert breaker.untried(("l", "a"))
+
+    def test_a_clock_that_goes_back_takes_nothing_away(self) -> None:
+        breaker = opened(now=50_000)
+        breaker.probed(breaker.burst)
+        assert breaker.room(0, 0)[0] == 0
+        assert breaker.room(1_000, 0)[0] > 0
+
+
+def opened(now: int = 0) -> Breaker:
+    breaker = Breaker(threshold=2, streak=0)
+    breaker.failure(("l", "a"), now)
+    breaker.failure(("l", "b"), now)
+    assert breaker.is_open
+    return breaker
 
 
 def test_an_agenda_hands_out_each_key_when_it_is_due_and_once(store: Store) -> None:
@@ -126,17 +170,20 @@ def test_an_agenda_hands_out_each_key_when_it_is_due_and_once(store: Store) -> N
     assert agenda.due(10**9, 9) == []
 
 
-def test_probes_take_the_keys_in_turn(store: Store) -> None:
-    agenda, now = Agenda(store), 0
-    for key in "abc":
-        agenda.note((LOG, key), [replace(PARKED, key=key, due=10_000)])
-    probed = []
-    for _ in range(6):
-        now += 1_000
-        [entity] = agenda.next_waiting()
-        probed.append(entity[1])
-        agenda.note(entity, [replace(PARKED, key=entity[1], due=10_000 + now)])
-    assert probed == ["a", "b", "c", "a", "b", "c"]
+def test_probes_take_keys_by_chance_and_not_in_the_order_of_the_queue(store: Store) -> None:
+    """Bad keys that came first must not be all that is asked about."""
+    agenda, dice = Agenda(store), Random(1).random
+    for n in range(100):
+        agenda.note((LOG, f"{n}"), [replace(PARKED, key=f"{n}", due=10_000 + n)])
+    first = agenda.some(10, lambda entity, due: True, dice)
+    assert len(set(first)) == 10 and max(int(key) for _, key in first) > 50
+    assert not set(first) & set(agenda.some(90, lambda entity, due: True, dice)), "each is handed out once"
+    assert agenda.some(1, lambda entity, due: True, dice) == []
+    for n in range(4):
+        agenda.note((LOG, f"{n}"), [replace(PARKED, key=f"{n}", due=1_000 * n)])
+    wanted = agenda.some(9, lambda entity, due: due <= 1_000 and entity[1] != "0", dice)
+    assert wanted == [(LOG, "1")]
+    assert agenda.due(10**9, 9) == [(LOG, "0"), (LOG, "2"), (LOG, "3")]
 
 
 def test_an_agenda_is_made_anew_for_what_is_led_and_forgets_the_rest(store: Store) -> None:

@@ -11,7 +11,7 @@ import pytest
 from eventbus import DeadlinePassed, Message, Mismatch, Outcome, Poison, Request, Retryable
 from eventbus.admin import Discard, Redrive
 from eventbus.codec import Raw
-from eventbus.retry import ERRORS, State
+from eventbus.retry import ERRORS, Parked, State
 from eventbus.step import Turn
 from eventbus.work import Work
 from schemas import OrderPaid
@@ -134,10 +134,24 @@ def test_a_rule_that_raises_buries_its_message_and_parks_its_key(bench: Bench) -
 def test_what_cannot_be_decoded_is_a_dead_letter_and_parks_nothing(bench: Bench) -> None:
     broken = bench.raw(created("a"))._replace(value=b"\0\0\0\0")
     bench.read([broken])
+    bench.inputs.append(broken)
     bench.feed(paid("a"))
     assert len(bench.topic(DLQ)) == 1
-    assert bench.topic(RETRY) == []
+    assert bench.waits("a") == []
     assert bench.story("a") == ("paid 10",)
+
+
+def test_what_parks_nothing_is_remembered_without_its_bytes_and_becomes_no_second_dead_letter(
+    bench: Bench,
+) -> None:
+    broken = bench.raw(created("a"))._replace(value=b"\0\0\0\0" + b"x" * 1_000)
+    bench.read([broken])
+    (remembered,) = (Parked.from_record(raw) for raw in bench.topic(RETRY))
+    assert (remembered.state, remembered.raw.coordinates) == (State.BURIED, broken.coordinates)
+    assert bench.topic(RETRY)[0].size < 1_000
+
+    bench.read([broken])
+    assert len(bench.topic(DLQ)) == 1
 
 
 def test_input_read_again_after_a_crash_is_not_decided_again(bench: Bench) -> None:

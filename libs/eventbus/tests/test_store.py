@@ -11,6 +11,7 @@ import pytest
 from eventbus import Decider, Envelope, Event, Message, Table
 from eventbus.errors import Fenced
 from eventbus.folding import Folded, fold
+from eventbus.messages import Position
 from eventbus.slot import Slot
 from eventbus.store import Store
 
@@ -165,6 +166,29 @@ def test_state_folded_into_other_tables_is_forgotten(store: Store, path: Path) -
     changed = Store(path, [replace(DECIDER, projection=More())])
 
     assert changed.adopt("cluster", {LOG: "topic"}) == [LOG]
+
+
+def test_a_skip_of_what_is_folded_forgets_its_partition_and_no_other(store: Store) -> None:
+    write(store, event(1, 2))
+    store.write({}, [], {(LOG, 1): 9})
+    place = Position(LOG, 0, 1)
+
+    assert store.set_aside([place]) == [(LOG, 0)]
+    assert store.read(DECIDER, "cup") is None
+    assert store.db.execute("SELECT count(*) FROM totals").fetchone()[0] == 0
+    assert (store.checkpoint(LOG, 0), store.checkpoint(LOG, 1)) == (0, 9)
+    assert store.load(DECIDER, "cup").state.rows.get("2") is None
+
+
+def test_a_skip_forgets_once_and_again_only_when_it_is_taken_back(store: Store) -> None:
+    place, behind = Position(LOG, 0, 1), Position(LOG, 0, 5)
+    write(store, event(1, 2))
+
+    assert store.set_aside([behind]) == [], "it is not folded yet"
+    assert store.set_aside([place, behind]) == [(LOG, 0)]
+    write(store, event(1, 2))
+    assert store.set_aside([place, behind]) == []
+    assert store.set_aside([]) == [(LOG, 0)]
 
 
 def test_a_slot_belongs_to_one_process_at_a_time(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import multiprocessing
 from pathlib import Path
@@ -180,6 +181,17 @@ def test_m5_the_file_rotates_and_no_more_than_so_many_are_kept(tmp_path: Path) -
         "n.log.lock": [],
     }
     assert {p.stat().st_mode & 0o777 for p in tmp_path.glob("n.log*")} == {0o600}
+
+
+def test_m5_a_replica_that_froze_while_it_rotated_holds_no_other_up(tmp_path: Path) -> None:
+    file = LineFile(tmp_path / "n.log", most=100, kept=2)
+    with (tmp_path / "n.log.lock").open("w") as frozen:
+        fcntl.flock(frozen, fcntl.LOCK_EX)
+        for number in range(20):
+            file.append(f"{number:09}")
+    assert len((tmp_path / "n.log").read_text().split()) == 20
+    file.append("and on")
+    assert (tmp_path / "n.log").read_text() == "and on\n"
 
 
 def write_lines(path: Path, writer: int, count: int) -> None:

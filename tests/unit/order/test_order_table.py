@@ -9,8 +9,10 @@ import pytest
 from eventbus import Message, Mismatch
 from eventbus.testing import given
 from schemas import (
+    CancelOrder,
     CancelRefused,
     CommandRepeated,
+    CompleteOrder,
     CompleteRefused,
     OrderCancelled,
     OrderCompleted,
@@ -36,6 +38,7 @@ from tests.unit.order.orders import (
     PAID,
     RESERVED,
     SUCCEEDED,
+    T0,
     UNPAID,
 )
 
@@ -131,3 +134,21 @@ def test_m5_what_does_change_something_is_decided_however_much_was_refused_befor
     assert [type(e) for e in created.outputs] == [OrderCreated] and created.state.repeats == 3_000
     assert [type(e) for e in created.when(CANCEL).outputs] == [OrderCancelled]
     assert [type(e) for e in created.when(SUCCEEDED).when(HELD).when(COMPLETE).outputs] == [OrderCompleted]
+
+
+@pytest.mark.parametrize("wish", [COMPLETE, CANCEL])
+def test_m5_a_wish_that_left_no_event_does_not_come_true_when_offsets_are_reset(
+    wish: CancelOrder | CompleteOrder,
+) -> None:
+    """It was refused when the order did not allow it yet. Read again, it meets an order that would."""
+    refused = [COMPLETE_REFUSED] * REPEATS
+    created, confirmed = replace(CREATED, timestamp=T0 + 1), replace(CONFIRMED, timestamp=T0 + 2)
+    open_ = given(ORDER, *refused, created)
+    for order in (open_, given(ORDER, *refused, created, PAID, RESERVED, confirmed)):
+        order.when(wish).then()
+        order.when(replace(wish, timestamp=0)).then()
+        later = replace(wish, timestamp=T0 + 3)
+        assert order.when(later).outputs or (order is open_ and wish is COMPLETE)
+    assert given(ORDER, *refused[1:], created).when(CANCEL).outputs, (
+        "within the bound everything leaves an event"
+    )
