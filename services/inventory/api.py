@@ -12,7 +12,8 @@ from fastapi import FastAPI, Header, Path, Query, Request, Response
 from pydantic import AfterValidator
 
 from eventbus import Bus, Message, Unavailable
-from eventbus.http import Problem, invalid, one_line, read_body
+from eventbus.http import KEY as KEY_PATTERN
+from eventbus.http import Problem, invalid, one_line, problem_responses, read_body
 from schemas import AdjustStock, StockRefused, StockRepeated
 from services.inventory.models import (
     ADJUSTMENT_BODY,
@@ -28,11 +29,31 @@ from services.inventory.shelf import product, products
 ADJUSTMENTS = "/adjustments"
 KEY = "Idempotency-Key"
 MAX_PAGE = 1000
+_AWAY = "Kafka is away, or the answer is not known in time."
+ADJUST = problem_responses(
+    {
+        400: "The body is not JSON.",
+        409: "There is not so much in stock.",
+        422: "Fields are wrong, or the key was used before for another adjustment.",
+        503: _AWAY,
+    }
+)
+PAGE = problem_responses({503: _AWAY})
+ONE = problem_responses({404: "It was never in stock.", 405: "Adjustments are posted.", 503: _AWAY})
 
 # A product id is any text, slashes included: hence ":path" in the routes.
 ProductId = Annotated[str, Path(alias="productId", min_length=1, max_length=100), AfterValidator(one_line)]
-IdempotencyKey = Annotated[str | None, Header(alias=KEY)]
-Cursor = Annotated[str | None, Query(description="nextCursor of the page before")]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias=KEY,
+        json_schema_extra={"type": "string", "minLength": 1, "maxLength": 255, "pattern": KEY_PATTERN},
+    ),
+]
+Cursor = Annotated[
+    str | None,
+    Query(description="nextCursor of the page before", json_schema_extra={"pattern": "^[A-Za-z0-9_-]*$"}),
+]
 Limit = Annotated[int | None, Query(ge=1, le=MAX_PAGE)]
 
 _KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
@@ -49,6 +70,7 @@ def stock_routes(settings: InventorySettings) -> Callable[[FastAPI, Bus], None]:
             status_code=202,
             summary="Adjust a product's stock",
             openapi_extra=ADJUSTMENT_BODY,
+            responses=ADJUST,
         )
         async def adjust(
             product_id: ProductId, request: Request, response: Response, key: IdempotencyKey = None
@@ -62,12 +84,20 @@ def stock_routes(settings: InventorySettings) -> Callable[[FastAPI, Bus], None]:
                 response.headers["Idempotent-Replay"] = "true"
             return await stock_of(bus, product_id)
 
-        @app.get("/stock", summary="All products, in order of their ids")
+        @app.get(
+            "/stock",
+            summary="All products, in order of their ids",
+            responses=PAGE,
+        )
         async def list_stock(cursor: Cursor = None, limit: Limit = None) -> StockPage:
             require_fresh(bus)
             return page(bus, cursor, limit or settings.page_size)
 
-        @app.get("/stock/{productId:path}", summary="One product")
+        @app.get(
+            "/stock/{productId:path}",
+            summary="One product",
+            responses=ONE,
+        )
         async def get_stock(product_id: ProductId) -> StockView:
             if product_id.endswith(ADJUSTMENTS):
                 raise Problem(405, "Method Not Allowed", "adjustments are posted", headers={"Allow": "POST"})

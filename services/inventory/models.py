@@ -8,7 +8,7 @@ import sqlite3
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from eventbus.http import field_path, invalid, parse_json
@@ -38,6 +38,9 @@ class StockPage(BaseModel):
     next_cursor: str | None
 
 
+NOT_ZERO: dict[str, Any] = {"type": "integer", "minimum": -MOST, "maximum": MOST, "not": {"const": 0}}
+
+
 def not_zero(quantity: int) -> int:
     if quantity == 0:
         raise ValueError("must not be zero")
@@ -49,7 +52,7 @@ class Adjustment(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    quantity: Annotated[int, Field(ge=-MOST, le=MOST), AfterValidator(not_zero)]
+    quantity: Annotated[int, Field(ge=-MOST, le=MOST), AfterValidator(not_zero), WithJsonSchema(NOT_ZERO)]
     reason: Annotated[str, Field(min_length=1, max_length=200)]
 
     def fingerprint(self) -> str:

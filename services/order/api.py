@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import AfterValidator
 
 from eventbus import Bus, Decider, Entry, Message, Unavailable
-from eventbus.http import Problem, Turns, Work, invalid, one_line, read_body
+from eventbus.http import ONE_LINE, Problem, Turns, Work, invalid, one_line, read_body
 from schemas import (
     CancelOrder,
     CancelRefused,
@@ -37,7 +37,15 @@ SCOPE = "public"
 """The caller's scope for idempotency keys: without access control all callers are one."""
 
 OrderId = Annotated[
-    str, Path(alias="orderId", description="The order.", max_length=MAX_TEXT), AfterValidator(one_line)
+    str,
+    Path(
+        alias="orderId",
+        description="The order.",
+        min_length=1,
+        max_length=MAX_TEXT,
+        json_schema_extra={"pattern": ONE_LINE},
+    ),
+    AfterValidator(one_line),
 ]
 Wait = Annotated[
     float, Query(ge=0, allow_inf_nan=False, description="Seconds to wait at most for the order to settle.")
@@ -58,7 +66,7 @@ class OrderApi:
     def mount(self, app: FastAPI) -> None:
         """Add the routes to ``app``."""
         app.add_middleware(Gate, admission=self.admission)
-        app.add_api_route("/orders", self.create, methods=["POST"], **openapi.CREATE)
+        app.add_api_route("/orders", self.create, methods=["POST"], **openapi.create(self.settings.limits))
         app.add_api_route("/orders/{orderId}", self.show, methods=["GET"], **openapi.SHOW)
         app.add_api_route("/orders/{orderId}/events", self.events, methods=["GET"], **openapi.EVENTS)
         app.add_api_route("/orders/{orderId}/cancel", self.cancel, methods=["POST"], **openapi.CANCEL)

@@ -16,9 +16,9 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from eventbus.http import MAX_ERRORS, MAX_VALUES, Work, field_path, invalid, parse_json
-from services.order.money import parse_amount
-from services.order.rules import Limits
+from eventbus.http import LINES, MAX_ERRORS, MAX_VALUES, ONE_LINE, Work, field_path, invalid, parse_json
+from services.order.money import EXPONENTS, parse_amount
+from services.order.rules import MAX_TEXT, Limits
 
 MAX_VALUES_OF_A_WISH = 1_000
 """Of a body that has one text at most."""
@@ -30,7 +30,26 @@ Errors = list[tuple[str, str]]
 Price = Annotated[
     Decimal,
     BeforeValidator(parse_amount),
-    WithJsonSchema({"type": "string", "examples": ["2.55"], "description": "Exact decimal, zero or more."}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^[0-9]{1,18}(?:\.[0-9]{1,18})?$",
+            "examples": ["2.55"],
+            "description": "Exact decimal, zero or more, with no more decimals than the currency has.",
+        }
+    ),
+]
+Text = Annotated[
+    str, WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_TEXT, "pattern": ONE_LINE})
+]
+"""What the rules of an order call a text; they check it."""
+Currency = Annotated[
+    str, WithJsonSchema({"type": "string", "enum": sorted(EXPONENTS), "description": "ISO 4217."})
+]
+Email = Annotated[
+    str,
+    AfterValidator(lambda text: _mailbox(text)),
+    WithJsonSchema({"type": "string", "maxLength": 254, "pattern": r"^[!-?A-~]+@[!-?A-~]+$"}),
 ]
 
 
@@ -56,7 +75,7 @@ class Body(BaseModel):
 class ItemBody(Body):
     """One line of an order. Without a ``unitPrice`` the price list says it."""
 
-    product_id: str
+    product_id: Text
     quantity: int
     unit_price: Price | None = None
 
@@ -64,20 +83,20 @@ class ItemBody(Body):
 class ContactBody(Body):
     """Where the customer wants to hear of the order."""
 
-    email: Annotated[str, AfterValidator(_mailbox)] | None = None
+    email: Email | None = None
 
 
 class _Terms(Body):
-    user_id: str
-    currency: str | None = None
-    payment_method: str = "tok_ok"
+    user_id: Text
+    currency: Currency | None = None
+    payment_method: Text = "tok_ok"
     contact: ContactBody | None = None
 
 
 class OrderOfOne(_Terms):
     """An order of one product, in short."""
 
-    product_id: str
+    product_id: Text
     quantity: int
     unit_price: Price | None = None
 
@@ -116,7 +135,14 @@ OrderBody = OrderOfOne | OrderOfItems
 class CancelBody(Body):
     """Why the order is cancelled, if the customer says so."""
 
-    reason: Annotated[str, AfterValidator(_readable)] | None = None
+    reason: (
+        Annotated[
+            str,
+            AfterValidator(_readable),
+            WithJsonSchema({"type": "string", "maxLength": 500, "pattern": LINES}),
+        ]
+        | None
+    ) = None
 
 
 class CompleteBody(Body):

@@ -6,7 +6,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from eventbus.http import KEY, Responses, problem_responses
 from services.order.models import CancelBody, CompleteBody, OrderOfItems, OrderOfOne
+from services.order.rules import Limits
 from services.order.views import AcceptedView, OrderView, TimelineView
 
 
@@ -32,57 +34,83 @@ def _body(*models: type[BaseModel], required: bool = False) -> dict[str, Any]:
     return {"requestBody": {"required": required, "content": content}}
 
 
-def _header(name: str, description: str) -> dict[str, Any]:
+def _limited(node: Any, limits: Limits) -> Any:
+    """``node`` with the limits that are settings, wherever their fields stand."""
+    if isinstance(node, list):
+        return [_limited(one, limits) for one in node]
+    if not isinstance(node, dict):
+        return node
+    found = {name: _limited(value, limits) for name, value in node.items()}
+    if isinstance(fields := found.get("properties"), dict):
+        if "quantity" in fields:
+            fields["quantity"] |= {"minimum": 1, "maximum": limits.quantity}
+        if "items" in fields:
+            fields["items"] |= {"minItems": 1, "maxItems": limits.items}
+    return found
+
+
+def _header(name: str, description: str, **limits: Any) -> dict[str, Any]:
     return {
         "name": name,
         "in": "header",
         "required": False,
         "description": description,
-        "schema": {"type": "string"},
+        "schema": {"type": "string", **limits},
     }
 
 
-def _problems(**meanings: str) -> dict[int, dict[str, Any]]:
-    content: dict[str, Any] = {"application/problem+json": {"schema": {"type": "object"}}}
-    return {int(code[1:]): {"description": text, "content": content} for code, text in meanings.items()}
-
-
 _UNKNOWN = "There is no such order."
+_NO_JSON = "The body is not JSON."
 _AWAY = "Kafka is away, or the answer is not known in time; repeating is safe."
 
-CREATE: dict[str, Any] = {
-    "status_code": 202,
-    "responses": {
-        202: {"model": AcceptedView | OrderView, "description": "The order is durable."},
-        **_problems(
-            s400="The body is not JSON.",
-            s422="Fields are wrong, or the key was used before.",
-            s429="Too many orders are open; Retry-After says when to ask again.",
-            s503=_AWAY,
-        ),
-    },
-    "openapi_extra": {
-        **_body(OrderOfItems, OrderOfOne, required=True),
-        "parameters": [
-            _header(
-                "Idempotency-Key", "The same key and body give the same order, however often they are sent."
+
+def create(limits: Limits) -> dict[str, Any]:
+    """How orders are taken in, with the limits that are set."""
+    return {
+        "status_code": 202,
+        "responses": {
+            202: {"model": AcceptedView | OrderView, "description": "The order is durable."},
+            **problem_responses(
+                {
+                    400: _NO_JSON,
+                    422: "Fields are wrong, or the key was used before.",
+                    429: "Too many orders are open; Retry-After says when to ask again.",
+                    503: _AWAY,
+                }
             ),
-            _header("Prefer", "`wait=5`: up to 5 seconds for the order to settle."),
-        ],
-    },
-}
+        },
+        "openapi_extra": {
+            **_limited(_body(OrderOfItems, OrderOfOne, required=True), limits),
+            "parameters": [
+                _header(
+                    "Idempotency-Key",
+                    "The same key and body give the same order, however often they are sent.",
+                    minLength=1,
+                    maxLength=255,
+                    pattern=KEY,
+                ),
+                _header("Prefer", "`wait=5`: up to 5 seconds for the order to settle."),
+            ],
+        },
+    }
+
+
 SHOW: dict[str, Any] = {
     "responses": {
         200: {"model": OrderView},
         304: {"description": "The version named by If-None-Match is still the latest."},
-        **_problems(s404=_UNKNOWN, s503=_AWAY),
+        **problem_responses({404: _UNKNOWN, 503: _AWAY}),
     },
     "openapi_extra": {"parameters": [_header("If-None-Match", "The ETag of the version known already.")]},
 }
-EVENTS: dict[str, Any] = {"responses": {200: {"model": TimelineView}, **_problems(s404=_UNKNOWN, s503=_AWAY)}}
-_CHANGE: dict[int, dict[str, Any]] = {
+EVENTS: dict[str, Any] = {
+    "responses": {200: {"model": TimelineView}, **problem_responses({404: _UNKNOWN, 503: _AWAY})}
+}
+_CHANGE: Responses = {
     202: {"model": OrderView, "description": "Done, now or before."},
-    **_problems(s404=_UNKNOWN, s409="The order's status does not allow it.", s503=_AWAY),
+    **problem_responses(
+        {400: _NO_JSON, 404: _UNKNOWN, 409: "The order's status does not allow it.", 503: _AWAY}
+    ),
 }
 CANCEL: dict[str, Any] = {"status_code": 202, "responses": _CHANGE, "openapi_extra": _body(CancelBody)}
 COMPLETE: dict[str, Any] = {"status_code": 202, "responses": _CHANGE, "openapi_extra": _body(CompleteBody)}

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Annotated
 
-from fastapi import FastAPI
-from pydantic import BaseModel
+from fastapi import FastAPI, Path
+from pydantic import AfterValidator, BaseModel
 
 from eventbus import Bus, Unavailable
-from eventbus.http import Problem
+from eventbus.http import ONE_LINE, Problem, one_line, problem_responses
 from services.payment.decider import Payment, Status, reactor
+
+OrderId = Annotated[
+    str,
+    Path(min_length=1, max_length=100, json_schema_extra={"pattern": ONE_LINE}),
+    AfterValidator(one_line),
+]
+_REFUSALS = problem_responses({404: "No payment of such an order is known.", 503: "Kafka is away."})
 
 
 class PaymentView(BaseModel):
@@ -27,8 +35,8 @@ class PaymentView(BaseModel):
 def routes(app: FastAPI, bus: Bus) -> None:
     """Add payment's routes to the service's application."""
 
-    @app.get("/payments/{order_id}", summary="The payment of an order")
-    async def payment(order_id: str) -> PaymentView:
+    @app.get("/payments/{order_id}", summary="The payment of an order", responses=_REFUSALS)
+    async def payment(order_id: OrderId) -> PaymentView:
         if not bus.fresh():
             raise Unavailable("this replica has not heard from Kafka lately")
         entry = bus.read(reactor, order_id)

@@ -18,14 +18,17 @@ from eventbus.bus import Bus
 from eventbus.connections import Refusals
 from eventbus.edge import Edge, Hosts
 from eventbus.errors import Unavailable
-from eventbus.openapi import METRICS, READY, Responses, document, problem_responses
+from eventbus.openapi import KEY, LINES, METRICS, ONE_LINE, READY, Responses, document, problem_responses
 from eventbus.problems import MAX_ERRORS, Problem, field_path, invalid, one_line
 from eventbus.rehearsal import previews
 from eventbus.turns import Turns, Work
 
 __all__ = [
+    "KEY",
+    "LINES",
     "MAX_ERRORS",
     "MAX_VALUES",
+    "ONE_LINE",
     "Problem",
     "Responses",
     "Turns",

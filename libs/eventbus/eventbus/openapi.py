@@ -12,6 +12,14 @@ from eventbus.problems import MAX_ERRORS, PROBLEM
 
 Responses = dict[int | str, dict[str, Any]]
 
+_UNSEEN = r"\u0000-\u001f\u007f-\u00a0\u00ad\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff"
+ONE_LINE = rf"^[^{_UNSEEN}]*[^\s{_UNSEEN}][^{_UNSEEN}]*$"
+"""What :func:`eventbus.problems.one_line` takes, but for rare characters: a pattern cannot name all of a category."""
+LINES = rf"^(?:[^{_UNSEEN}]|\n)*$"
+"""The same of several lines, or none."""
+KEY = r"^[!-~](?:[ -~]{0,253}[!-~])?$"
+"""An Idempotency-Key."""
+
 _REFERENCE = {"$ref": "#/components/schemas/Problem"}
 _SCHEMA: dict[str, Any] = {
     "type": "object",

@@ -11,6 +11,7 @@ from eventbus.admin import Discard, Redrive
 from eventbus.bus import Bus
 from eventbus.codec import Codec
 from eventbus.kafka import partition_of
+from eventbus.openapi import problem_responses
 from eventbus.retry import Breaker
 from eventbus.settings import Settings
 from eventbus.step import Turn
@@ -56,7 +57,7 @@ def rehearse(
 def previews(app: FastAPI, bus: Bus) -> None:
     """``GET /dlq/preview``: what a redrive or discard of a key would do, on this replica's view of the logs."""
 
-    @app.get("/dlq/preview", tags=["operation"])
+    @app.get("/dlq/preview", tags=["operation"], responses=problem_responses({503: "Kafka is away."}))
     async def preview(
         key: Annotated[str, Query(description="whose messages wait", min_length=1)],
         log: Annotated[str | None, Query(description="of this decider only")] = None,
