@@ -72,7 +72,7 @@ CONFIG = schemathesis.Config.from_dict(
         "seed": 1,
         "workers": 1,
         # What is printable beyond ASCII no pattern can say.
-        "generation": {"codec": "ascii", "max-examples": 10, "database": "none"},
+        "generation": {"codec": "ascii", "max-examples": 20, "database": "none"},
         "checks": {"positive_data_acceptance": {"enabled": False}},
         "phases": {"stateful": {"enabled": False}},
     }

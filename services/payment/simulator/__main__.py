@@ -18,6 +18,7 @@ def main() -> None:
         port=settings.port,
         log_level="warning",
         access_log=False,
+        limit_concurrency=2_000,
         timeout_graceful_shutdown=1,
     )
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,7 +24,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.middleware import Middleware
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
@@ -31,6 +34,8 @@ from services.payment.simulator.record import Attempt, Record, Refused, Row
 from services.payment.simulator.settings import SimulatorSettings
 from services.payment.simulator.verdict import Outcome, Token
 
+SEQUENCE = re.compile("[0-9]{1,18}")
+MAX_BODY = 65_536
 REPLAYED = {"Idempotent-Replayed": "true"}
 
 Id = Annotated[str, Field(min_length=1, max_length=1000)]
@@ -123,8 +128,8 @@ class Simulator:
 
     async def record(self, request: Request) -> Response:
         after = request.query_params.get("after", "0")
-        if not after.isdecimal():
-            return problem(422, "Invalid query", f"after: {after!r} is not a sequence number")
+        if not SEQUENCE.fullmatch(after):
+            return problem(422, "Invalid query", f"after: {after[:50]!r} is not a sequence number")
 
         async def lines() -> AsyncIterator[str]:
             async for rows in self._record.rows(int(after)):
@@ -168,7 +173,8 @@ def create_app(settings: SimulatorSettings) -> Starlette:
             Route("/healthz", simulator.healthz),
             Route("/readyz", simulator.readyz),
         ],
-        exception_handlers={Refused: refused, ValidationError: invalid},
+        middleware=[Middleware(RequestBodyLimitMiddleware, max_body_size=MAX_BODY)],
+        exception_handlers={Refused: refused, ValidationError: invalid, ClientDisconnect: hung_up},
         lifespan=simulator.lifespan,
     )
 
@@ -213,6 +219,10 @@ def problem(status: int, title: str, detail: str = "") -> Response:
 
 async def refused(request: Request, error: Exception) -> Response:
     return problem(422, "Contradicts the record", str(error))
+
+
+async def hung_up(request: Request, error: Exception) -> Response:
+    return Response(status_code=400)  # nobody is there to read it
 
 
 async def invalid(request: Request, error: Exception) -> Response:

@@ -215,6 +215,20 @@ async def test_a_wrong_body_is_refused_and_names_the_field(
     assert field in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("after", ["9" * 5_000, "-1", "1.0", "٣", "", "1 "])
+async def test_a_place_in_the_record_that_is_no_number_is_422(db: Path, after: str) -> None:
+    async with simulator(db) as client:
+        answer = await client.get("/record", params={"after": after})
+        assert (answer.status_code, len(answer.content) < 500) == (422, True)
+        assert (await client.get("/record", params={"after": "9" * 18})).status_code == 200
+
+
+async def test_a_large_body_is_413(db: Path) -> None:
+    async with simulator(db) as client:
+        assert (await client.put("/charges/k", content=b" " * 70_000)).status_code == 413
+        assert await record(client) == []
+
+
 async def test_health_and_what_was_asked(db: Path) -> None:
     async with simulator(db, latency=1.0) as client:
         await client.put("/charges/k", json=body())
