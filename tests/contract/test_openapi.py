@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import unquote
 
 import pytest
 import schemathesis
@@ -15,7 +16,7 @@ from schemathesis.engine.recorder import ScenarioRecorder
 
 from eventbus import Bus, Decider, Settings
 from eventbus.codec import Codec
-from eventbus.http import create_app
+from eventbus.http import ONE_LINE, create_app
 from eventbus.store import Store
 from services.inventory.api import stock_routes
 from services.inventory.settings import InventorySettings
@@ -85,7 +86,7 @@ def test_every_answer_is_as_documented(name: str, tmp_path: Path) -> None:
     asked, wrong = 0, []
     for event in schemathesis.engine.from_schema(schema).execute():
         if isinstance(event, FatalError | NonFatalError):
-            wrong.append(str(event.info))
+            wrong.append(repr(event))
         if isinstance(event, ScenarioFinished):
             asked += len(event.recorder.cases)
             wrong += list(findings(event.recorder))
@@ -103,11 +104,17 @@ def findings(recorded: ScenarioRecorder) -> Iterator[str]:
             yield from refusals(node.value, told.response)
 
 
-def refusals(case: schemathesis.Case, answer: schemathesis.Response) -> Iterator[str]:
+def refusals(case: schemathesis.Case[Any], answer: schemathesis.Response) -> Iterator[str]:
     """What the document allows, and the service refuses all the same."""
     valid = case.meta is not None and case.meta.generation.mode is schemathesis.GenerationMode.POSITIVE
     if valid and answer.status_code in (400, 415, 422):
         beyond = re.compile(BEYOND.get(f"{case.method} {case.path}", "-"))
         for error in answer.json().get("errors", [{"field": answer.text, "message": ""}]):
-            if not beyond.fullmatch(f"{error['field']}: {error['message']}"):
-                yield f"valid, but refused: {case.method} {case.path}: {error}"
+            told = f"{error['field']}: {error['message']}"
+            if not beyond.fullmatch(told) and not is_misdrawn(case, error["field"]):
+                yield f"valid, but refused: {case.method} {case.formatted_path!r}: {error}"
+
+
+def is_misdrawn(case: schemathesis.Case[Any], name: str) -> bool:
+    """Whether a path's parameter is not what its pattern says: schemathesis fits patterns to lengths, not always well."""
+    return name in case.path_parameters and not re.fullmatch(ONE_LINE, unquote(case.path_parameters[name]))

@@ -135,7 +135,7 @@ def test_a_body_beyond_the_limit_that_does_not_say_so_is_413(shop: Shop) -> None
     [
         ("GET", f"/orders/{UNKNOWN}"),
         ("GET", f"/orders/{UNKNOWN}/events"),
-        ("GET", "/orders/%00%ff"),
+        ("GET", "/orders/%ff"),
         ("POST", f"/orders/{UNKNOWN}/cancel"),
         ("POST", f"/orders/{UNKNOWN}/complete"),
         ("GET", "/nothing/here"),
@@ -144,6 +144,15 @@ def test_a_body_beyond_the_limit_that_does_not_say_so_is_413(shop: Shop) -> None
 )
 def test_what_is_not_there_is_404(shop: Shop, method: str, path: str) -> None:
     assert_problem(shop.order.request(method, path), 404)
+
+
+@pytest.mark.usefixtures("unwritten")
+@pytest.mark.parametrize("odd", ["%00", "%1b%5b2J", "%20", "x" * 101])
+def test_an_id_that_nothing_can_have_is_422(shop: Shop, odd: str) -> None:
+    assert_problem(shop.order.get(f"/orders/{odd}"), 422, "orderId")
+    assert_problem(shop.order.post(f"/orders/{odd}/cancel"), 422, "orderId")
+    assert_problem(shop.inventory.get(f"/stock/{odd}"), 422, "productId")
+    assert_problem(shop.payment.get(f"/payments/{odd}"), 422, "order_id")
 
 
 @pytest.mark.usefixtures("unwritten")

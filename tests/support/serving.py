@@ -27,7 +27,8 @@ class Service:
     def __init__(self) -> None:
         self.begun = asyncio.Event()
         self.cut_off = asyncio.Event()
-        """A handler was told that its client is gone."""
+        """A handler was told that nobody waits for it."""
+        self.stop: Callable[[], None] = lambda: None
 
     def routes(self, app: FastAPI, _: Any) -> None:
         @app.post("/things")
@@ -58,6 +59,7 @@ async def serving(
         "test", ready=lambda: True, max_body=MAX_BODY, routes=service.routes, bus=bus, hosts=hosts
     )
     server = HttpServer(app, "127.0.0.1", 0, limits, Refusals())
+    service.stop = lambda: setattr(server, "should_exit", True)
     running = asyncio.create_task(server.serve())
     await until(lambda: server.started)
     try:

@@ -163,8 +163,9 @@ class Connection(HttpToolsProtocol):
             try:
                 await app(scope, receive, send)
             except asyncio.CancelledError:
-                if not cycle.disconnected:
-                    raise
+                # The client hung up, or the server stops and has waited long enough: no error of the handler.
+                cycle.disconnected = True
+                self._raw.abort()
 
         task = self.loop.create_task(cycle.run_asgi(answer))
         task.add_done_callback(self.tasks.discard)
@@ -213,6 +214,13 @@ class Connection(HttpToolsProtocol):
 
     def _may_idle(self) -> float:
         return self._limits.keep_alive if self._answering else self._limits.header_timeout
+
+    def shutdown(self) -> None:
+        """The server stops: an answer under way is finished, and nothing else is waited for."""
+        if self.ending or (self._phase is Phase.HEAD and not self._is_answering()):
+            self._raw.abort()
+        else:
+            super().shutdown()
 
     def crowd_out(self) -> None:
         """Make room for another connection."""

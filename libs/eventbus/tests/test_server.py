@@ -282,6 +282,22 @@ async def test_a_client_that_hangs_up_while_it_waits_ends_the_waiting(
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
+async def test_a_server_that_stops_waits_for_answers_but_not_for_requests(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    begun = asyncio.get_running_loop().time()
+    async with serving() as (port, service):
+        half, waiting = await Client.connect(port), await Client.connect(port)
+        await half.send(b"GET / HTTP/1.1\r\n")
+        await waiting.send(get("/slow"))
+        await service.begun.wait()
+        service.stop()
+        assert await half.closed(within=3) == b""
+        assert await waiting.closed() == b""
+    assert asyncio.get_running_loop().time() - begun < 10
+    assert not any(record.exc_info for record in caplog.records)
+
+
 def test_refusals_are_logged_once_a_kind_and_minute(caplog: pytest.LogCaptureFixture) -> None:
     now = 0.0
     refusals = Refusals(lambda: now)
