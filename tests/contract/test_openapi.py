@@ -116,5 +116,5 @@ def refusals(case: schemathesis.Case[Any], answer: schemathesis.Response) -> Ite
 
 
 def is_misdrawn(case: schemathesis.Case[Any], name: str) -> bool:
-    """Whether a path's parameter is not what its pattern says: schemathesis fits patterns to lengths, not always well."""
+    """Whether a parameter is not what its pattern says: schemathesis fits patterns to lengths, not always well."""
     return name in case.path_parameters and not re.fullmatch(ONE_LINE, unquote(case.path_parameters[name]))

@@ -72,7 +72,7 @@ class Refusals:
             if now - self._said.get(reason, -QUIET) >= QUIET:
                 self._said[reason] = now
                 del self._unsaid[reason]
-                log.warning("refused over HTTP: %s, %d times since last said so", reason.value, count)
+                log.warning("refused over HTTP: %s (%d since this was last said)", reason.value, count)
 
 
 class Closable(Protocol):

@@ -308,7 +308,7 @@ def test_refusals_are_logged_once_a_kind_and_minute(caplog: pytest.LogCaptureFix
     now = 61.0
     refusals.say()
     assert len(caplog.records) == 4
-    assert "999 times" in caplog.messages[-1]
+    assert "999 since" in caplog.messages[-1]
     refusals.say()
     assert len(caplog.records) == 4
 
