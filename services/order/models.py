@@ -46,11 +46,6 @@ Text = Annotated[
 Currency = Annotated[
     str, WithJsonSchema({"type": "string", "enum": sorted(EXPONENTS), "description": "ISO 4217."})
 ]
-Email = Annotated[
-    str,
-    AfterValidator(lambda text: _mailbox(text)),
-    WithJsonSchema({"type": "string", "maxLength": 254, "pattern": r"^[!-?A-~]+@[!-?A-~]+$"}),
-]
 
 
 def _mailbox(text: str) -> str:
@@ -58,6 +53,13 @@ def _mailbox(text: str) -> str:
     if not (name and at and host) or " " in text or "@" in name or len(text) > 254 or not text.isprintable():
         raise ValueError("must be an e-mail address")
     return text
+
+
+Email = Annotated[
+    str,
+    AfterValidator(_mailbox),
+    WithJsonSchema({"type": "string", "maxLength": 254, "pattern": r"^[!-?A-~]+@[!-?A-~]+$"}),
+]
 
 
 def _readable(text: str) -> str:
