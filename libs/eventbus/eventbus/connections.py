@@ -124,7 +124,13 @@ class Crowd:
     def sweep(self, now: float) -> None:
         """Let every connection look at its times."""
         for connection in tuple(self._open):
-            connection.sweep(now)
+            try:
+                connection.sweep(now)
+            except Exception:
+                # A bug that one client found must not end the server of all.
+                log.exception("a connection could not be looked at, and is closed")
+                self.leave(connection)
+                connection.abort()
         self.refusals.say()
 
 

@@ -13,6 +13,7 @@ import pytest
 import uvloop
 
 from eventbus.connections import (
+    Crowd,
     HttpLimits,
     Refusals,
     Refused,
@@ -372,6 +373,31 @@ async def test_odd_streams_of_bytes_end_nothing_and_leave_nothing_behind(
         await until(lambda: HTTP_CONNECTIONS._value.get() == 0)
         assert await is_well(port)
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def test_a_connection_that_cannot_be_looked_at_is_closed_and_the_others_are_looked_at(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    crowd, aborted, swept = Crowd(PATIENT, Refusals()), list[str](), list[str]()
+
+    class Stub:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def abort(self) -> None:
+            aborted.append(self.name)
+
+        def sweep(self, now: float) -> None:
+            if self.name == "bad":
+                raise RuntimeError("a bug")
+            swept.append(self.name)
+
+    for name in ("good", "bad", "better"):
+        assert crowd.admit(Stub(name))
+    crowd.sweep(1.0)
+    crowd.sweep(2.0)
+    assert aborted == ["bad"] and sorted(swept) == ["better", "better", "good", "good"]
+    assert "a bug" in caplog.text
 
 
 def test_refusals_are_logged_once_a_kind_and_minute(caplog: pytest.LogCaptureFixture) -> None:
