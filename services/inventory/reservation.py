@@ -51,9 +51,9 @@ from services.inventory.reservation_state import Phase, Progress, Reservation, e
 
 __all__ = ["Phase", "Reservation", "decide", "evolve", "in_waves_of", "reservation_decider"]
 
-WAVE = 100
-"""Products of one order that are asked for at a time. Never changes: how far an order under way has asked is not
-on record but follows from this number, and one that asked by a smaller number would stop short of its end."""
+WAVE = 50
+"""Products of one order that are asked for at a time. Never raise it: how far an order under way has asked is not on
+record but follows from this number. What the smaller number had left for later would never be asked for."""
 
 Settled = OrderFailed | OrderCancelled
 Input = OrderCreated | Settled | OrderCompleted | StockAnswered

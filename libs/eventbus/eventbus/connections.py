@@ -78,7 +78,7 @@ class Refusals:
 class Closable(Protocol):
     """A connection, as far as the crowd knows it."""
 
-    def crowd_out(self) -> None: ...
+    def abort(self) -> None: ...
 
     def sweep(self, now: float) -> None: ...
 
@@ -102,7 +102,7 @@ class Crowd:
             self.refusals.note(Refused.CROWDED_OUT)
             longest = next(iter(self._idle))
             self.leave(longest)
-            longest.crowd_out()
+            longest.abort()
         self._idle[connection] = None
         return True
 

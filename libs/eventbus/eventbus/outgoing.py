@@ -11,7 +11,7 @@ from eventbus.errors import Poison
 from eventbus.folding import Folded, fold
 from eventbus.limits import ALL_OUTPUTS, MAX_KEY, MAX_LETTER, Limits
 from eventbus.messages import Envelope, Message
-from eventbus.retry import ERRORS, Parked
+from eventbus.retry import TRUNCATED, Parked
 from eventbus.work import Surroundings, Work
 
 
@@ -128,7 +128,7 @@ def letter(around: Surroundings, parked: Parked) -> Outgoing:
     headers = replace(parked, raw=kept).letter(around.service, around.version, around.clock())
     if kept is not whole:
         sizes = f"key {len(whole.key or b'')}, value {len(whole.value or b'')}, in all {whole.size} bytes"
-        headers.append((f"{ERRORS}truncated", sizes.encode()))
+        headers.append((TRUNCATED, sizes.encode()))
     return Outgoing(topic, whole.partition, kept.key, kept.value, headers, whole.coordinates)
 
 

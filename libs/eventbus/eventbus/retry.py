@@ -19,6 +19,7 @@ from eventbus.messages import whole_number
 
 RETRY = "__eventbus.retry."
 ERRORS = "__eventbus.errors."
+TRUNCATED = f"{ERRORS}truncated"
 REMEMBERED = 10_000
 Entity = tuple[str, str]
 """A decider's log and a key."""
