@@ -133,7 +133,7 @@ def test_a_service_that_is_fenced_ends_and_its_successor_loses_and_doubles_nothi
     system.topics.send(*(create(i) for i in ids[20:]))
 
     assert order.wait_end() == 1
-    assert "Fenced" in order.tail()
+    assert "fenced by a newer instance" in order.tail()
     order.start().wait_ready()
     system.wait_consumed("order")
     assert by_key(system.topics.messages("order.events")) == {i: ["OrderCreated"] for i in ids}

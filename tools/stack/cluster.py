@@ -31,6 +31,8 @@ def replicated(brokers: int) -> dict[str, str | int]:
         "transaction.state.log.min.isr": enough,
         "share.coordinator.state.topic.replication.factor": copies,
         "share.coordinator.state.topic.min.isr": enough,
+        # the others lead on for one that is away, so it is missed soon
+        "broker.session.timeout.ms": 3000,
         # an unclean leader may have lost a marker, and then readers of committed records stand still for ever
         "unclean.leader.election.enable": "false",
         # brokers that share a machine's cores: fewer threads and fewer internal logs shorten transactions by a third

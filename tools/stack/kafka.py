@@ -38,8 +38,10 @@ SETTINGS: Mapping[str, str | int] = {
     "offsets.topic.num.partitions": 8,
     "transaction.state.log.num.partitions": 8,
     "share.coordinator.state.topic.num.partitions": 2,
-    # a killed broker is let in again once its predecessor's session is over (9 s by default)
-    "broker.session.timeout.ms": 3000,
+    # A killed broker is let in again once its predecessor's session is over (9 s by default). One that stood still
+    # for longer than that is fenced when it goes on, and if it is the only one, names no broker for a moment: some
+    # clients never find it again (librdkafka 2.16). So a freeze of 5 s must fit in.
+    "broker.session.timeout.ms": 7000,
     "broker.heartbeat.interval.ms": 500,
     # a replica that dies is replaced within seconds instead of 45
     "group.initial.rebalance.delay.ms": 0,

@@ -65,6 +65,8 @@ def common(settings: Settings) -> dict[str, Any]:
         "reconnect.backoff.ms": 50,
         "reconnect.backoff.max.ms": 1000,
         "topic.metadata.refresh.interval.ms": 30000,
+        # A client that learns nothing of the cluster begins again at the addresses above (after 5 min by default).
+        "metadata.recovery.rebootstrap.trigger.ms": 2000,
     }
 
 
