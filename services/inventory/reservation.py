@@ -51,9 +51,9 @@ from services.inventory.reservation_state import Phase, Progress, Reservation, e
 
 __all__ = ["Phase", "Reservation", "decide", "evolve", "in_waves_of", "reservation_decider"]
 
-WAVE = 100
-"""Products of one order that are asked for at a time. Never changes: how far an order under way has asked is not
-on record but follows from this number, and one that asked by a smaller number would stop short of its end."""
+WAVE = 50
+"""Products of one order that are asked for at a time. Never raise it: how far an order under way has asked is not on
+record but follows from this number. What the smaller number had left for later would never be asked for."""
 
 Settled = OrderFailed | OrderCancelled
 Input = OrderCreated | Settled | OrderCompleted | StockAnswered
@@ -121,8 +121,7 @@ def commands(order_id: str, reservation: Reservation, already: int, wave: int) -
     As many are asked for as are done, and ``wave`` more. At least ``wave`` of them are then unanswered, or else all
     are asked for, so there is always an answer on its way that asks for the next.
     """
-    done = reservation.reserved if reservation.phase is Phase.RESERVING else reservation.gone
-    products = islice(reservation.wanted.items(), already, done + wave)
+    products = islice(reservation.wanted.items(), already, done(reservation) + wave)
     match reservation.phase:
         case Phase.RESERVING:
             return [ReserveStock(product_id=p, order_id=order_id, quantity=q) for p, q in products]
@@ -133,13 +132,17 @@ def commands(order_id: str, reservation: Reservation, already: int, wave: int) -
     return []
 
 
+def done(reservation: Reservation) -> int:
+    """How many products have come as far as this phase takes them."""
+    return reservation.reserved if reservation.phase is Phase.RESERVING else reservation.gone
+
+
 def progress(answer: StockAnswered, reservation: Reservation, wave: int) -> Sequence[Message]:
     """Record what became of one product, and what that means for the order."""
     event = recorded(answer)
     if answer.product_id not in reservation.wanted:
-        return [
-            event
-        ]  # Stock that someone reserved under this id past the order: on record, of no consequence.
+        # Stock that someone reserved under this id past the order: on record, of no consequence.
+        return [event]
     if wrong := contradiction(answer, reservation):
         raise Mismatch(f"StockAnswered of order {answer.order_id!r} {wrong}: find out who sent it")
     if not is_news(Answer(answer.outcome), reservation.answers.get(answer.product_id)):
@@ -155,8 +158,7 @@ def progress(answer: StockAnswered, reservation: Reservation, wave: int) -> Sequ
             return [event, InventoryReleased(order_id=order_id)]
         case Phase.SHIPPING, _ if after.all_gone:
             return [event, InventoryShipped(order_id=order_id)]
-    done = reservation.reserved if after.phase is Phase.RESERVING else reservation.gone
-    return [event, *commands(order_id, after, done + wave, wave)]
+    return [event, *commands(order_id, after, done(reservation) + wave, wave)]
 
 
 def contradiction(answer: StockAnswered, reservation: Reservation) -> str | None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,7 @@ from tools.audit.report import text
 from tools.audit.run import audit
 from tools.hostile import fates
 from tools.hostile.aside import set_aside
+from tools.hostile.catalogue import FAMILIES, Catalogue
 from tools.hostile.writing import Writer
 from tools.system import System as Where
 
@@ -36,15 +38,18 @@ def audited(shop: Shop) -> Verdict:
     return audit(where, wait=60.0)
 
 
-@pytest.mark.timeout(120 + RECORDS)
-def test_a_fuzz_of_every_input_ends_with_all_services_up_no_lag_and_a_clean_audit(system: System) -> None:
+@pytest.mark.timeout(240 + RECORDS)
+def test_the_catalogue_and_a_fuzz_of_every_input_end_with_all_up_no_lag_and_a_clean_audit(
+    system: System,
+) -> None:
     shop, writer = Shop(system), Writer(system.settings)
     for process in shop.services.values():
         process.start(ORDER_DEADLINE="20s", EVENTBUS_RETRY_BACKOFF="0.2")
     for process in shop.services.values():
         process.wait_ready()
     system.stock(shop["inventory"], 1000, "cup")
-    records = generate(RECORDS, SEED, system.settings.partitions)
+    partitions = system.settings.partitions
+    records = [*Catalogue(partitions).all_of(*FAMILIES), *generate(RECORDS, SEED, partitions)]
 
     for begin in range(0, len(records), AT_ONCE):
         writer.write(records[begin : begin + AT_ONCE])
@@ -55,6 +60,7 @@ def test_a_fuzz_of_every_input_ends_with_all_services_up_no_lag_and_a_clean_audi
     shop.wait_settled()
     for process in shop.services.values():
         assert process.alive and process.is_ready(), process.tail()
+        assert_is_text(process.log)
     print(dict(fates.read(system.settings, writer.written.keys()).count(writer.written)))
     named = forged(audited(shop), writer)
     shop.stop()
@@ -64,6 +70,13 @@ def test_a_fuzz_of_every_input_ends_with_all_services_up_no_lag_and_a_clean_audi
     assert verdict.clean, text(verdict)
     assert not verdict.open, text(verdict)
     print(f"{len(named)} records that no leader can have written were named by the audit and set aside")
+
+
+def assert_is_text(log: Path) -> None:
+    """M8: whatever records hold, no line of a log has an escape sequence, or is another's."""
+    for line in log.read_text().split("\n"):
+        assert line.isprintable(), line
+        assert line.startswith(("20", "    ")) or not line, line
 
 
 def forged(verdict: Verdict, writer: Writer) -> list[Position]:

@@ -68,7 +68,7 @@ def write_compressed(
             "message.max.bytes": 1_000_000_000,
             "batch.size": 1_000_000_000,
             "queue.buffering.max.kbytes": 2_000_000,
-            "linger.ms": 300,
+            "linger.ms": 10_000,
         }
     )
     placed: list[int] = []

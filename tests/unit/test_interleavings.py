@@ -157,7 +157,7 @@ def stories(draw: st.DrawFn) -> Story:
         ),
         pace=draw(st.tuples(*[st.sampled_from([10, 1, 100])] * 5)),
         seed=draw(st.integers(0, 1 << 32)),
-        waves=draw(st.sampled_from([(2, 2), (1, 1), (ALL_AT_ONCE, 2)])),
+        waves=draw(st.sampled_from([(2, 2), (1, 1), (3, 1), (ALL_AT_ONCE, 2)])),
         upgraded_at=draw(moment),
     )
 

@@ -170,6 +170,7 @@ def test_compose_and_the_local_broker_have_the_same_failover_settings() -> None:
         "group.consumer.heartbeat.interval.ms",
         "group.consumer.assignors",
         "transaction.abort.timed.out.transaction.cleanup.interval.ms",
+        "transaction.max.timeout.ms",
         "message.max.bytes",
         "broker.session.timeout.ms",
         "offsets.retention.minutes",

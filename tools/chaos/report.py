@@ -9,6 +9,7 @@ from math import isnan, nan
 
 from eventbus.visible import visible
 from tools.arrivals import percentile
+from tools.audit.findings import DeadLetter
 from tools.audit.judge import Verdict
 from tools.chaos.books import Books
 from tools.chaos.faults import Done, Harm
@@ -49,9 +50,20 @@ class Outcome:
         return sorted({*self.books.stuck(), *(order.order for order in self.verdict.open)})
 
     @property
+    def letters(self) -> list[DeadLetter]:
+        """Dead letters that wait for a person; not those of hostile records, which are where they belong."""
+        wrote = self.hostile.wrote
+        return [one for one in self.verdict.letters if not (wrote(one.origin) or wrote(one.place))]
+
+    @property
+    def waiting(self) -> list[str]:
+        """Orders that lack something, which one of these dead letters explains."""
+        return sorted({letter.order for letter in self.letters} & self.verdict.dead.keys())
+
+    @property
     def clean(self) -> bool:
-        """Whether nothing is lost, doubled or stuck, and the audit finds nothing."""
-        return not (self.lost or self.doubled or self.stuck) and self.verdict.clean
+        """Whether nothing is lost, doubled or stuck, no order waits for a person, and the audit finds nothing."""
+        return not (self.lost or self.doubled or self.stuck or self.waiting) and self.verdict.clean
 
 
 def table(outcome: Outcome) -> str:
@@ -106,18 +118,12 @@ def _why(sales: Sales) -> list[tuple[str, int]]:
 
 
 def _letters(outcome: Outcome) -> str:
-    """How many messages wait for a person, and for how many of them the order has come to its end all the same.
-
-    Those of hostile records are not counted: they are where they belong.
-    """
-    verdict = outcome.verdict
-    letters = [letter for letter in verdict.letters if not outcome.hostile.wrote(letter.origin)]
-    if not letters:
+    """How many messages wait for a person, and how many orders for one of them."""
+    if not outcome.letters:
         return "0"
-    by_service = Counter(letter.service for letter in letters)
-    waiting = {letter.order for letter in letters} & verdict.dead.keys()
-    excused = f"; {len(waiting):,} orders wait for them" if waiting else "; no order waits for one"
-    return f"{len(letters):,} ({_counts(sorted(by_service.items()))}){excused}"
+    by_service = Counter(letter.service for letter in outcome.letters)
+    waiting = f"{_named(outcome.waiting)} wait for them" if outcome.waiting else "no order waits for one"
+    return f"{len(outcome.letters):,} ({_counts(sorted(by_service.items()))}); {waiting}"
 
 
 def _hostile(outcome: Outcome) -> str:

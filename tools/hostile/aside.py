@@ -1,12 +1,10 @@
-"""Sets records aside as an operator does, by what ``eventbus skip`` does."""
+"""Sets records aside as an operator does with ``eventbus skip``, many at once and without a question."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
-from contextlib import redirect_stdout
 
-from eventbus.cli.skip import skip
+from eventbus.cli.skip import put_on_record
 from eventbus.cli.topics import Topics
 from eventbus.codec import Codec
 from eventbus.messages import Position
@@ -14,9 +12,8 @@ from eventbus.settings import Settings
 
 
 def set_aside(settings: Settings, places: Iterable[Position], reason: str) -> None:
-    """Skip all these records, and say nothing. Raises Trouble."""
+    """Skip all these records. Raises Trouble if Kafka is away."""
     codec = Codec()
     topics = Topics(settings, codec)
-    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
-        for place in places:
-            skip(topics, codec, place, reason, undo=False, sure=True)
+    for place in places:
+        put_on_record(topics, codec, place, reason, undo=False)

@@ -77,6 +77,7 @@ class Writer:
                 {
                     **common(self._settings),
                     "compression.type": compression,
+                    "log_level": 0,
                     "message.max.bytes": LARGEST,
                     "message.timeout.ms": int(TIMEOUT * 1000),
                     "queue.buffering.max.kbytes": 1_000_000,

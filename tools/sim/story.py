@@ -9,6 +9,7 @@ from eventbus import Message
 from eventbus.processor import Step
 from schemas import AdjustStock, CancelOrder, CompleteOrder, Contact, CreateOrder, Item
 from tools.sim.clock import START
+from tools.sim.forger import FORGED
 from tools.sim.replica import Strike
 
 SERVICES = ("order", "payment", "inventory", "notification")
@@ -246,17 +247,6 @@ def _forgeries(dice: Random, orders: list[str]) -> list[Fault]:
         forged.append(Fault(at, "forged", "order", key=dice.choice(orders), name=dice.choice(FORGED)))
     return forged
 
-
-FORGED = (
-    "PaymentSucceeded",
-    "PaymentRefunded",
-    "PaymentFailed",
-    "InventoryReserved",
-    "InventoryFailed",
-    "StockAnswered",
-    "OrderCreated",
-)
-"""What a forger sends; each contradicts every order there is."""
 
 _KINDS = [
     ("strike", 10),

@@ -15,16 +15,6 @@ from eventbus.codec import Codec
 from eventbus.kafka import partition_of
 from eventbus.retry import State
 from eventbus.settings import Settings
-from schemas import (
-    InventoryFailed,
-    InventoryReserved,
-    Item,
-    OrderCreated,
-    PaymentFailed,
-    PaymentRefunded,
-    PaymentSucceeded,
-    StockAnswered,
-)
 from services.inventory.reservation import in_waves_of
 from services.inventory.stock import stock_decider
 from services.notification.channel import Messenger
@@ -36,6 +26,7 @@ from services.payment.decider import reactor as payment
 from tools.sim import hostile
 from tools.sim.broker import Broker, Stored, Transaction
 from tools.sim.clock import START, Clock
+from tools.sim.forger import forged
 from tools.sim.groups import Group
 from tools.sim.memory import Interned, MemoryStore
 from tools.sim.outside import Gateway, Mailbox, Network, Weather
@@ -327,29 +318,6 @@ class World:
 def _forged(log: str, record: Stored) -> bool:
     """Whether no processor wrote the record. A leader does not read its own log: its next event passes the record."""
     return not log.endswith(".retry") and not any(name == "keyversion" for name, _ in record.headers)
-
-
-def forged(name: str, order: str) -> Message:
-    """A report that contradicts the order, whatever it asked for: no order here is of so many pieces."""
-    much = (Item(product_id="cup", quantity=99, unit_price=7),)
-    match name:
-        case "PaymentSucceeded":
-            return PaymentSucceeded(order_id=order, user_id="eve", amount=1, currency="JPY")
-        case "PaymentRefunded":
-            return PaymentRefunded(order_id=order, amount=1, currency="JPY")
-        case "PaymentFailed":
-            return PaymentFailed(order_id=order, user_id="eve", reason="forged", items=much, amount=693)
-        case "InventoryReserved":
-            return InventoryReserved(order_id=order, user_id="eve", items=much)
-        case "InventoryFailed":
-            return InventoryFailed(
-                order_id=order, user_id="eve", product_id="cup", quantity=99, available_qty=0, reason="forged"
-            )
-        case "StockAnswered":
-            return StockAnswered(
-                order_id=order, product_id="cup", outcome="RESERVED", quantity=99, available_qty=0
-            )
-    return OrderCreated(order_id=order, user_id="eve", items=much, total_amount=1)
 
 
 @lru_cache(1)

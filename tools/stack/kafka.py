@@ -52,6 +52,8 @@ SETTINGS: Mapping[str, str | int] = {
     # range keeps partition i of every input with one member
     "group.consumer.assignors": "uniform,range",
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": 1000,
+    # nobody may keep a topic's readers waiting behind an open transaction for the 15 minutes of the default
+    "transaction.max.timeout.ms": 60_000,
     # a stack left alone for months still knows where its services were
     "offsets.retention.minutes": 5_256_000,
     "message.max.bytes": 10_485_760,

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import select
 from enum import Enum
 from http import HTTPStatus
 from typing import Any
@@ -49,6 +50,10 @@ class Transport:
 
     def is_closing(self) -> bool:
         return self._connection.ending or self._transport.is_closing()
+
+    def write(self, data: bytes) -> None:
+        if not self.is_closing():  # uvloop raises, where asyncio drops what is written
+            self._transport.write(data)
 
     def close(self) -> None:
         self._connection.end()
@@ -165,7 +170,7 @@ class Connection(HttpToolsProtocol):
             except asyncio.CancelledError:
                 # The client hung up, or the server stops and has waited long enough: no error of the handler.
                 cycle.disconnected = True
-                self._raw.abort()
+                self.abort()
 
         task = self.loop.create_task(cycle.run_asgi(answer))
         task.add_done_callback(self.tasks.discard)
@@ -179,12 +184,14 @@ class Connection(HttpToolsProtocol):
         limits, waited = self._limits, now - self._since
         if self._is_stalled(now):
             self._crowd.refusals.note(Refused.STALLED)
-            self._raw.abort()
+            self.abort()
         elif self.ending:
             if self._unread:
                 self._ended_at = now
             elif now - self._ended_at > LINGER_SECONDS:
-                self._raw.abort()
+                self.abort()
+        elif self.flow.read_paused and self._has_hung_up():
+            self.abort()
         elif self._phase is Phase.BODY:
             self._sweep_body(now)
         elif self.flow.read_paused or self._deaf:
@@ -197,13 +204,21 @@ class Connection(HttpToolsProtocol):
     def _sweep_body(self, now: float) -> None:
         if self._answered_at is not None:
             if now - self._answered_at > LINGER_SECONDS:
-                self._raw.abort()
+                self.abort()
         elif self.flow.read_paused:
             self._since, self._body_before = now, self._body
         elif (took := now - self._since) >= self._limits.window:
             if self._body - self._body_before < self._limits.body_rate * took:
                 self._refuse(Refused.SLOW_BODY, 408)
             self._since, self._body_before = now, self._body
+
+    def _has_hung_up(self) -> bool:
+        """Whether the client is gone. The loop learns of it only while it reads."""
+        poll = select.poll()
+        poll.register(
+            self._raw.get_extra_info("socket").fileno(), getattr(select, "POLLRDHUP", select.POLLHUP)
+        )
+        return bool(poll.poll(0))
 
     def _is_stalled(self, now: float) -> bool:
         """Whether the client has read nothing of what was written for it, for too long."""
@@ -218,12 +233,14 @@ class Connection(HttpToolsProtocol):
     def shutdown(self) -> None:
         """The server stops: an answer under way is finished, and nothing else is waited for."""
         if self.ending or (self._phase is Phase.HEAD and not self._is_answering()):
-            self._raw.abort()
+            self.abort()
         else:
             super().shutdown()
 
-    def crowd_out(self) -> None:
-        """Make room for another connection."""
+    def abort(self) -> None:
+        """Close now, whatever is under way; also to make room for another connection."""
+        if self._is_answering():
+            self.cycle.disconnected = True
         self._raw.abort()
 
     def end(self) -> None:
@@ -235,7 +252,11 @@ class Connection(HttpToolsProtocol):
             self._raw.close()
             return
         self._dropped = 0
-        self._raw.write_eof()
+        try:
+            self._raw.write_eof()
+        except OSError:  # the client was quicker
+            self._raw.abort()
+            return
         self.flow.resume_reading()
         self._crowd.idle(self)
 
@@ -249,7 +270,7 @@ class Connection(HttpToolsProtocol):
         elif self._phase is Phase.HEAD:
             cycle.keep_alive, self._deaf = False, True
         elif cycle.response_started or self.pipeline:
-            self._raw.abort()
+            self.abort()
         else:
             self._write(status, reason.value)
             self.end()
@@ -265,7 +286,7 @@ class Connection(HttpToolsProtocol):
     def _drop(self, size: int) -> None:
         self._dropped += size
         if self._dropped > LINGER_BYTES:
-            self._raw.abort()
+            self.abort()
 
     def _begin_head(self) -> None:
         self._phase, self._since, self._head = Phase.HEAD, self.loop.time(), 0
@@ -274,6 +295,8 @@ class Connection(HttpToolsProtocol):
         return self._answering is not None and not self.cycle.response_complete
 
     def _write(self, status: int, detail: str, headers: bytes = b"") -> None:
+        if self._raw.is_closing():
+            return
         title = HTTPStatus(status).phrase
         body = json.dumps(
             {"type": "about:blank", "title": title, "status": status, "detail": detail}

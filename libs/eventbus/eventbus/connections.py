@@ -78,7 +78,7 @@ class Refusals:
 class Closable(Protocol):
     """A connection, as far as the crowd knows it."""
 
-    def crowd_out(self) -> None: ...
+    def abort(self) -> None: ...
 
     def sweep(self, now: float) -> None: ...
 
@@ -102,7 +102,7 @@ class Crowd:
             self.refusals.note(Refused.CROWDED_OUT)
             longest = next(iter(self._idle))
             self.leave(longest)
-            longest.crowd_out()
+            longest.abort()
         self._idle[connection] = None
         return True
 
@@ -124,7 +124,13 @@ class Crowd:
     def sweep(self, now: float) -> None:
         """Let every connection look at its times."""
         for connection in tuple(self._open):
-            connection.sweep(now)
+            try:
+                connection.sweep(now)
+            except Exception:
+                # A bug that one client found must not end the server of all.
+                log.exception("a connection could not be looked at, and is closed")
+                self.leave(connection)
+                connection.abort()
         self.refusals.say()
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import random
 import resource
 from dataclasses import replace
 
@@ -11,6 +13,7 @@ import pytest
 import uvloop
 
 from eventbus.connections import (
+    Crowd,
     HttpLimits,
     Refusals,
     Refused,
@@ -30,6 +33,35 @@ def event_loop_policy() -> asyncio.AbstractEventLoopPolicy:
     """The loop that services run on."""
     policy: asyncio.AbstractEventLoopPolicy = uvloop.EventLoopPolicy()
     return policy
+
+
+HEAD = b" HTTP/1.1\r\nhost: a\r\n"
+PIECES = (
+    *(
+        get("/healthz"),
+        get("/slow"),
+        get("/docs"),
+        get("/metrics"),
+        get("/healthz", "a", "connection: close"),
+    ),
+    *(post("/things", 3, JSON) + b"[1]", post("/things", 200_000, JSON), b"POST /things" + HEAD),
+    *(
+        b"transfer-encoding: chunked\r\n\r\n",
+        b"3\r\n[1]\r\n",
+        b"0\r\n\r\n",
+        b"0\r\nx: y\r\n\r\n",
+        b"ffffffffffff\r\n",
+    ),
+    *(b"content-length: 5\r\n", b"content-length: 6\r\n\r\n", b"expect: 100-continue\r\n", b"a: b\r\n" * 50),
+    *(b"OPTIONS *" + HEAD + b"\r\n", b"CONNECT a:1" + HEAD + b"\r\n", b"HEAD /healthz" + HEAD + b"\r\n"),
+    *(
+        b"GET http://x/healthz" + HEAD + b"\r\n",
+        b"GET /%00%ff?%zz" + HEAD + b"\r\n",
+        b"GET / HTTP/1.0\r\n\r\n",
+    ),
+    *(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"\r\n", b"x" * 5_000, bytes(range(256)), b"\xff\xfe GET"),
+    get("/healthz", "a", "connection: upgrade", "upgrade: websocket"),
+)
 
 
 def refused(reason: Refused) -> float:
@@ -282,6 +314,17 @@ async def test_a_client_that_hangs_up_while_it_waits_ends_the_waiting(
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
+async def test_a_client_that_hangs_up_is_noticed_though_nothing_is_read_from_it() -> None:
+    async with serving() as (port, service):
+        client = await Client.connect(port)
+        # The second request waits for the first: reading is paused.
+        await client.send(get("/slow") + get("/healthz"))
+        await service.begun.wait()
+        client.hang_up()
+        async with asyncio.timeout(5):
+            await service.cut_off.wait()
+
+
 async def test_a_server_that_stops_waits_for_answers_but_not_for_requests(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -296,6 +339,65 @@ async def test_a_server_that_stops_waits_for_answers_but_not_for_requests(
         assert await waiting.closed() == b""
     assert asyncio.get_running_loop().time() - begun < 10
     assert not any(record.exc_info for record in caplog.records)
+
+
+async def test_odd_streams_of_bytes_end_nothing_and_leave_nothing_behind(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A thousand, of pieces of HTTP in any order, some with bytes changed, cut anywhere, and left at any time."""
+    chance, waiting = random.Random(1), range(20)
+
+    async def stream(port: int) -> None:
+        client = await Client.connect(port)
+        data = bytearray(b"".join(chance.choices(PIECES, k=chance.randint(1, 8))))
+        for _ in range(chance.choice((0, 0, 3))):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        with contextlib.suppress(OSError, RuntimeError, TimeoutError):  # uvloop: the handler is closed
+            while data:
+                size = chance.choice((1, 7, 100, 5_000, len(data)))
+                await client.send(bytes(data[:size]))
+                del data[:size]
+                await asyncio.sleep(0)
+            if chance.random() < 0.3:
+                client.writer.write_eof()
+            async with asyncio.timeout(chance.random() * 0.1):
+                await client.reader.read(10_000)
+        client.hang_up()
+
+    async def streams(port: int) -> None:
+        for _ in range(50):
+            await stream(port)
+
+    async with serving(replace(QUICK, max_connections=100)) as (port, _):
+        await asyncio.gather(*(streams(port) for _ in waiting))
+        await until(lambda: HTTP_CONNECTIONS._value.get() == 0)
+        assert await is_well(port)
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def test_a_connection_that_cannot_be_looked_at_is_closed_and_the_others_are_looked_at(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    crowd, aborted, swept = Crowd(PATIENT, Refusals()), list[str](), list[str]()
+
+    class Stub:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def abort(self) -> None:
+            aborted.append(self.name)
+
+        def sweep(self, now: float) -> None:
+            if self.name == "bad":
+                raise RuntimeError("a bug")
+            swept.append(self.name)
+
+    for name in ("good", "bad", "better"):
+        assert crowd.admit(Stub(name))
+    crowd.sweep(1.0)
+    crowd.sweep(2.0)
+    assert aborted == ["bad"] and sorted(swept) == ["better", "better", "good", "good"]
+    assert "a bug" in caplog.text
 
 
 def test_refusals_are_logged_once_a_kind_and_minute(caplog: pytest.LogCaptureFixture) -> None:

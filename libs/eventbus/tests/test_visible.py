@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import subprocess
 import sys
 
 import pytest
@@ -151,3 +152,15 @@ def test_m8_an_error_of_the_command_line_is_text(capsys: pytest.CaptureFixture[s
         app.app = before
 
     assert capsys.readouterr().err == "No message of \\x1b]52;c;eA==\\x07 waits.\n"
+
+
+def test_m8_a_process_that_logs_visibly_prints_one_line_a_record() -> None:
+    script = (
+        "import logging, eventbus.visible as v; v.log_visibly('INFO', 'order');"
+        "logging.getLogger('x').warning('key %s', 'a\\x1b[2J\\n2026 forged')"
+    )
+
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    (line,) = done.stderr.splitlines()
+    assert line.endswith("WARNING order x key a\\x1b[2J\\n2026 forged")

@@ -454,3 +454,9 @@ def test_what_somebody_reserved_past_the_order_is_still_given_back_with_it() -> 
     """Nine cups are held under the order's id, which is not what it asked for; its release gives them back."""
     scenario = an_order("RELEASING, settled").when(answer("cup", "RELEASED", 9))
     scenario.when(answer("pot", "RELEASED", 0)).then(POT_RELEASED, RELEASED)
+
+
+def test_m1_a_wave_that_was_raised_would_leave_products_out() -> None:
+    """Why ``WAVE`` is never raised: waves of two left c for later, and waves of three believe it was asked for."""
+    scenario = given(in_waves_of(3), state=after_reserving().state).when(answer("a", "RESERVED", 1))
+    assert scenario.outputs[1:] == reserve("d")

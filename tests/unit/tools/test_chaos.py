@@ -1,4 +1,4 @@
-"""Chaos without brokers: what the schedule promises, what is done if a fault cannot be, and what the report says."""
+"""Chaos without brokers: what its schedule promises, what it does if a fault cannot be done, what it reports."""
 
 from __future__ import annotations
 
@@ -143,6 +143,7 @@ def test_dead_letters_of_hostile_records_are_counted_apart_from_those_of_orders(
     verdict.letters = [
         DeadLetter("k", "order", "order.commands-0-1", "order.dlq-0-0", "Poison", 0),
         DeadLetter("o1", "payment", "order.events-0-1", "payment.dlq-0-0", "Retryable", 0),
+        DeadLetter("", "order", "?", "order.commands-0-2", "forged as a letter", 0),
     ]
 
     printed = table(outcome(verdict=verdict, hostile=hostilities()))
@@ -152,6 +153,16 @@ def test_dead_letters_of_hostile_records_are_counted_apart_from_those_of_orders(
         "hostile records 3 written, 1 not taken by Kafka: 2 became dead letters, 1 were passed over; "
         "the audit named 1, which were set aside" in printed
     )
+
+
+def test_an_order_that_lacks_something_for_a_dead_letter_is_a_failure_unless_the_record_was_hostile() -> None:
+    letter = DeadLetter("o1", "payment", "order.events-0-1", "payment.dlq-0-0", "Retryable", 0)
+    hostile = DeadLetter("k", "order", "order.commands-0-1", "order.dlq-0-0", "Poison", 0)
+    for letters, clean in (([hostile], True), ([hostile, letter], False)):
+        verdict = Verdict(1, 1, True)
+        verdict.letters, verdict.dead = letters, {one.order: [one.place] for one in letters}
+
+        assert outcome(verdict=verdict, hostile=hostilities()).clean is clean
 
 
 def test_what_became_of_a_record_is_told_by_dead_letters_and_causes() -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from eventbus.codec import Raw
 from eventbus.errors import Poison
 from eventbus.messages import whole_number
-from eventbus.retry import ERRORS, Parked, State, time_of
+from eventbus.retry import ERRORS, TRUNCATED, Parked, State, time_of
 
 BURIED = "BURIED"
 """The state of a dead letter that waits for nothing: it could not be read as a message of any key."""
@@ -30,6 +30,8 @@ class Item:
     state: str
     parked: Parked
     word: int
+    truncated: str = ""
+    """Of a dead letter that holds only what fits: how large the record was."""
 
     @property
     def coordinates(self) -> str:
@@ -108,7 +110,8 @@ class Board:
         if self.keep is not None and self.keep in (parked.key, parked.raw.coordinates):
             self.history.setdefault(place, []).append(record)
         state = parked.state.value if topic == "retry" else BURIED
-        item = Item(service, self._type(parked.raw), state, parked, record.offset)
+        truncated = record.header(TRUNCATED) if topic == "dlq" else None
+        item = Item(service, self._type(parked.raw), state, parked, record.offset, truncated or "")
         (self._items if topic == "retry" else self._letters)[place] = item
 
     def _type(self, raw: Raw) -> str:

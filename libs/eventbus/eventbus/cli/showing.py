@@ -33,14 +33,24 @@ def shown(board: Board, codec: Codec, item: Item) -> dict[str, Any]:
         "stacktrace": parked.stacktrace,
         "correlationId": parked.raw.header("correlationid"),
         "traceparent": parked.raw.header("traceparent"),
-        "note": "a dead letter only: no key waits for it, and it cannot be redriven"
-        if item.state == BURIED
-        else "",
+        "note": _note(item),
         "message": _body(codec, value, over=not item.open),
         "headers": headers,
         "journey": [_step(record) for record in records],
         "behind": behind,
     }
+
+
+def _note(item: Item) -> str:
+    if item.state != BURIED:
+        return ""
+    note = "a dead letter only: no key waits for it, and it cannot be redriven"
+    if item.truncated:
+        note += (
+            f"; it holds what fits of {item.truncated}: the whole record stands at {item.coordinates} for as long as "
+            "its topic keeps it"
+        )
+    return note
 
 
 def _behind(board: Board, item: Item) -> list[str]:

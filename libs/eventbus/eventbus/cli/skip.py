@@ -22,6 +22,15 @@ def skip(topics: Topics, codec: Codec, place: Position, reason: str, *, undo: bo
     _show(codec, place, topics.record(place))
     if not sure:
         _confirm(place, undo)
+    put_on_record(topics, codec, place, reason, undo=undo)
+    what = "is skipped no more" if undo else "is skipped from now on"
+    print(
+        f"{place} {what}. A replica that has folded it already ends, and its successor folds the partition anew."
+    )
+
+
+def put_on_record(topics: Topics, codec: Codec, place: Position, reason: str, *, undo: bool) -> None:
+    """Write the skip, or that there is none any more; returns once that is durable."""
     key, now = str(place).encode(), time.time_ns() // 1_000_000
     if undo:
         topics.write(TOPIC, PARTITION, key, None, [])
@@ -29,10 +38,6 @@ def skip(topics: Topics, codec: Codec, place: Position, reason: str, *, undo: bo
         wish = Skip(record=str(place), reason=reason, timestamp=now)
         envelope = Envelope.from_outside(wish, TOPIC, PARTITION, time=now, source="/eventbus/skip")
         topics.write(TOPIC, PARTITION, key, codec.encode(wish), headers_of(envelope))
-    what = "is skipped no more" if undo else "is skipped from now on"
-    print(
-        f"{place} {what}. A replica that has folded it already ends, and its successor folds the partition anew."
-    )
 
 
 def _require(topics: Topics, place: Position) -> None:

@@ -57,6 +57,8 @@ def redrivable(board: Board, wanted: Filters) -> tuple[list[Queue], list[tuple[s
             ready.append(queue)
     for item in board.single(wanted):
         reason = f"cannot be redriven: {item.error}" if item.state == BURIED else f"is {item.state} already"
+        if item.truncated:
+            reason += f" (cut to what fits; the whole record stands at {item.coordinates})"
         left_out.append((item.service, item.coordinates, reason))
     return ready, left_out
 
