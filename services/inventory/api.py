@@ -136,7 +136,7 @@ async def decided(bus: Bus, command: AdjustStock, request: Request, seconds: flo
         traceparent=parent if parent and _TRACE.fullmatch(parent) else None,
     )
     try:
-        return (await bus.answer(position, seconds))[0]
+        events = await bus.answer(position, seconds)
     except TimeoutError as error:
         advice = (
             f"repeat the request with the same {KEY}"
@@ -146,6 +146,9 @@ async def decided(bus: Bus, command: AdjustStock, request: Request, seconds: flo
         raise Problem(
             503, "Not decided in time", f"{position}: {advice}", headers={"Retry-After": "1"}
         ) from error
+    if not events:
+        raise Problem(503, "Not decided", f"{position} became a dead letter, or an operator set it aside")
+    return events[0]
 
 
 def raise_if_refused(event: Message) -> None:

@@ -50,7 +50,7 @@ OrderId = Annotated[
 Wait = Annotated[
     float, Query(ge=0, allow_inf_nan=False, description="Seconds to wait at most for the order to settle.")
 ]
-Limit = Annotated[int | None, Query(ge=1, description="Events on the page.")]
+Limit = Annotated[int | None, Query(ge=1, le=1_000, description="Events on the page.")]
 Cursor = Annotated[
     str, Query(pattern="^[0-9]{1,15}$", description="`next` of the page before; without it the first page.")
 ]
@@ -118,10 +118,7 @@ class OrderApi:
 
     async def events(self, order_id: OrderId, limit: Limit = None, cursor: Cursor = "0") -> Response:
         """The order's timeline, oldest event first; `next` is the `cursor` of the page that follows, if one does."""
-        most = self.settings.events_page_max
-        if limit is not None and limit > most:
-            raise invalid([("limit", f"must be at most {most}")])
-        count = min(self.settings.events_page, most) if limit is None else limit
+        count = self.settings.events_page if limit is None else limit
         await self._find(order_id)
         rows = self.bus.query(Timeline.select, (order_id, int(cursor), count + 1))
         return JSONResponse(timeline_view(order_id, rows, count))

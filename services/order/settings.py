@@ -54,9 +54,8 @@ class OrderSettings(BaseSettings):
         description="seconds from the arrival of a command to the 503 if it is still undecided",
     )
     events_page: int = Field(
-        default=200, ge=1, description="events on a page of a timeline that names no limit"
+        default=200, ge=1, le=1_000, description="events on a page of a timeline that names no limit"
     )
-    events_page_max: int = Field(default=1_000, ge=1, description="events that a page may be asked to have")
     max_undecided: int = Field(
         default=1_000, ge=1, description="commands not decided yet above which orders are refused"
     )

@@ -17,10 +17,12 @@ from tests.integration.history import Shop
 from tests.integration.operator import Operator
 from tests.integration.orders import create, order_ids
 from tests.integration.test_poison import decided, letter_of, letters
-from tests.support.producing import write_compressed, write_with_names
+from tests.support.producing import write_compressed
 from tests.support.system import System
 from tests.support.topics import Topics
 from tests.support.waiting import eventually
+from tools.hostile.record import Hostile
+from tools.hostile.writing import Writer
 
 DIGITS = b"9" * 5_000
 
@@ -72,10 +74,12 @@ def test_c1b_a_header_name_that_is_no_text_makes_a_dead_letter(shop: Shop) -> No
     topics = shop.system.topics
     (order_id,) = order_ids(1)
     value, key = topics.codec.encode(create(order_id)), order_id.encode()
-    partition = topics.partition(order_id)
-    place = Position("order.commands", partition, topics.ends("order.commands")["order.commands"][partition])
+    names = ((b"\xff\xfe", b"v"), (b"ce_type", b"CreateOrder"))
+    record = Hostile("header name", "order.commands", topics.partition(order_id), key, value, names)
 
-    write_with_names(topics, place, key, value, [(b"\xff\xfe", b"v"), (b"ce_type", b"CreateOrder")])
+    writer = Writer(topics.settings)
+    writer.write([record])
+    (place,) = writer.written
 
     letter = letter_of(topics, "order", place)
     assert "not UTF-8" in letter.about["message"]
@@ -278,12 +282,13 @@ def test_what_kafka_refuses_as_too_large_is_a_dead_letter_and_no_loop(system: Sy
     """Somebody made the log with less room than EVENTBUS_MAX_EVENT_BYTES says."""
     topics = system.topics
     topics.configure("order.events", {"max.message.bytes": "3000"})
-    (order,) = system.start("order")
-    large, small = (i for i in order_ids(2))
+    order = system.service("order")
+    # Both in one partition, and so in one batch to the log: the small one is not to pay for the large one.
+    large, small = [i for i in order_ids(60) if topics.partition(i) == 0][:2]
     many = tuple(replace(item, product_id=name) for name in order_ids(200) for item in create(large).items)
 
-    (position,) = topics.send(replace(create(large), items=many))
-    topics.send(create(small))
+    position, _ = topics.send(replace(create(large), items=many), create(small))
+    order.start().wait_ready()
 
     assert "Kafka refused as too large" in letter_of(topics, "order", position).about["message"]
     eventually(lambda: order.get(f"/orders/{small}").status_code == 200, "the other order is there")

@@ -122,6 +122,8 @@ class Processor:
         self._agenda = Agenda(store)
         self._refused: dict[str, set[str]] = {}
         """By the coordinates of an input, the topics that refused as too large what it led to."""
+        self._too_large: dict[Place, Outgoing] = {}
+        """By topic and partition, the largest output that was refused in the transaction under way."""
         self._around = Surroundings(
             service=service,
             version=version,
@@ -444,6 +446,7 @@ class Processor:
         log.warning("transaction aborted, its input is read again: %s", reason)
         metrics.ABORTED.labels(self.service).inc()
         self._abort()
+        self._blame()
         self._pending.drop()
         self._calls.forget()
         self._concluded.clear()
@@ -578,8 +581,16 @@ class Processor:
                 raise Aborted(error.str()) from exception
 
     def _refuse(self, out: Outgoing, error: KafkaError) -> None:
-        """Remember an output that is too large for its topic, so that its input becomes a dead letter next time."""
+        """Note an output that is too large for its topic. Its whole batch fails alike, so the largest is to blame."""
+        place = (out.topic, out.partition)
         if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+            known = self._too_large.get(place)
+            self._too_large[place] = out if known is None or out.size > known.size else known
+
+    def _blame(self) -> None:
+        """Inputs that lead to what Kafka refuses become dead letters when they are read again."""
+        for out in self._too_large.values():
             metrics.REFUSED.labels(self.service).inc()
             log.error("%s refuses as too large what %s leads to", out.topic, out.cause)
             self._refused.setdefault(out.cause, set()).add(out.topic)
+        self._too_large.clear()
