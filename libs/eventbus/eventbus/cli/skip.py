@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import time
 
-import typer
-
 from eventbus.admin import Skip
 from eventbus.cli.printing import console, say
 from eventbus.cli.topics import Topics
-from eventbus.cli.trouble import Exit, Trouble
+from eventbus.cli.trouble import Exit, Trouble, ask
 from eventbus.codec import Codec, Raw, headers_of, rfc3339
 from eventbus.errors import Poison
 from eventbus.messages import Envelope, Position
@@ -21,7 +19,7 @@ def skip(topics: Topics, codec: Codec, place: Position, reason: str, *, undo: bo
     _require(topics, place)
     _show(codec, place, topics.record(place))
     if not sure:
-        _confirm(place, undo)
+        ask(f"{'Fold' if undo else 'Skip'} {place} {'again' if undo else 'in every replica, for ever'}?")
     put_on_record(topics, codec, place, reason, undo=undo)
     what = "is skipped no more" if undo else "is skipped from now on"
     print(
@@ -65,13 +63,3 @@ def _show(codec: Codec, place: Position, raw: Raw | None) -> None:
     for name in ("ce_type", "keyversion", "cause", "ce_source"):
         if (value := raw.header(name)) is not None:
             say(out, f"  {name}: {value[:200]!r}")
-
-
-def _confirm(place: Position, undo: bool) -> None:
-    question = f"{'Fold' if undo else 'Skip'} {place} {'again' if undo else 'in every replica, for ever'}?"
-    try:
-        agreed = typer.confirm(question, err=True)
-    except typer.Abort:
-        agreed = False
-    if not agreed:
-        raise Trouble(Exit.NOTHING, "Nothing was done (--yes goes without asking).")

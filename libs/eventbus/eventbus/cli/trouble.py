@@ -1,8 +1,10 @@
-"""How a command ends: the exit codes, and the exception that carries one with a sentence for a person."""
+"""How a command ends: the exit codes, the exception that carries one with a sentence, the question before it acts."""
 
 from __future__ import annotations
 
 from enum import IntEnum
+
+import typer
 
 
 class Exit(IntEnum):
@@ -24,3 +26,13 @@ class Trouble(Exception):
     def __init__(self, code: Exit, sentence: str) -> None:
         super().__init__(sentence)
         self.code = code
+
+
+def ask(question: str) -> None:
+    """Ask the person at the terminal. Raises Trouble unless the answer is yes."""
+    try:
+        agreed = typer.confirm(question, err=True)
+    except typer.Abort:
+        agreed = False
+    if not agreed:
+        raise Trouble(Exit.NOTHING, "Nothing was done (--yes goes without asking).")

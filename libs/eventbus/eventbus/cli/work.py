@@ -13,7 +13,7 @@ from eventbus.cli.options import addresses, now
 from eventbus.cli.printing import console, say_report
 from eventbus.cli.result import KeyResult, Report
 from eventbus.cli.topics import Topics
-from eventbus.cli.trouble import Exit, Trouble
+from eventbus.cli.trouble import Exit, Trouble, ask
 from eventbus.codec import Codec
 from eventbus.settings import Settings
 from eventbus.visible import visible_json
@@ -119,13 +119,7 @@ class Work:
             else min(messages(self.queues), self.count * len(self.queues))
         )
         services = ", ".join(sorted({queue.service for queue in self.queues}))
-        question = f"{self.action} {len(self.queues)} keys with {waiting} messages of {services}?"
-        try:
-            agreed = typer.confirm(question, err=True)
-        except typer.Abort:
-            agreed = False
-        if not agreed:
-            raise Trouble(Exit.NOTHING, "Nothing was done (--yes goes without asking).")
+        ask(f"{self.action} {len(self.queues)} keys with {waiting} messages of {services}?")
 
     def _say(self, report: Report, json: bool) -> None:
         if json:
