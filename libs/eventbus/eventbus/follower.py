@@ -222,7 +222,7 @@ class Follower:
             for part in self._store.set_aside(self._relevant()):
                 log.warning("%s-%d is folded anew, since other records of it are skipped now", *part)
             self._skips_known, wanted, self._wanted = True, self._wanted, set()
-            self.follow(wanted)
+            self.follow(sorted(wanted))
 
     def _skip(self, raw: Raw) -> list[Position]:
         """Take one record of the topic of skips; the place whose standing it changes, if any."""

@@ -377,7 +377,7 @@ class Processor:
             upto,
             [(retry, out.parked) for out, _ in written if out.parked],
         )
-        for entity in {out.parked.entity for out, _ in written if out.parked}:
+        for entity in sorted({out.parked.entity for out, _ in written if out.parked}):
             self._agenda.note(entity, turn.parking.queue(entity))
 
     def _standing(self, partitions: set[int], decided: dict[Place, int]) -> dict[Place, int]:
