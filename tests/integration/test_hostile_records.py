@@ -278,6 +278,21 @@ def test_what_parks_nothing_is_a_dead_letter_once_however_often_it_is_read(shop:
     assert letters(topics, "order") == before, "letters() fails on a second one of the same place"
 
 
+def test_an_input_that_is_skipped_is_neither_decided_nor_even_fetched(system: System) -> None:
+    """It may be what ended the process before: a batch that unpacks to more than there is memory."""
+    topics = system.topics
+    order_id = next(i for i in order_ids(60) if topics.partition(i) == 1)
+    place = topics.send_bytes("order.commands", 1, b"k", b"nonsense", [])
+    topics.send(create(order_id))
+    skip(system, place)
+
+    (order,) = system.start("order")
+
+    eventually(lambda: order.get(f"/orders/{order_id}").status_code == 200, "what comes behind it is decided")
+    assert order.metric("eventbus_records_skipped_total") == 0
+    assert str(place) not in letters(topics, "order")
+
+
 def test_what_kafka_refuses_as_too_large_is_a_dead_letter_and_no_loop(system: System) -> None:
     """Somebody made the log with less room than EVENTBUS_MAX_EVENT_BYTES says."""
     topics = system.topics

@@ -468,8 +468,10 @@ class Processor:
         for tp in self.tasks.inputs(partitions):
             place = (tp.topic.removeprefix(self.settings.topic_prefix), tp.partition)
             upto = self._committed.get(place, -1)
-            while Position(*place, upto) in self._follower.skips:
-                upto += 1  # what is skipped is not even fetched: it may be too large for this process
+            while Position(*place, max(upto, 0)) in self._follower.skips:
+                upto = (
+                    max(upto, 0) + 1
+                )  # what is skipped is not even fetched: it may be too large for this process
             self._consumer.seek(
                 TopicPartition(tp.topic, tp.partition, upto if upto >= 0 else OFFSET_BEGINNING)
             )
