@@ -61,8 +61,7 @@ class Raw(NamedTuple):
     @property
     def size(self) -> int:
         """Bytes of key, value and headers."""
-        told = sum(len(name) + len(value or b"") for name, value in self.headers)
-        return len(self.key or b"") + len(self.value or b"") + told
+        return size_of(self.key, self.value, self.headers)
 
     @property
     def coordinates(self) -> str:
@@ -240,6 +239,12 @@ def rfc3339(millis: int) -> str:
     return (
         datetime.fromtimestamp(millis / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     )
+
+
+def size_of(key: bytes | None, value: bytes | None, headers: Headers) -> int:
+    """Bytes of a record: its key, its value and its headers."""
+    told = sum(len(name) + len(text or b"") for name, text in headers)
+    return len(key or b"") + len(value or b"") + told
 
 
 def left_out(raw: Raw) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any, NamedTuple
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
@@ -173,6 +174,7 @@ class Follower:
     ) -> None:
         decider = self._store.deciders[raw.topic]
 
+        @cache
         def known(key: str) -> Folded[Any]:
             entity = (raw.topic, key)
             return folds[entity][1] if entity in folds else self._store.load(decider, key)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from eventbus.codec import Headers, Raw, headers_of
+from eventbus.codec import Headers, Raw, headers_of, size_of
 from eventbus.errors import Poison
 from eventbus.folding import Folded, fold
 from eventbus.limits import ALL_OUTPUTS, MAX_KEY, MAX_LETTER, Limits
@@ -32,8 +32,7 @@ class Outgoing:
     @property
     def size(self) -> int:
         """Bytes of key, value and headers."""
-        told = sum(len(name) + len(value or b"") for name, value in self.headers)
-        return len(self.key or b"") + len(self.value or b"") + told
+        return size_of(self.key, self.value, self.headers)
 
 
 def produced(

@@ -26,9 +26,6 @@ class Skips:
     def __contains__(self, place: object) -> bool:
         return place in self._reasons
 
-    def __len__(self) -> int:
-        return len(self._reasons)
-
     def places(self) -> set[Position]:
         """Where the records stand that are set aside."""
         return set(self._reasons)
