@@ -1,7 +1,7 @@
 """What a processor needs around it beside Kafka: a place for its state, and calls to the outside.
 
 In production these are :class:`~eventbus.store.Store` and :class:`~eventbus.calls.Calls`; the simulator
-(``tools.sim``) keeps both in memory.
+(``verification.sim``) keeps both in memory.
 """
 
 from __future__ import annotations
