@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from eventbus.messages import Message
+from eventbus.model.messages import Message
 from schemas import OrderConfirmed, OrderCreated, OrderPaid, OrderRefunded, PaymentRefunded, PaymentSucceeded
 from verification.audit.findings import Broken
 from verification.audit.orders import Life

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
+from eventbus.kafka.topics import create
 from eventbus.settings import Settings
-from eventbus.topics import create
 from tools.stack.cluster import LocalCluster
 from tools.stack.ports import free_ports
 from tools.stack.ready import is_ready, request, wait_ready
