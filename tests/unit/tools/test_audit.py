@@ -27,7 +27,7 @@ from tools.audit.ledger import LISTENERS, Frontier, Ledger
 from tools.audit.orders import REPEATS
 from tools.audit.report import as_json, text
 
-CODEC = Codec()
+CODEC = Codec("schemas")
 
 
 def one_partition(key: bytes) -> int:
