@@ -36,7 +36,7 @@ def audit(
     topics = Topics(system.kafka)
     try:
         count = topics.counts["order.events"]
-        ledger = Ledger(Codec(), lambda key: partition_of(key, count))
+        ledger = Ledger(Codec("schemas"), lambda key: partition_of(key, count))
         gateway = GatewayRecord(system.gateway) if with_gateway else None
         deadline = time.monotonic() + wait
         under_way: set[str] | None = None

@@ -13,7 +13,7 @@ from eventbus.settings import Settings
 
 def set_aside(settings: Settings, places: Iterable[Position], reason: str) -> None:
     """Skip all these records. Raises Trouble if Kafka is away."""
-    codec = Codec()
+    codec = Codec("schemas")
     topics = TopicReader(settings, codec)
     for place in places:
         put_on_record(topics, codec, place, reason, undo=False)

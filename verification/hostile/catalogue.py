@@ -199,7 +199,7 @@ class Catalogue:
     """Makes records of every kind for topics of so many partitions, each about an id of its own."""
 
     def __init__(self, partitions: int) -> None:
-        self._partitions, self._codec = partitions, Codec()
+        self._partitions, self._codec = partitions, Codec("schemas")
 
     def make(self, family: Family, kind: str, topic: str) -> Hostile:
         """One record."""

@@ -27,7 +27,7 @@ from verification.audit.ledger import LISTENERS, Frontier, Ledger
 from verification.audit.orders import REPEATS
 from verification.audit.report import as_json, text
 
-CODEC = Codec()
+CODEC = Codec("schemas")
 
 
 def one_partition(key: bytes) -> int:

@@ -14,6 +14,8 @@ from eventbus.cli.index import STATES, Filters, instant
 PORTS = {"order": 8000, "payment": 8001, "inventory": 8002, "notification": 8003}
 """Where a replica is asked for a dry run, if nobody says otherwise."""
 URLS = "EVENTBUS_URLS"
+SCHEMAS = "EVENTBUS_SCHEMAS"
+"""The schema packages whose messages are shown decoded, separated by spaces."""
 
 Services = Annotated[
     list[str] | None, typer.Option("--service", help="of this service (repeat for more); else of all")
