@@ -9,7 +9,7 @@ import sys
 import time
 
 from verification.sim.mutants import MUTANTS
-from verification.sim.run import Outcome, lives
+from verification.sim.run import SeedResult, run_seeds
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -28,7 +28,7 @@ def main(argv: list[str] | None = None) -> int:
         seeds = range(options.seed, options.seed + 1)
     began, failed, count = time.perf_counter(), 0, 0
     with MUTANTS[options.mutant]() if options.mutant else contextlib.nullcontext():
-        for outcome in lives(seeds, show=print if options.trace else None):
+        for outcome in run_seeds(seeds, show=print if options.trace else None):
             count += 1
             if outcome.violations:
                 failed += 1
@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
     return int(failed > 0)
 
 
-def report(outcome: Outcome, mutant: str | None) -> None:
+def report(outcome: SeedResult, mutant: str | None) -> None:
     """Say what is wrong, and how to see it again."""
     print(f"seed {outcome.seed} FAILS, trace {outcome.digest}:")
     for violation in outcome.violations[:20]:

@@ -1,4 +1,4 @@
-"""Were things decided in their order, and once? Told from the transactions alone, in the order they committed.
+"""Checks that messages were decided in order and once, from the transactions alone, in the order they committed.
 
 A message that is parked when a transaction begins is decided before whatever comes later for its key, or the later
 one is a settling one. What was decided is never decided again.
@@ -14,17 +14,17 @@ from eventbus.retry.parked import Parked
 from verification.sim.broker import Stored, Transaction
 
 if TYPE_CHECKING:
-    from verification.sim.world import World
+    from verification.sim.simulation import Simulation
 
 Entity = tuple[str, str]
 
 
 class Journal:
-    """What is parked, and what was decided, after each transaction of one world."""
+    """What is parked, and what was decided, after each transaction of one simulation."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        deciders = {d.log: d for s in world.services.values() for d in s.start(lambda: 0)}
+    def __init__(self, simulation: Simulation) -> None:
+        self._world = simulation
+        deciders = {d.log: d for s in simulation.services.values() for d in s.start(lambda: 0)}
         self._settling = {log: {cls.name for cls in d.settling} for log, d in deciders.items()}
         self._parked: dict[Entity, dict[str, Parked]] = {}
         self._decided: set[tuple[Entity, str]] = set()
@@ -84,7 +84,7 @@ def _name(record: Stored) -> str:
     return next((v.decode() for k, v in record.headers if k == "ce_type" and v), "")
 
 
-def out_of_order(world: World) -> list[str]:
+def out_of_order(simulation: Simulation) -> list[str]:
     """What was decided out of order, or twice."""
-    journal = Journal(world)
-    return [found for transaction in world.broker.committed for found in journal.take(transaction)]
+    journal = Journal(simulation)
+    return [found for transaction in simulation.broker.committed for found in journal.take(transaction)]

@@ -9,9 +9,10 @@ import pytest
 from confluent_kafka import KafkaException, TopicPartition
 
 from verification.sim.broker import TRANSACTION_TIMEOUT, Broker
-from verification.sim.clients import InputConsumer, Line, Producer
 from verification.sim.clock import START, Clock
+from verification.sim.consumers import Connection, InputConsumer
 from verification.sim.groups import Group
+from verification.sim.producer import Producer
 
 
 class Bench:
@@ -21,10 +22,10 @@ class Bench:
         self.clock, self.dice = Clock(), Random(0)
         self.broker = Broker(self.clock, self.dice, lambda topic, partition: None)
         self.group = self.broker.groups["g"] = Group(("in",), 1)
-        self.line = Line(lambda: True, lambda: None, self.dice)
+        self.connection = Connection(lambda: True, lambda: None, self.dice)
 
     def consumer(self, name: str) -> InputConsumer:
-        consumer = InputConsumer(self.broker, self.line, self.group, name)
+        consumer = InputConsumer(self.broker, self.connection, self.group, name)
 
         def take(_: object, parts: list[TopicPartition]) -> None:
             consumer.incremental_assign(parts)
@@ -36,7 +37,7 @@ class Bench:
         return consumer
 
     def producer(self, name: str, trouble: Callable[[str], None] = lambda place: None) -> Producer:
-        producer = Producer(self.broker, self.line, name, "g", trouble)
+        producer = Producer(self.broker, self.connection, name, "g", trouble)
         producer.init_transactions()
         return producer
 

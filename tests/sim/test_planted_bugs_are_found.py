@@ -6,17 +6,17 @@ import pytest
 
 from verification.sim.__main__ import main
 from verification.sim.mutants import MUTANTS
-from verification.sim.run import Outcome, lives
+from verification.sim.run import SeedResult, run_seeds
 
 WITHIN = 5_000
 LONG = ("stable_target", "hasty_takeover", "unfenced_group", "answered_again")
 """Found too, but later."""
 
 
-def found(mutant: str) -> Outcome | None:
+def found(mutant: str) -> SeedResult | None:
     """The first seed that fails with a bug planted."""
     with MUTANTS[mutant]():
-        return next((outcome for outcome in lives(range(WITHIN)) if outcome.violations), None)
+        return next((outcome for outcome in run_seeds(range(WITHIN)) if outcome.violations), None)
 
 
 @pytest.mark.parametrize(

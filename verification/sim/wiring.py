@@ -1,0 +1,71 @@
+"""The four services of a simulation: real deciders, and the outside world that is given to their reactors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any
+
+from eventbus import Decider, Message
+from eventbus.settings import Settings
+from services.inventory.reservation import in_waves_of
+from services.inventory.stock import stock_decider
+from services.notification.channel import Messenger
+from services.notification.decider import reactor as notification
+from services.order.decider import order_decider
+from services.payment.cashier import Cashier
+from services.payment.decider import give_up
+from services.payment.decider import reactor as payment
+from verification.sim.outside import Gateway, NoticeChannel
+from verification.sim.plan import SERVICES, SimulationPlan
+from verification.sim.service import Service
+
+
+@lru_cache(1)
+def settings() -> Settings:
+    return Settings(max_event_bytes=1_000_000)
+
+
+def services(
+    plan: SimulationPlan, gateway: Gateway, channel: NoticeChannel, bugs: set[tuple[str, str]]
+) -> dict[str, Service]:
+    """The services by name. A message named in ``bugs``, as (name, key), makes the rules raise."""
+
+    def order(clock: Callable[[], int]) -> Sequence[Decider[Any]]:
+        return (order_decider(timedelta(milliseconds=plan.deadline)),)
+
+    def pay(clock: Callable[[], int]) -> Sequence[Decider[Any]]:
+        exhausted = give_up if plan.gives_up else None
+        return (replace(payment, call=Cashier(gateway, clock).call, exhausted=exhausted),)
+
+    def stock(clock: Callable[[], int]) -> Sequence[Decider[Any]]:
+        return (in_waves_of(plan.wave), stock_decider)
+
+    def notify(clock: Callable[[], int]) -> Sequence[Decider[Any]]:
+        return (replace(notification, call=Messenger(channel).call),)
+
+    starts = dict(zip(SERVICES, (order, pay, stock, notify), strict=True))
+    found = {}
+    for name, start in starts.items():
+        deciders = start(lambda: 0)
+        inputs = sorted({cls.topic for d in deciders for cls in d.inputs})
+        found[name] = Service(
+            name,
+            lambda clock, s=start: [_with_bugs(d, bugs) for d in s(clock)],  # type: ignore[misc]
+            (*inputs, f"{name}.admin"),
+            (*(d.log for d in deciders), f"{name}.retry"),
+        )
+    return found
+
+
+def _with_bugs(decider: Decider[Any], bugs: set[tuple[str, str]]) -> Decider[Any]:
+    decide = decider.decide
+
+    def decide_if_understood(message: Any, state: Any) -> Sequence[Any]:
+        if bugs and isinstance(message, Message) and (message.name, message.key) in bugs:
+            raise RuntimeError(f"a rule does not understand {message.name}")
+        return decide(message, state)
+
+    return replace(decider, decide=decide_if_understood)
