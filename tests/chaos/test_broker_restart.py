@@ -13,8 +13,8 @@ from confluent_kafka.cimpl import NewTopic
 from eventbus import Settings
 from eventbus.kafka.clients import probe_consumer, transactional_producer
 from eventbus.kafka.errors import PASSING
-from tests.chaos.conftest import OpenSite
-from tests.chaos.trial import load, more_settle
+from tests.chaos.conftest import OpenCluster
+from tests.chaos.invariants import more_settle, under_load
 from tests.support.waiting import eventually
 from tools.stack.cluster import LocalCluster
 
@@ -23,12 +23,12 @@ TIMEOUT = 2.0
 
 
 @pytest.mark.parametrize("way", ["killed", pytest.param("stopped", marks=pytest.mark.slow)])
-def test_a_broker_that_is_restarted(cluster: LocalCluster, open_site: OpenSite, way: str) -> None:
-    site, broker = open_site(), cluster.brokers[0]
-    with load(site) as shopping:
+def test_a_broker_that_is_restarted(cluster: LocalCluster, open_cluster: OpenCluster, way: str) -> None:
+    chaos, broker = open_cluster(), cluster.brokers[0]
+    with under_load(chaos) as load:
         broker.kill() if way == "killed" else broker.stop()
         broker.start()
-        more_settle(shopping, timeout=90)
+        more_settle(load, timeout=90)
 
 
 def test_a_transaction_that_outlives_its_broker_is_ended(cluster: LocalCluster) -> None:

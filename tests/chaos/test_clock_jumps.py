@@ -6,9 +6,9 @@ import os
 import time
 from pathlib import Path
 
-from tests.chaos.conftest import OpenSite
-from tests.chaos.trial import load, more_settle
-from verification.chaos.site import Placement
+from tests.chaos.conftest import OpenCluster
+from tests.chaos.invariants import more_settle, under_load
+from verification.chaos.cluster import Placement
 
 HOUR = 3600
 JUMPS = {
@@ -19,22 +19,22 @@ JUMPS = {
 }
 
 
-def test_clocks_that_jump(open_site: OpenSite, tmp_path: Path) -> None:
+def test_clocks_that_jump(open_cluster: OpenCluster, tmp_path: Path) -> None:
     files = {name: tmp_path / f"{name}.skew" for name in JUMPS}
     placements = {
         name: Placement(env={"SKEW_FILE": str(file)}, module="tests.chaos.skewed")
         for name, file in files.items()
     }
-    site = open_site({"order": 2}, placements)
-    with load(site) as shopping:
+    chaos = open_cluster({"order": 2}, placements)
+    with under_load(chaos) as load:
         for jump in (0, 1):
             for name, jumps in JUMPS.items():
                 _set(files[name], jumps[jump])
                 time.sleep(1.0)
-            more_settle(shopping, 30, timeout=60)
+            more_settle(load, 30, timeout=60)
         for file in files.values():
             _set(file, 0)
-        more_settle(shopping, 20)
+        more_settle(load, 20)
 
 
 def _set(file: Path, seconds: float) -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.conftest import OpenSite
-from tests.chaos.trial import are_back, load, more_settle, others_lead
+from tests.chaos.conftest import OpenCluster
+from tests.chaos.invariants import are_back, more_settle, others_lead, under_load
 from tools.stack.cluster import LocalCluster
-from verification.chaos.site import Placement
+from verification.chaos.cluster import Placement
 
 
 @dataclass(frozen=True)
@@ -74,14 +74,14 @@ def cluster(namespace: Namespace, tmp_path: Path) -> Iterator[LocalCluster]:
         yield cluster
 
 
-def test_a_replica_is_cut_off(namespace: Namespace, open_site: OpenSite) -> None:
+def test_a_replica_is_cut_off(namespace: Namespace, open_cluster: OpenCluster) -> None:
     services = ("order", "inventory")
     inside = Placement(before=["ip", "netns", "exec", namespace.name], host=namespace.inside)
-    site = open_site(dict.fromkeys(services, 2), {f"{service}-1": inside for service in services})
-    with load(site) as shopping:
+    chaos = open_cluster(dict.fromkeys(services, 2), {f"{service}-1": inside for service in services})
+    with under_load(chaos) as load:
         namespace.pull()
-        others_lead(site, services)
-        more_settle(shopping)
+        others_lead(chaos, services)
+        more_settle(load)
         namespace.join()
-        are_back(site, services)
-        more_settle(shopping)
+        are_back(chaos, services)
+        more_settle(load)

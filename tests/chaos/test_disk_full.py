@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.conftest import OpenSite
-from tests.chaos.trial import are_back, load, more_settle, others_lead
-from verification.chaos.site import Placement
+from tests.chaos.conftest import OpenCluster
+from tests.chaos.invariants import are_back, more_settle, others_lead, under_load
+from verification.chaos.cluster import Placement
 
 
 @pytest.fixture
@@ -40,14 +40,14 @@ def fill(place: Path) -> Path:
     return filler
 
 
-def test_the_disk_of_the_state_is_full(open_site: OpenSite, small_disk: Path) -> None:
+def test_the_disk_of_the_state_is_full(open_cluster: OpenCluster, small_disk: Path) -> None:
     services = ("order", "inventory")
     own = Placement(env={"EVENTBUS_STATE_DIR": str(small_disk)})
-    site = open_site(dict.fromkeys(services, 2), {f"{service}-1": own for service in services})
-    with load(site) as shopping:
+    chaos = open_cluster(dict.fromkeys(services, 2), {f"{service}-1": own for service in services})
+    with under_load(chaos) as load:
         filler = fill(small_disk)
-        others_lead(site, services)
-        more_settle(shopping)
+        others_lead(chaos, services)
+        more_settle(load)
         filler.unlink()
-        are_back(site, services)
-        more_settle(shopping)
+        are_back(chaos, services)
+        more_settle(load)

@@ -6,21 +6,21 @@ import time
 
 import pytest
 
-from tests.chaos.conftest import OpenSite
-from tests.chaos.trial import load, more_settle, others_lead
+from tests.chaos.conftest import OpenCluster
+from tests.chaos.invariants import more_settle, others_lead, under_load
 
 
 @pytest.mark.parametrize("seconds", [8.0, pytest.param(30.0, marks=pytest.mark.slow)])
-def test_a_zombie_does_not_write(open_site: OpenSite, seconds: float) -> None:
+def test_a_zombie_does_not_write(open_cluster: OpenCluster, seconds: float) -> None:
     services = ("order", "payment", "inventory")
-    site = open_site(dict.fromkeys(services, 2))
-    with load(site) as shopping:
+    chaos = open_cluster(dict.fromkeys(services, 2))
+    with under_load(chaos) as load:
         frozen_at = time.monotonic()
         for service in services:
-            site.child(f"{service}-1").freeze()
-        others_lead(site, services, timeout=30)
-        more_settle(shopping)
+            chaos.child(f"{service}-1").freeze()
+        others_lead(chaos, services, timeout=30)
+        more_settle(load)
         time.sleep(max(0.0, frozen_at + seconds - time.monotonic()))
         for service in services:
-            site.child(f"{service}-1").thaw()
-        more_settle(shopping)
+            chaos.child(f"{service}-1").thaw()
+        more_settle(load)

@@ -5,24 +5,24 @@ from __future__ import annotations
 import time
 from itertools import cycle
 
-from tests.chaos.conftest import OpenSite
-from tests.chaos.trial import load, more_settle
+from tests.chaos.conftest import OpenCluster
+from tests.chaos.invariants import more_settle, under_load
 
 ROUNDS = 4
 EVERY = 3.0
 
 
-def test_replicas_come_and_go(open_site: OpenSite) -> None:
-    site = open_site({"order": 2, "payment": 2, "inventory": 2})
+def test_replicas_come_and_go(open_cluster: OpenCluster) -> None:
+    chaos = open_cluster({"order": 2, "payment": 2, "inventory": 2})
     ways = cycle([True, False, False])
-    with load(site) as shopping:
+    with under_load(chaos) as load:
         for number in range(ROUNDS):
             names = [f"{service}-{number % 2}" for service in ("order", "payment", "inventory")]
             for name, at_once in zip(names, ways, strict=False):
-                site.children.stop(name, at_once=at_once)
+                chaos.children.stop(name, at_once=at_once)
             # the time between is the fault: some come back before the group has noticed that they went
             time.sleep(EVERY if number % 2 else 0.5)
             for name in names:
-                site.children.start(name)
+                chaos.children.start(name)
             time.sleep(EVERY)
-        more_settle(shopping)
+        more_settle(load)

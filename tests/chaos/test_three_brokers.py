@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.conftest import OpenSite
-from tests.chaos.trial import load, more_settle
+from tests.chaos.conftest import OpenCluster
+from tests.chaos.invariants import more_settle, under_load
 from tests.support.waiting import eventually
 from tools.stack.cluster import LocalCluster
 from tools.stack.kafka import LocalKafka
-from verification.chaos.site import Site
+from verification.chaos.cluster import ChaosCluster
 
 
 @pytest.fixture
@@ -35,14 +35,14 @@ def back(cluster: LocalCluster, broker: LocalKafka) -> None:
 
 
 @pytest.mark.slow
-def test_the_coordinator_and_a_leader_are_killed(cluster: LocalCluster, open_site: OpenSite) -> None:
-    site: Site = open_site({"order": 2, "payment": 2})
-    with load(site) as shopping:
-        coordinator = cluster.coordinator(site.kafka.topic("order"))
+def test_the_coordinator_and_a_leader_are_killed(cluster: LocalCluster, open_cluster: OpenCluster) -> None:
+    chaos: ChaosCluster = open_cluster({"order": 2, "payment": 2})
+    with under_load(chaos) as load:
+        coordinator = cluster.coordinator(chaos.kafka.topic("order"))
         lose(cluster, coordinator)
-        more_settle(shopping, timeout=60)
+        more_settle(load, timeout=60)
         back(cluster, coordinator)
-        leader = cluster.leader(site.kafka.topic("order.events"), 0)
+        leader = cluster.leader(chaos.kafka.topic("order.events"), 0)
         lose(cluster, leader)
-        more_settle(shopping, timeout=60)
+        more_settle(load, timeout=60)
         back(cluster, leader)

@@ -7,42 +7,42 @@ from http import HTTPStatus
 from confluent_kafka.admin import AdminClient
 
 from eventbus.kafka.topics import TOPICS, create
-from tests.chaos.conftest import OpenSite
-from tests.chaos.trial import load
+from tests.chaos.conftest import OpenCluster
+from tests.chaos.invariants import under_load
 from tests.support.waiting import eventually
 from tools.stack.ready import request
-from verification.chaos.site import SIMULATOR, Site
+from verification.chaos.cluster import SIMULATOR, ChaosCluster
 
 
-def recreate(site: Site) -> None:
-    """Delete every topic of the site, and make it again."""
-    admin = AdminClient({"bootstrap.servers": site.cluster.bootstrap_servers})
-    names = [site.kafka.topic(topic.name) for topic in TOPICS]
+def recreate(chaos: ChaosCluster) -> None:
+    """Delete every topic of the cluster, and make it again."""
+    admin = AdminClient({"bootstrap.servers": chaos.cluster.bootstrap_servers})
+    names = [chaos.kafka.topic(topic.name) for topic in TOPICS]
     for future in admin.delete_topics(names, operation_timeout=20.0).values():
         future.result()
     eventually(lambda: not set(names) & admin.list_topics(timeout=10).topics.keys(), "they are gone", 30)
-    assert len(create(site.kafka)) == len(names)
+    assert len(create(chaos.kafka)) == len(names)
 
 
-def test_topics_are_recreated_under_old_checkpoints(open_site: OpenSite) -> None:
-    site = open_site()
-    with load(site) as shopping:
+def test_topics_are_recreated_under_old_checkpoints(open_cluster: OpenCluster) -> None:
+    chaos = open_cluster()
+    with under_load(chaos) as load:
         pass
-    known = shopping.sales.placed[0].order
-    assert request(f"{site.urls('order')[0]}/orders/{known}")[0] == HTTPStatus.OK
+    known = load.result.placed[0].order
+    assert request(f"{chaos.urls('order')[0]}/orders/{known}")[0] == HTTPStatus.OK
 
-    for name in [*site.services, SIMULATOR]:
-        site.children.stop(name)
-    recreate(site)
+    for name in [*chaos.services, SIMULATOR]:
+        chaos.children.stop(name)
+    recreate(chaos)
     # the gateway starts afresh too: orders it alone remembers would be money without an order
-    for file in (site.run_dir / "simulator").iterdir():
+    for file in (chaos.run_dir / "simulator").iterdir():
         file.unlink()
-    for name in [SIMULATOR, *site.services]:
-        site.children.start(name)
-    site.wait_ready()
-    site.wait_shared()
+    for name in [SIMULATOR, *chaos.services]:
+        chaos.children.start(name)
+    chaos.wait_ready()
+    chaos.wait_shared()
 
-    assert request(f"{site.urls('order')[0]}/orders/{known}")[0] == HTTPStatus.NOT_FOUND
-    assert request(f"{site.urls('inventory')[0]}/stock/scarce-0")[0] == HTTPStatus.NOT_FOUND
-    with load(site):
+    assert request(f"{chaos.urls('order')[0]}/orders/{known}")[0] == HTTPStatus.NOT_FOUND
+    assert request(f"{chaos.urls('inventory')[0]}/stock/scarce-0")[0] == HTTPStatus.NOT_FOUND
+    with under_load(chaos):
         pass

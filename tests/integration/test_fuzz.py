@@ -18,7 +18,7 @@ from tools.system import System as Where
 from verification.audit.judge import Verdict
 from verification.audit.report import text
 from verification.audit.run import audit
-from verification.hostile import fates
+from verification.hostile import consequences
 from verification.hostile.aside import set_aside
 from verification.hostile.catalogue import FAMILIES, Catalogue
 from verification.hostile.writing import Writer
@@ -61,7 +61,7 @@ def test_the_catalogue_and_a_fuzz_of_every_input_end_with_all_up_no_lag_and_a_cl
     for process in shop.services.values():
         assert process.alive and process.is_ready(), process.tail()
         assert_is_text(process.log)
-    print(dict(fates.read(system.settings, writer.written.keys()).count(writer.written)))
+    print(dict(consequences.read(system.settings, writer.written.keys()).count(writer.written)))
     named = forged(audited(shop), writer)
     shop.stop()
     set_aside(system.settings, named, "written by the fuzz")

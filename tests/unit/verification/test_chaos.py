@@ -17,15 +17,15 @@ from eventbus.retry.parked import ERRORS
 from tools.arrivals import Settled
 from verification.audit.findings import DeadLetter
 from verification.audit.judge import Verdict
-from verification.chaos.books import Books
-from verification.chaos.faults import Done, Harm, inflict
-from verification.chaos.hostility import Hostilities, Hostility
-from verification.chaos.report import Outcome, table
+from verification.chaos.cluster import ChaosCluster
+from verification.chaos.faults import FaultLog, LandedFault, carry_out
+from verification.chaos.hostile_bursts import HostileBursts, HostileResult
+from verification.chaos.order_ends import OrderEnds
+from verification.chaos.order_load import LoadResult
+from verification.chaos.report import ChaosResult, table
 from verification.chaos.schedule import BROKER_REST, KINDS, TOPICS, Fault, Kind, missing, schedule
-from verification.chaos.shopping import Sales
-from verification.chaos.site import Site
 from verification.hostile.catalogue import FAMILIES, HEAVY, Catalogue
-from verification.hostile.fates import EVENTS, LETTER, PASSED_OVER, Fates
+from verification.hostile.consequences import EVENTS, LETTER, PASSED_OVER, Consequences
 from verification.hostile.record import Hostile
 from verification.hostile.wire import crc32c
 
@@ -78,49 +78,55 @@ class Broker:
         return lambda: self.done.append(name)
 
 
-def site(whole: list[bool]) -> tuple[Site, Broker]:
-    """A site of one broker that is in sync when ``whole`` says so, asked once a fault."""
+def chaos(whole: list[bool]) -> tuple[ChaosCluster, Broker]:
+    """A chaos of one broker that is in sync when ``whole`` says so, asked once a fault."""
     broker = Broker()
     cluster = SimpleNamespace(brokers=[broker], is_whole=lambda timeout: whole.pop(0) if whole else False)
-    return cast(Site, SimpleNamespace(cluster=cluster, child=lambda name: broker)), broker
+    return cast(ChaosCluster, SimpleNamespace(cluster=cluster, child=lambda name: broker)), broker
 
 
-def done_by(site: Site, faults: list[Fault], seconds: float) -> Harm:
-    hostility = cast(Hostility, SimpleNamespace(strike=lambda: None))
-    return inflict(site, faults, time.monotonic(), seconds, hostility, lambda line: None)
+def done_by(chaos: ChaosCluster, faults: list[Fault], seconds: float) -> FaultLog:
+    bursts = cast(HostileBursts, SimpleNamespace(write_burst=lambda: None))
+    return carry_out(chaos, faults, time.monotonic(), seconds, bursts, lambda line: None)
 
 
 def test_a_fault_that_cannot_be_done_is_tried_again_until_its_kind_lands(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("verification.chaos.faults.AGAIN", 0.01)
-    where, broker = site([False, False, True])
+    where, broker = chaos([False, False, True])
 
-    harm = done_by(where, [Fault(0.0, FREEZE, "broker-1", 0.01)], 0.2)
+    fault_log = done_by(where, [Fault(0.0, FREEZE, "broker-1", 0.01)], 0.2)
 
     assert broker.done == ["pause", "resume"]
-    assert (len(harm.of(FREEZE)), harm.left_out[FREEZE]) == (1, 0)
+    assert (len(fault_log.of(FREEZE)), fault_log.left_out[FREEZE]) == (1, 0)
 
 
 def test_a_fault_whose_kind_has_landed_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    where, _broker = site([True, False])
+    where, _broker = chaos([True, False])
     faults = [Fault(0.0, FREEZE, "broker-1", 0.01), Fault(0.05, FREEZE, "broker-1", 0.01)]
 
-    harm = done_by(where, faults, 0.1)
+    fault_log = done_by(where, faults, 0.1)
 
-    assert (len(harm.of(FREEZE)), harm.left_out[FREEZE]) == (1, 1)
+    assert (len(fault_log.of(FREEZE)), fault_log.left_out[FREEZE]) == (1, 1)
 
 
-def outcome(**more: Any) -> Outcome:
-    sales = Sales(began=0.0, ended=20.0)
-    sales.settled = {
+def outcome(**more: Any) -> ChaosResult:
+    load = LoadResult(began=0.0, ended=20.0)
+    load.settled = {
         "a": Settled("FAILED", 8.5),
         "b": Settled("CONFIRMED", 9.25),
         "c": Settled("CONFIRMED", 4.0),
     }
-    harm = Harm([Done(FREEZE, "broker-1", 4.0, 8.0)])
-    told = {"sales": sales, "harm": harm, "books": Books(), "verdict": Verdict(1, 1, True), "doubles": []}
-    return Outcome("Chaos", **{**told, **more})
+    fault_log = FaultLog([LandedFault(FREEZE, "broker-1", 4.0, 8.0)])
+    given = {
+        "load": load,
+        "fault_log": fault_log,
+        "order_ends": OrderEnds(),
+        "verdict": Verdict(1, 1, True),
+        "doubles": [],
+    }
+    return ChaosResult("Chaos", **{**given, **more})
 
 
 def test_the_report_says_how_soon_an_order_was_confirmed_after_each_kind_of_fault() -> None:
@@ -133,10 +139,10 @@ def test_the_report_names_the_kinds_that_never_landed() -> None:
     assert "never landed    kill broker, hostile records, kill service" in printed
 
 
-def hostilities() -> Hostilities:
+def hostile_result() -> HostileResult:
     places = [Position("order.commands", 0, n) for n in range(3)]
     written = {place: Hostile("garbage bytes", place.topic, 0, b"k", b"v") for place in places}
-    return Hostilities(written, 1, Counter({LETTER: 2, PASSED_OVER: 1}), places[:1])
+    return HostileResult(written, 1, Counter({LETTER: 2, PASSED_OVER: 1}), places[:1])
 
 
 def test_dead_letters_of_hostile_records_are_counted_apart_from_those_of_orders() -> None:
@@ -147,7 +153,7 @@ def test_dead_letters_of_hostile_records_are_counted_apart_from_those_of_orders(
         DeadLetter("", "order", "?", "order.commands-0-2", "forged as a letter", 0),
     ]
 
-    printed = table(outcome(verdict=verdict, hostile=hostilities()))
+    printed = table(outcome(verdict=verdict, hostile=hostile_result()))
 
     assert "dead letters    1 (1 payment); no order waits for one" in printed
     assert (
@@ -163,25 +169,25 @@ def test_an_order_that_lacks_something_for_a_dead_letter_is_a_failure_unless_the
         verdict = Verdict(1, 1, True)
         verdict.letters, verdict.dead = letters, {one.order: [one.place] for one in letters}
 
-        assert outcome(verdict=verdict, hostile=hostilities()).clean is clean
+        assert outcome(verdict=verdict, hostile=hostile_result()).clean is clean
 
 
 def test_what_became_of_a_record_is_told_by_dead_letters_and_causes() -> None:
     forged = Position("order.events", 0, 5)
-    fates = Fates([forged])
+    consequences = Consequences([forged])
     about = {"topic": b"order.commands", "partition": b"0", "offset": b"1"}
-    fates.take(Raw("order.dlq", 0, 0, b"k", b"v", [(f"{ERRORS}{k}", v) for k, v in about.items()], 0))
-    fates.take(Raw("order.events", 0, 4, b"k", b"v", [("cause", b"order.commands-0-2")], 0))
-    fates.take(Raw("order.events", 0, 5, b"k", b"v", [("cause", b"order.commands-0-3")], 0))
+    consequences.take(Raw("order.dlq", 0, 0, b"k", b"v", [(f"{ERRORS}{k}", v) for k, v in about.items()], 0))
+    consequences.take(Raw("order.events", 0, 4, b"k", b"v", [("cause", b"order.commands-0-2")], 0))
+    consequences.take(Raw("order.events", 0, 5, b"k", b"v", [("cause", b"order.commands-0-3")], 0))
 
     places = [Position("order.commands", 0, offset) for offset in (1, 2, 3)]
 
-    assert [fates.of(place) for place in places] == [LETTER, EVENTS, PASSED_OVER]
+    assert [consequences.of(place) for place in places] == [LETTER, EVENTS, PASSED_OVER]
 
 
 def test_a_burst_has_every_kind_and_reaches_every_input() -> None:
     made = SimpleNamespace(kafka=None)
-    burst = list(Hostility(cast(Site, made), "7")._burst())
+    burst = list(HostileBursts(cast(ChaosCluster, made), "7")._burst())
 
     assert {record.kind for record in burst} == {kind for family in FAMILIES for kind in family.kinds}
     assert set(FAMILIES[0].topics) <= {record.topic for record in burst}

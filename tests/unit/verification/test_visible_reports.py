@@ -13,10 +13,10 @@ from tools.load import measure
 from verification.audit.findings import DeadLetter, OpenOrder, Violation
 from verification.audit.judge import Verdict
 from verification.audit.report import as_json, text
-from verification.chaos.books import Books
-from verification.chaos.faults import Harm
-from verification.chaos.report import Outcome, table
-from verification.chaos.shopping import Placed, Sales
+from verification.chaos.faults import FaultLog
+from verification.chaos.order_ends import OrderEnds
+from verification.chaos.order_load import LoadResult, Placed
+from verification.chaos.report import ChaosResult, table
 
 HOSTILE = "\x1b]52;c;eA==\x07\x9b2J\r\u202e\n   forged: all is well [red]"
 
@@ -51,10 +51,10 @@ def test_m8_the_audits_json_is_json_and_harmless() -> None:
 
 
 def test_m8_the_table_of_chaos_prints_hostile_records_as_text() -> None:
-    sales = Sales(placed=[Placed(HOSTILE, 0.0, 1.0, 1, False)], answers=Counter({HOSTILE: 1}))
-    sales.settled = {HOSTILE: Settled("FAILED", 1.0, HOSTILE)}
+    load = LoadResult(placed=[Placed(HOSTILE, 0.0, 1.0, 1, False)], answers=Counter({HOSTILE: 1}))
+    load.settled = {HOSTILE: Settled("FAILED", 1.0, HOSTILE)}
 
-    assert harmless(table(Outcome("Chaos", sales, Harm(), Books(), verdict(), [HOSTILE])))
+    assert harmless(table(ChaosResult("Chaos", load, FaultLog(), OrderEnds(), verdict(), [HOSTILE])))
 
 
 def test_m8_the_demo_prints_hostile_answers_as_text() -> None:

@@ -1,4 +1,4 @@
-"""The customers: orders at a rate, some cancelled, some completed, and goods that come in. On a thread of its own."""
+"""Orders at a rate, some cancelled, some completed, and deliveries of goods, on a thread of their own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import aiohttp
 from tools.arrivals import Arrivals, Settled
 from tools.stack.ready import request
 from tools.stack.settings import StackError
-from verification.chaos.site import Site
+from verification.chaos.cluster import ChaosCluster
 
 PLENTY = [f"chaos-{k:02d}" for k in range(16)]
 SCARCE = ["scarce-0", "scarce-1"]
@@ -28,7 +28,7 @@ CANCELLED, COMPLETED = 0.08, 0.20
 """Shares of the orders that somebody cancels within seconds, and of those completed once confirmed."""
 RESTOCK_EVERY = 1.5
 PATIENCE = 20.0
-"""Seconds for which what carries a key is repeated."""
+"""Seconds for which a request with a key is repeated."""
 
 
 class Placed(NamedTuple):
@@ -42,24 +42,24 @@ class Placed(NamedTuple):
 
 
 @dataclass
-class Sales:
-    """What the customers were told. ``answers`` counts posts by their last status or error."""
+class LoadResult:
+    """What the customers sent and were answered. ``answers`` counts posts by their last status or error."""
 
     placed: list[Placed] = field(default_factory=list)
     answers: Counter[str] = field(default_factory=Counter)
-    wishes: Counter[str] = field(default_factory=Counter)
+    follow_ups: Counter[str] = field(default_factory=Counter)
     restocked: int = 0
     settled: dict[str, Settled] = field(default_factory=dict)
     began: float = 0.0
     ended: float = 0.0
 
 
-class Order(NamedTuple):
-    """An order to be: its JSON, whether it carries an Idempotency-Key, and what its customer will want later."""
+class PlannedOrder(NamedTuple):
+    """An order to send: its JSON, its Idempotency-Key if it has one, and what its customer asks for ``after`` s."""
 
     body: dict[str, Any]
     key: str | None
-    wish: str
+    follow_up: str
     after: float
 
 
@@ -67,24 +67,25 @@ def orders(seed: str, run: str) -> Any:
     """Orders without end; the same seed gives the same ones. ``run`` makes their keys this run's own."""
     dice = random.Random(f"orders {seed}")
     for number in itertools.count():
-        shelf = PLENTY + (SCARCE if dice.random() < 0.1 else [])
+        products = PLENTY + (SCARCE if dice.random() < 0.1 else [])
         many = dice.random() < 0.4
-        names = dice.sample(shelf, dice.randint(2, 6)) if many else [dice.choice(shelf)]
+        names = dice.sample(products, dice.randint(2, 6)) if many else [dice.choice(products)]
         items = [{"productId": n, "quantity": dice.randint(1, 3), "unitPrice": "1.25"} for n in names]
         method = dice.choices(list(METHODS), list(METHODS.values()))[0]
         body = {"userId": f"user-{number % 500}", "items": items, "paymentMethod": method}
-        keyed, fate, after = dice.random() < 0.5, dice.random(), dice.uniform(0.0, 3.0)
-        wish = "cancel" if fate < CANCELLED else "complete" if fate < CANCELLED + COMPLETED else ""
-        yield Order(body, f"{run}-{number}" if keyed else None, wish, after)
+        keyed, share, after = dice.random() < 0.5, dice.random(), dice.uniform(0.0, 3.0)
+        follow_up = "cancel" if share < CANCELLED else "complete" if share < CANCELLED + COMPLETED else ""
+        yield PlannedOrder(body, f"{run}-{number}" if keyed else None, follow_up, after)
 
 
-class Shopping:
-    """Use as a context manager: the load runs inside; leaving it stops the load and waits for what is under way."""
+class OrderLoad:
+    """Orders at a rate. Use as a context manager: the load runs inside; leaving it stops the load and waits for
+    its requests."""
 
-    def __init__(self, site: Site, rate: float, seed: str = "0") -> None:
-        self.site, self.rate, self.seed = site, rate, seed
-        self.sales = Sales()
-        self._arrivals = Arrivals(site.kafka)
+    def __init__(self, chaos: ChaosCluster, rate: float, seed: str = "0") -> None:
+        self.chaos, self.rate, self.seed = chaos, rate, seed
+        self.result = LoadResult()
+        self._arrivals = Arrivals(chaos.kafka)
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="customers", daemon=True)
@@ -98,31 +99,31 @@ class Shopping:
             self._put(product, 5)
 
     def _put(self, product: str, quantity: int) -> None:
-        url = f"{self.site.urls('inventory')[0]}/stock/{product}/adjustments"
+        url = f"{self.chaos.urls('inventory')[0]}/stock/{product}/adjustments"
         status, text = request(url, {"quantity": quantity, "reason": "chaos"}, timeout=10.0)
         if status != 202:
             raise StackError(f"POST {url}: {status} {text[:200]}")
 
     def begin(self) -> None:
         """Start the load."""
-        self.sales.settled = self._arrivals.settled
+        self.result.settled = self._arrivals.settled
         self._arrivals.__enter__()
-        self.sales.began = time.monotonic()
+        self.result.began = time.monotonic()
         self._thread.start()
 
     def stop(self) -> None:
         """End the load; returns when every request was answered or given up."""
         self._stopping.set()
         self._thread.join()
-        self.sales.ended = time.monotonic()
+        self.result.ended = time.monotonic()
         if self._failure:
             raise self._failure
 
     def wait_settled(self, timeout: float) -> list[str]:
         """Wait until every accepted order has settled, ``timeout`` (s) at most; returns those that have not."""
         deadline = time.monotonic() + timeout
-        left = {placed.order for placed in self.sales.placed}
-        while (left := left - self.sales.settled.keys()) and time.monotonic() < deadline:
+        left = {placed.order for placed in self.result.placed}
+        while (left := left - self.result.settled.keys()) and time.monotonic() < deadline:
             time.sleep(0.1)
         return sorted(left)
 
@@ -133,7 +134,7 @@ class Shopping:
             self._thread.join()
         self._arrivals.__exit__()
 
-    def __enter__(self) -> Shopping:
+    def __enter__(self) -> OrderLoad:
         self.begin()
         return self
 
@@ -142,18 +143,18 @@ class Shopping:
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._shop())
+            asyncio.run(self._send_orders())
         except BaseException as error:
             self._failure = error
 
-    async def _shop(self) -> None:
+    async def _send_orders(self) -> None:
         timeout, connector = aiohttp.ClientTimeout(total=6.0), aiohttp.TCPConnector(limit=0)
         run = f"chaos-{time.time_ns()}"
         async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
             self._session = session
             tasks: set[asyncio.Task[None]] = {asyncio.create_task(self._restock(run))}
             for number, order in enumerate(orders(self.seed, run)):
-                due = self.sales.began + number / self.rate
+                due = self.result.began + number / self.rate
                 while (ahead := due - time.monotonic()) > 0 and not self._stopping.is_set():
                     await asyncio.sleep(min(ahead, 0.2))
                 if self._stopping.is_set():
@@ -161,29 +162,31 @@ class Shopping:
                 task = asyncio.create_task(self._customer(order))
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
-            # what a customer wants later is not waited for: load that has ended is to be quiet
+            # follow-ups that are still to come are dropped: the load must be quiet once it has ended
             await asyncio.wait(tasks)
 
-    async def _customer(self, order: Order) -> None:
+    async def _customer(self, order: PlannedOrder) -> None:
         sent = time.monotonic()
         status, answer = await self._ask("order", "/orders", order.body, order.key)
-        self.sales.answers[status] += 1
+        self.result.answers[status] += 1
         if status != "202":
             return
         name = str(answer["orderId"])
         items = len(order.body["items"])
-        self.sales.placed.append(Placed(name, sent, time.monotonic(), items, order.key is not None))
-        if order.wish == "cancel":
+        self.result.placed.append(Placed(name, sent, time.monotonic(), items, order.key is not None))
+        if order.follow_up == "cancel":
             await self._pause(order.after)
-        elif order.wish == "complete" and not await self._confirmed(name):
+        elif order.follow_up == "complete" and not await self._confirmed(name):
             return
-        if order.wish:
-            # a wish has no key: to cancel or complete twice is harmless
-            status, _ = await self._ask("order", f"/orders/{name}/{order.wish}", {}, None, patience=PATIENCE)
-            self.sales.wishes[f"{order.wish} {status}"] += 1
+        if order.follow_up:
+            # a follow-up has no key: cancelling or completing twice does no harm
+            status, _ = await self._ask(
+                "order", f"/orders/{name}/{order.follow_up}", {}, None, patience=PATIENCE
+            )
+            self.result.follow_ups[f"{order.follow_up} {status}"] += 1
 
     async def _confirmed(self, order: str) -> bool:
-        while (settled := self.sales.settled.get(order)) is None and not self._stopping.is_set():
+        while (settled := self.result.settled.get(order)) is None and not self._stopping.is_set():
             await asyncio.sleep(0.25)
         return settled is not None and settled.status == "CONFIRMED"
 
@@ -196,7 +199,7 @@ class Shopping:
             body = {"quantity": dice.randint(1, 6), "reason": "delivery"}
             path = f"/stock/{dice.choice(SCARCE)}/adjustments"
             status, _ = await self._ask("inventory", path, body, f"{run}-delivery-{number}")
-            self.sales.restocked += status == "202"
+            self.result.restocked += status == "202"
 
     async def _pause(self, seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -206,10 +209,11 @@ class Shopping:
     async def _ask(
         self, service: str, path: str, body: dict[str, Any], key: str | None, patience: float | None = None
     ) -> tuple[str, dict[str, Any]]:
-        """POST to the replicas in turn. What has a key is repeated; what has none only if nobody heard it."""
+        """POST to the replicas in turn. A request with a key is repeated; one without only if no replica received
+        it."""
         headers = {"Idempotency-Key": key} if key else {}
         patience = patience if patience is not None else PATIENCE if key else 0.0
-        until, urls, refused = time.monotonic() + patience, self.site.urls(service), 0
+        until, urls, refused = time.monotonic() + patience, self.chaos.urls(service), 0
         while True:
             url = urls[next(self._turn) % len(urls)]
             try:

@@ -27,8 +27,8 @@ PARTITIONS = 6
 
 @dataclass(frozen=True)
 class Placement:
-    """What is special about one replica: its ``env``, the words ``before`` its command, the ``module`` that takes the
-    place of ``services.<name>`` and is given the name, the ``host`` it listens on."""
+    """How one replica differs from the others: its ``env``, the arguments ``before`` its command, the ``module``
+    that takes the place of ``services.<name>`` and is given the name, the ``host`` it listens on."""
 
     env: Mapping[str, str] = field(default_factory=dict)
     before: Sequence[str] = ()
@@ -36,7 +36,7 @@ class Placement:
     host: str = "127.0.0.1"
 
 
-class Site:
+class ChaosCluster:
     """Start with ``with``; ends all it started. ``env`` is added to every service's environment.
 
     ``replicas`` of each service, or of those named (one of the others); ``cluster``: brokers that run already.
@@ -124,7 +124,7 @@ class Site:
         run = ["-m", placement.module, service] if placement.module else ["-m", f"services.{service}"]
         return [*placement.before, sys.executable, *run]
 
-    def start(self) -> Site:
+    def start(self) -> ChaosCluster:
         """Start everything; returns once all is ready. Raises StackError."""
         if self._own_cluster:
             self.cluster.start()
@@ -166,7 +166,8 @@ class Site:
             time.sleep(0.2)
 
     def audit(self, wait: float = 10.0) -> Verdict:
-        """The audit's verdict, after up to ``wait`` seconds for what is under way. Raises KafkaAway, GatewayAway."""
+        """The result of the audit, after up to ``wait`` seconds for what is under way. Raises KafkaAway,
+        GatewayAway."""
         where = System(
             order=self.urls("order")[0],
             inventory=self.urls("inventory")[0],
@@ -176,7 +177,7 @@ class Site:
         return audit(where, wait=wait)
 
     def heal(self) -> None:
-        """End every fault there is: thaw what is frozen, start what is away."""
+        """End every fault: thaw what is frozen, start what has ended."""
         for broker in self.cluster.brokers:
             broker.resume()
             if not broker.alive:
@@ -194,7 +195,7 @@ class Site:
         if self._own_cluster:
             self.cluster.stop()
 
-    def __enter__(self) -> Site:
+    def __enter__(self) -> ChaosCluster:
         try:
             return self.start()
         except BaseException:

@@ -1,4 +1,4 @@
-"""What the order log says of every order: how often it was created and settled. Reads the topic, asks nobody."""
+"""How often each order was created and settled, by the order log alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SETTLING = ONCE[1:]
 
 
 @dataclass
-class Books:
+class OrderEnds:
     """By order id, how often each type of event stands in ``order.events``."""
 
     orders: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
@@ -27,7 +27,7 @@ class Books:
             self.orders[raw.key.decode("utf-8", "backslashreplace")][kind] += 1
 
     def lost(self, accepted: Collection[str]) -> list[str]:
-        """Orders that were answered 202 and of which the log knows nothing."""
+        """Orders that were answered 202 but do not stand in the log."""
         return sorted(o for o in accepted if not self.orders.get(o, Counter())["OrderCreated"])
 
     def doubled(self) -> list[str]:
@@ -49,11 +49,11 @@ def _twice(kinds: Counter[str]) -> bool:
     return any(kinds[k] > 1 for k in ONCE) or bool(failed_too or gone_and_back)
 
 
-def read(settings: Settings) -> Books:
+def read(settings: Settings) -> OrderEnds:
     """Everything committed up to now. Raises KafkaAway."""
-    books, topics = Books(), Topics(settings)
+    ends, topics = OrderEnds(), Topics(settings)
     try:
-        topics.read(topics.ends(("order.events",)), books.take)
+        topics.read(topics.ends(("order.events",)), ends.take)
     finally:
         topics.close()
-    return books
+    return ends

@@ -1,4 +1,4 @@
-"""What became of hostile records: a dead letter, a cause of events, or nothing."""
+"""What hostile records led to: a dead letter, events, or nothing."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from verification.audit.reading import Topics
 LETTER, EVENTS, PASSED_OVER = "became dead letters", "led to events", "were passed over"
 
 
-class Fates:
-    """By where a record stood, what became of it. ``forged``: the hostile records, of which none is an answer."""
+class Consequences:
+    """What the record at each place led to. ``forged``: the hostile records, none of which counts as an answer."""
 
     def __init__(self, forged: Collection[Position]) -> None:
         self._forged = forged
-        self._buried: set[str] = set()
+        self._dead_lettered: set[str] = set()
         self._causes: set[str] = set()
 
     def take(self, raw: Raw) -> None:
@@ -29,26 +29,26 @@ class Fates:
             return
         if raw.topic in LETTERS:
             place = [raw.header(f"{ERRORS}{name}") for name in ("topic", "partition", "offset")]
-            self._buried.add("-".join(map(str, place)))
+            self._dead_lettered.add("-".join(map(str, place)))
         elif (cause := raw.header("cause")) is not None:
             self._causes.add(cause)
 
     def of(self, place: Position) -> str:
-        """What became of the record at a place."""
-        if str(place) in self._buried:
+        """What the record at a place led to."""
+        if str(place) in self._dead_lettered:
             return LETTER
         return EVENTS if str(place) in self._causes else PASSED_OVER
 
     def count(self, places: Iterable[Position]) -> Counter[str]:
-        """How many records met each fate."""
+        """How many records led to what."""
         return Counter(self.of(place) for place in places)
 
 
-def read(settings: Settings, forged: Collection[Position]) -> Fates:
-    """The fates as far as the topics tell by now. Raises KafkaAway."""
-    fates, topics = Fates(forged), Topics(settings)
+def read(settings: Settings, forged: Collection[Position]) -> Consequences:
+    """The consequences as far as the topics tell by now. Raises KafkaAway."""
+    consequences, topics = Consequences(forged), Topics(settings)
     try:
-        topics.read(topics.ends((*LETTERS, *WRITERS)), fates.take)
+        topics.read(topics.ends((*LETTERS, *WRITERS)), consequences.take)
     finally:
         topics.close()
-    return fates
+    return consequences

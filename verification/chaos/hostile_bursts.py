@@ -1,4 +1,4 @@
-"""Hostile records as a fault: bursts of a bounded mix, written beside the load, and what became of them."""
+"""Hostile records as a fault: bursts of a bounded mix, written during the load, and what they led to."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from itertools import cycle
 
 from eventbus.model.places import Position
 from verification.audit.judge import Verdict
-from verification.chaos.site import PARTITIONS, Site
-from verification.hostile import fates
+from verification.chaos.cluster import PARTITIONS, ChaosCluster
+from verification.hostile import consequences
 from verification.hostile.aside import set_aside
 from verification.hostile.catalogue import FAMILIES, HEAVY, Catalogue
 from verification.hostile.record import Hostile
@@ -23,12 +23,12 @@ EACH = 2
 
 
 @dataclass
-class Hostilities:
-    """What was written and what it led to. ``named``: what the audit found fault with until it was set aside."""
+class HostileResult:
+    """What was written and what it led to. ``named``: the records that the audit reported, now set aside."""
 
     written: dict[Position, Hostile] = field(default_factory=dict)
     refused: int = 0
-    fates: Counter[str] = field(default_factory=Counter)
+    consequences: Counter[str] = field(default_factory=Counter)
     named: list[Position] = field(default_factory=list)
 
     def wrote(self, place: str) -> bool:
@@ -39,45 +39,45 @@ class Hostilities:
         self._places = {str(place) for place in self.written}
 
 
-class Hostility:
-    """Writes bursts, each on a thread of its own: a broker that is away must not hold up what else is planned."""
+class HostileBursts:
+    """Writes bursts, each on a thread of its own, so that a broker that is away does not delay the other faults."""
 
-    def __init__(self, site: Site, seed: str) -> None:
-        self._site, self._dice = site, random.Random(f"hostile {seed}")
+    def __init__(self, chaos: ChaosCluster, seed: str) -> None:
+        self._chaos, self._dice = chaos, random.Random(f"hostile {seed}")
         self._catalogue = Catalogue(PARTITIONS)
         self._writers: list[Writer] = []
         self._threads: list[threading.Thread] = []
 
-    def strike(self) -> None:
-        """Begin to write one burst."""
-        writer = Writer(self._site.kafka)
+    def write_burst(self) -> None:
+        """Start writing one burst."""
+        writer = Writer(self._chaos.kafka)
         self._writers.append(writer)
-        # a generator, so that the thread makes the records too
+        # a generator, so that the records are made on that thread too
         thread = threading.Thread(target=writer.write, args=[self._burst()], name="hostile", daemon=True)
         self._threads.append(thread)
         thread.start()
 
     def _burst(self) -> Iterator[Hostile]:
-        """Every kind in some of the topics where it makes sense; every topic has its share."""
+        """Every kind, in some of the topics where it makes sense; the topics take turns."""
         for family in FAMILIES:
             topics = cycle(self._dice.sample(family.topics, len(family.topics)))
             for kind in family.kinds:
                 for _ in range(1 if kind in HEAVY else EACH):
                     yield self._catalogue.make(family, kind, next(topics))
 
-    def end(self) -> Hostilities:
-        """Wait for the last burst, and tell what became of all."""
+    def end(self) -> HostileResult:
+        """Wait for the last burst; returns what all of them led to."""
         for thread in self._threads:
             thread.join()
         written = {place: record for writer in self._writers for place, record in writer.written.items()}
         refused = sum(len(writer.refused) for writer in self._writers)
-        found = fates.read(self._site.kafka, written.keys()) if written else None
-        return Hostilities(written, refused, found.count(written) if found else Counter())
+        found = consequences.read(self._chaos.kafka, written.keys()) if written else None
+        return HostileResult(written, refused, found.count(written) if found else Counter())
 
 
-def lay_aside(site: Site, told: Hostilities, verdict: Verdict) -> bool:
-    """What the audit names of the hostile records is set aside, as an operator would; whether there was any."""
-    named = {violation.where for violation in verdict.violations if told.wrote(violation.where)}
-    told.named = [Position.parse(where) for where in sorted(named)]
-    set_aside(site.kafka, told.named, "written by chaos")
-    return bool(told.named)
+def set_aside_named(chaos: ChaosCluster, hostile: HostileResult, verdict: Verdict) -> bool:
+    """Set aside the hostile records that the audit names, as an operator would; returns whether there were any."""
+    named = {violation.where for violation in verdict.violations if hostile.wrote(violation.where)}
+    hostile.named = [Position.parse(where) for where in sorted(named)]
+    set_aside(chaos.kafka, hostile.named, "written by chaos")
+    return bool(hostile.named)
