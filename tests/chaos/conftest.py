@@ -38,7 +38,7 @@ def cluster(lone_broker: LocalCluster) -> LocalCluster:
 
 @pytest.fixture
 def open_cluster(cluster: LocalCluster, tmp_path: Path) -> Iterator[OpenCluster]:
-    """Starts a chaos cluster with topics and processes of its own, tasks shared among the replicas; ended with the test."""
+    """Starts clusters with topics and processes of their own and shared tasks; they end with the test."""
     with ExitStack() as stack:
 
         def make(

@@ -15,7 +15,7 @@ from tests.integration.history import Shop
 from tests.support.fuzzing import generate
 from tests.support.system import SERVICES, System
 from tools.system import System as Where
-from verification.audit.judge import Verdict
+from verification.audit.judge import AuditResult
 from verification.audit.report import text
 from verification.audit.run import audit
 from verification.hostile import consequences
@@ -28,7 +28,7 @@ SEED = int(os.environ.get("FUZZ_SEED") or 8)
 AT_ONCE = 100
 
 
-def audited(shop: Shop) -> Verdict:
+def audited(shop: Shop) -> AuditResult:
     where = Where(
         order=f"http://127.0.0.1:{shop['order'].port}",
         inventory=f"http://127.0.0.1:{shop['inventory'].port}",
@@ -79,7 +79,7 @@ def assert_is_text(log: Path) -> None:
         assert line.startswith(("20", "    ")) or not line, line
 
 
-def forged(verdict: Verdict, writer: Writer) -> list[Position]:
+def forged(verdict: AuditResult, writer: Writer) -> list[Position]:
     """What the audit names; nothing but records that the fuzz wrote to a log or a retry topic."""
     written = {str(place): place for place in writer.written}
     rules = ("one writer a log", "key versions")

@@ -17,7 +17,7 @@ from tools.stack.ports import free_ports
 from tools.stack.ready import is_ready, request, wait_ready
 from tools.stack.settings import ROOT, SERVICES, StackError
 from tools.system import System
-from verification.audit.judge import Verdict
+from verification.audit.judge import AuditResult
 from verification.audit.run import audit
 from verification.chaos.processes import Child, Children
 
@@ -165,7 +165,7 @@ class ChaosCluster:
                 raise StackError(f"The tasks are not shared after {timeout:.0f} s: {led}.")
             time.sleep(0.2)
 
-    def audit(self, wait: float = 10.0) -> Verdict:
+    def audit(self, wait: float = 10.0) -> AuditResult:
         """The result of the audit, after up to ``wait`` seconds for what is under way. Raises KafkaAway,
         GatewayAway."""
         where = System(

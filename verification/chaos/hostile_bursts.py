@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import cycle
 
 from eventbus.model.places import Position
-from verification.audit.judge import Verdict
+from verification.audit.judge import AuditResult
 from verification.chaos.cluster import PARTITIONS, ChaosCluster
 from verification.hostile import consequences
 from verification.hostile.aside import set_aside
@@ -75,7 +75,7 @@ class HostileBursts:
         return HostileResult(written, refused, found.count(written) if found else Counter())
 
 
-def set_aside_named(chaos: ChaosCluster, hostile: HostileResult, verdict: Verdict) -> bool:
+def set_aside_named(chaos: ChaosCluster, hostile: HostileResult, verdict: AuditResult) -> bool:
     """Set aside the hostile records that the audit names, as an operator would; returns whether there were any."""
     named = {violation.where for violation in verdict.violations if hostile.wrote(violation.where)}
     hostile.named = [Position.parse(where) for where in sorted(named)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from eventbus.model.record import Raw
 from eventbus.settings import Settings
-from verification.audit.reading import Topics
+from verification.audit.reading import AuditReader
 
 ONCE = ("OrderCreated", "OrderConfirmed", "OrderCompleted", "OrderFailed", "OrderCancelled")
 SETTLING = ONCE[1:]
@@ -51,7 +51,7 @@ def _twice(kinds: Counter[str]) -> bool:
 
 def read(settings: Settings) -> OrderEnds:
     """Everything committed up to now. Raises KafkaAway."""
-    ends, topics = OrderEnds(), Topics(settings)
+    ends, topics = OrderEnds(), AuditReader(settings)
     try:
         topics.read(topics.ends(("order.events",)), ends.take)
     finally:

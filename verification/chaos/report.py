@@ -10,7 +10,7 @@ from math import isnan, nan
 from eventbus.visible import visible
 from tools.arrivals import percentile
 from verification.audit.findings import DeadLetter
-from verification.audit.judge import Verdict
+from verification.audit.judge import AuditResult
 from verification.chaos.faults import FaultLog, LandedFault
 from verification.chaos.hostile_bursts import HostileResult
 from verification.chaos.order_ends import OrderEnds
@@ -28,7 +28,7 @@ class ChaosResult:
     load: LoadResult
     fault_log: FaultLog
     order_ends: OrderEnds
-    verdict: Verdict
+    verdict: AuditResult
     doubles: list[str]
     restarts: Counter[tuple[str, int]] = field(default_factory=Counter)
     hostile: HostileResult = field(default_factory=HostileResult)

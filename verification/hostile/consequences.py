@@ -10,7 +10,7 @@ from eventbus.model.record import Raw
 from eventbus.retry.parked import ERRORS
 from eventbus.settings import Settings
 from verification.audit.ledger import LETTERS, WRITERS
-from verification.audit.reading import Topics
+from verification.audit.reading import AuditReader
 
 LETTER, EVENTS, PASSED_OVER = "became dead letters", "led to events", "were passed over"
 
@@ -46,7 +46,7 @@ class Consequences:
 
 def read(settings: Settings, forged: Collection[Position]) -> Consequences:
     """The consequences as far as the topics tell by now. Raises KafkaAway."""
-    consequences, topics = Consequences(forged), Topics(settings)
+    consequences, topics = Consequences(forged), AuditReader(settings)
     try:
         topics.read(topics.ends((*LETTERS, *WRITERS)), consequences.take)
     finally:

@@ -22,7 +22,7 @@ from services.order import rules
 from tests.support.books import NOW, Books
 from tests.support.forgeries import FORGERIES, PRODUCT, Forgery, shop
 from verification.audit.gateway import GatewayRecord
-from verification.audit.judge import Verdict, judge
+from verification.audit.judge import AuditResult, judge
 from verification.audit.ledger import LISTENERS, Frontier, Ledger
 from verification.audit.orders import REPEATS
 from verification.audit.report import as_json, text
@@ -39,7 +39,7 @@ def frontier_of(books: Books) -> Frontier:
     return {(group, *part): end for part, end in books.ends().items() for group in LISTENERS.get(part[0], ())}
 
 
-def audited(books: Books, frontier: Frontier | None = None, gateway: bool = True) -> Verdict:
+def audited(books: Books, frontier: Frontier | None = None, gateway: bool = True) -> AuditResult:
     ledger = Ledger(CODEC, one_partition)
     ledger.advance(frontier_of(books) if frontier is None else frontier)
     for raw in books.records:

@@ -16,7 +16,7 @@ from eventbus.model.record import Raw
 from eventbus.retry.parked import ERRORS
 from tools.arrivals import Settled
 from verification.audit.findings import DeadLetter
-from verification.audit.judge import Verdict
+from verification.audit.judge import AuditResult
 from verification.chaos.cluster import ChaosCluster
 from verification.chaos.faults import FaultLog, LandedFault, carry_out
 from verification.chaos.hostile_bursts import HostileBursts, HostileResult
@@ -79,7 +79,7 @@ class Broker:
 
 
 def chaos(whole: list[bool]) -> tuple[ChaosCluster, Broker]:
-    """A chaos of one broker that is in sync when ``whole`` says so, asked once a fault."""
+    """A cluster of one broker that is in sync when ``whole`` says so, asked once a fault."""
     broker = Broker()
     cluster = SimpleNamespace(brokers=[broker], is_whole=lambda timeout: whole.pop(0) if whole else False)
     return cast(ChaosCluster, SimpleNamespace(cluster=cluster, child=lambda name: broker)), broker
@@ -123,7 +123,7 @@ def outcome(**more: Any) -> ChaosResult:
         "load": load,
         "fault_log": fault_log,
         "order_ends": OrderEnds(),
-        "verdict": Verdict(1, 1, True),
+        "verdict": AuditResult(1, 1, True),
         "doubles": [],
     }
     return ChaosResult("Chaos", **{**given, **more})
@@ -146,7 +146,7 @@ def hostile_result() -> HostileResult:
 
 
 def test_dead_letters_of_hostile_records_are_counted_apart_from_those_of_orders() -> None:
-    verdict = Verdict(1, 1, True)
+    verdict = AuditResult(1, 1, True)
     verdict.letters = [
         DeadLetter("k", "order", "order.commands-0-1", "order.dlq-0-0", "Poison", 0),
         DeadLetter("o1", "payment", "order.events-0-1", "payment.dlq-0-0", "Retryable", 0),
@@ -166,7 +166,7 @@ def test_an_order_that_lacks_something_for_a_dead_letter_is_a_failure_unless_the
     letter = DeadLetter("o1", "payment", "order.events-0-1", "payment.dlq-0-0", "Retryable", 0)
     hostile = DeadLetter("k", "order", "order.commands-0-1", "order.dlq-0-0", "Poison", 0)
     for letters, clean in (([hostile], True), ([hostile, letter], False)):
-        verdict = Verdict(1, 1, True)
+        verdict = AuditResult(1, 1, True)
         verdict.letters, verdict.dead = letters, {one.order: [one.place] for one in letters}
 
         assert outcome(verdict=verdict, hostile=hostile_result()).clean is clean

@@ -11,7 +11,7 @@ from tools.demo.posting import Answer
 from tools.demo.tally import Tally
 from tools.load import measure
 from verification.audit.findings import DeadLetter, OpenOrder, Violation
-from verification.audit.judge import Verdict
+from verification.audit.judge import AuditResult
 from verification.audit.report import as_json, text
 from verification.chaos.faults import FaultLog
 from verification.chaos.order_ends import OrderEnds
@@ -27,8 +27,8 @@ def harmless(printed: str) -> bool:
     return printed.replace("\n", "").isprintable() and not forged
 
 
-def verdict() -> Verdict:
-    found = Verdict(1, 1, gateway=True)
+def verdict() -> AuditResult:
+    found = AuditResult(1, 1, gateway=True)
     found.orders = Counter({HOSTILE: 1})
     found.violations = [Violation(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE)]
     found.letters = [DeadLetter(HOSTILE, "order", HOSTILE, "order.dlq-0-0", HOSTILE, 0)]
