@@ -150,7 +150,7 @@ def a_shelf(history: str) -> Scenario[Stock]:
 
 @pytest.mark.parametrize("history", HISTORIES)
 @pytest.mark.parametrize("command", COMMANDS)
-def test_table(command: str, history: str) -> None:
+def test_every_command_in_every_history_gives_its_events(command: str, history: str) -> None:
     """Every command in every state."""
     a_shelf(history).when(COMMANDS[command]).then(*TABLE[command][history])
 

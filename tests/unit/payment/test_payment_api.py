@@ -42,7 +42,7 @@ def client(state: LocalState) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://payment")
 
 
-async def test_a_payment(client: httpx.AsyncClient, state: LocalState) -> None:
+async def test_a_payment_is_shown_with_its_status(client: httpx.AsyncClient, state: LocalState) -> None:
     state.payments["o1"] = Payment(Status.REFUNDED, 600, "EUR", "ch_1")
     answer = await client.get("/payments/o1")
     assert answer.status_code == 200
@@ -57,7 +57,7 @@ async def test_a_payment(client: httpx.AsyncClient, state: LocalState) -> None:
     }
 
 
-async def test_an_unknown_order(client: httpx.AsyncClient) -> None:
+async def test_the_payment_of_an_unknown_order_is_404(client: httpx.AsyncClient) -> None:
     answer = await client.get("/payments/none")
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"

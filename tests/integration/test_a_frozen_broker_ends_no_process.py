@@ -3,7 +3,7 @@
 Such a freeze is longer than the sessions of the group's members and of the broker itself: when it goes on, it fences
 them all, and names no broker for a moment. The long run, and what it measured, is shown by
 
-    .venv/bin/python -m pytest tests/integration/test_kafka_frozen.py -m slow -s
+    .venv/bin/python -m pytest tests/integration/test_a_frozen_broker_ends_no_process.py -m slow -s
 """
 
 from __future__ import annotations

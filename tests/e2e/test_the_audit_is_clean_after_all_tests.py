@@ -1,13 +1,16 @@
-"""After all that was done to it, the books of the system balance."""
+"""Money, stock and orders are right after everything that the other tests did to the system."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
+import pytest
+
 from tests.e2e.running import ROOT, Stack
 
 
+@pytest.mark.last
 def test_the_audit_is_clean(system: Stack) -> None:
     command = [sys.executable, "-m", "verification.audit", "--wait", "30"]
     done = subprocess.run(

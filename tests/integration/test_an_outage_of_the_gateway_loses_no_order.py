@@ -3,7 +3,7 @@ It is not away, but many orders fail: those that are good do not wait for that.
 
 The outage is scaled down. The whole of it, ten minutes at 200 orders a second, takes
 
-    OUTAGE=600 RATE=200 .venv/bin/python -m pytest tests/integration/test_breaker.py -k outage_leaves
+    OUTAGE=600 RATE=200 .venv/bin/python -m pytest tests/integration -k outage_leaves
 """
 
 from __future__ import annotations

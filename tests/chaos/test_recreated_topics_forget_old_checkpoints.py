@@ -24,7 +24,7 @@ def recreate(chaos: ChaosCluster) -> None:
     assert len(create(chaos.kafka)) == len(names)
 
 
-def test_topics_are_recreated_under_old_checkpoints(open_cluster: OpenCluster) -> None:
+def test_recreated_topics_forget_what_old_checkpoints_knew(open_cluster: OpenCluster) -> None:
     chaos = open_cluster()
     with under_load(chaos) as load:
         pass

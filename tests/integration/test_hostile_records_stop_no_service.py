@@ -18,7 +18,7 @@ from schemas import OrderPaid, ReserveStock
 from tests.integration.history import Shop
 from tests.integration.operator import Operator
 from tests.integration.orders import create, order_ids
-from tests.integration.test_poison import decided, letter_of, letters
+from tests.integration.test_poison_becomes_a_dead_letter import decided, letter_of, letters
 from tests.support.producing import write_compressed
 from tests.support.system import System
 from tests.support.topics import Topics

@@ -12,7 +12,7 @@ ROUNDS = 4
 EVERY = 3.0
 
 
-def test_replicas_come_and_go(open_cluster: OpenCluster) -> None:
+def test_orders_go_on_while_replicas_come_and_go(open_cluster: OpenCluster) -> None:
     chaos = open_cluster({"order": 2, "payment": 2, "inventory": 2})
     ways = cycle([True, False, False])
     with under_load(chaos) as load:

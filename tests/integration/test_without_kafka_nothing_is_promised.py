@@ -98,7 +98,9 @@ def present(broker: LocalKafka) -> Iterator[None]:
 
 @pytest.mark.timeout(200)
 @pytest.mark.parametrize("way", ["stands still", "is killed"])
-def test_while_kafka(broker: LocalKafka, order: ServiceProcess, way: str) -> None:
+def test_while_kafka_is_away_nothing_false_is_promised(
+    broker: LocalKafka, order: ServiceProcess, way: str
+) -> None:
     eventually(lambda: is_back(order), "ready", timeout=60)
     known = place(order)
     assert order.get(f"/orders/{known}").status_code == 200

@@ -40,7 +40,7 @@ def fill(place: Path) -> Path:
     return filler
 
 
-def test_the_disk_of_the_state_is_full(open_cluster: OpenCluster, small_disk: Path) -> None:
+def test_the_other_replica_goes_on_while_a_disk_is_full(open_cluster: OpenCluster, small_disk: Path) -> None:
     services = ("order", "inventory")
     own = Placement(env={"EVENTBUS_STATE_DIR": str(small_disk)})
     chaos = open_cluster(dict.fromkeys(services, 2), {f"{service}-1": own for service in services})

@@ -173,11 +173,11 @@ def test_what_cannot_be_decoded_is_shown_as_bytes() -> None:
         ("2027-01-15", NOW - 8 * 3_600_000),
     ],
 )
-def test_times(text: str, expected: int) -> None:
+def test_a_time_is_read_as_an_instant_or_an_age(text: str, expected: int) -> None:
     assert instant(text, NOW) == expected
 
 
-def test_ages() -> None:
+def test_an_age_is_shown_in_its_largest_unit() -> None:
     ages = [age(NOW - seconds * 1000, NOW) for seconds in (-5, 0, 59, 60, 7_200, 86_400 * 400)]
     assert ages == ["0s", "0s", "59s", "1m", "2h", "400d"]
 
@@ -192,7 +192,7 @@ def test_a_filter_that_is_none_is_refused_in_one_sentence(wrong: dict[str, str])
     assert refused.value.code is Exit.USAGE and "\n" not in str(refused.value)
 
 
-def test_addresses() -> None:
+def test_a_service_has_its_given_or_its_default_address() -> None:
     assert addresses(["order=http://o:1/"])["order"] == "http://o:1"
     assert addresses([])["payment"] == "http://127.0.0.1:8001"
     with pytest.raises(CommandError):

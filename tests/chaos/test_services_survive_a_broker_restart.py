@@ -23,7 +23,9 @@ TIMEOUT = 2.0
 
 
 @pytest.mark.parametrize("way", ["killed", pytest.param("stopped", marks=pytest.mark.slow)])
-def test_a_broker_that_is_restarted(cluster: LocalCluster, open_cluster: OpenCluster, way: str) -> None:
+def test_orders_go_on_after_a_broker_is_restarted(
+    cluster: LocalCluster, open_cluster: OpenCluster, way: str
+) -> None:
     chaos, broker = open_cluster(), cluster.brokers[0]
     with under_load(chaos) as load:
         broker.kill() if way == "killed" else broker.stop()

@@ -74,7 +74,7 @@ def cluster(namespace: Namespace, tmp_path: Path) -> Iterator[LocalCluster]:
         yield cluster
 
 
-def test_a_replica_is_cut_off(namespace: Namespace, open_cluster: OpenCluster) -> None:
+def test_the_other_replica_takes_over(namespace: Namespace, open_cluster: OpenCluster) -> None:
     services = ("order", "inventory")
     inside = Placement(before=["ip", "netns", "exec", namespace.name], host=namespace.inside)
     chaos = open_cluster(dict.fromkeys(services, 2), {f"{service}-1": inside for service in services})

@@ -19,7 +19,7 @@ JUMPS = {
 }
 
 
-def test_clocks_that_jump(open_cluster: OpenCluster, tmp_path: Path) -> None:
+def test_an_order_ends_once_though_clocks_jump(open_cluster: OpenCluster, tmp_path: Path) -> None:
     files = {name: tmp_path / f"{name}.skew" for name in JUMPS}
     placements = {
         name: Placement(env={"SKEW_FILE": str(file)}, module="tests.chaos.skewed")

@@ -11,7 +11,9 @@ from tests.chaos.invariants import more_settle, others_lead, under_load
 
 
 @pytest.mark.parametrize("seconds", [8.0, pytest.param(30.0, marks=pytest.mark.slow)])
-def test_a_zombie_does_not_write(open_cluster: OpenCluster, seconds: float) -> None:
+def test_a_replica_that_was_frozen_writes_nothing_it_may_not(
+    open_cluster: OpenCluster, seconds: float
+) -> None:
     services = ("order", "payment", "inventory")
     chaos = open_cluster(dict.fromkeys(services, 2))
     with under_load(chaos) as load:

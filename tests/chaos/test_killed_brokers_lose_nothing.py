@@ -35,7 +35,9 @@ def back(cluster: LocalCluster, broker: LocalKafka) -> None:
 
 
 @pytest.mark.slow
-def test_the_coordinator_and_a_leader_are_killed(cluster: LocalCluster, open_cluster: OpenCluster) -> None:
+def test_orders_go_on_after_coordinator_and_leader_are_killed(
+    cluster: LocalCluster, open_cluster: OpenCluster
+) -> None:
     chaos: ChaosCluster = open_cluster({"order": 2, "payment": 2})
     with under_load(chaos) as load:
         coordinator = cluster.coordinator(chaos.kafka.topic("order"))
