@@ -1,95 +1,62 @@
-"""A world of all four services without a broker: real deciders, a queue for each reader, topic and key.
+"""The services of the simulator, read one message at a time in any order, without partitions, batches or a clock.
 
-Order holds within a key of a topic, as Kafka has it, and nowhere else. A message whose call fails is parked, as
-eventbus does it: later ones of its key queue behind, settling ones overtake. The caller says who may read next, what
-comes twice, what fails, and when a process dies before it commits.
+The deciders, the gateway and the channel are the simulator's (:mod:`verification.sim`). Order holds within a key of a
+topic, as in Kafka, and nowhere else: the simulator, which has partitions, cannot give every such order. A message
+whose call fails is parked, as eventbus does it: later ones of its key queue behind it, settling ones overtake. The
+caller chooses who reads next, what comes twice, what fails, and when a process dies before it commits.
 """
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import timedelta
-from functools import lru_cache
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
 
-from eventbus import DeadlinePassed, Decider, Message, Reactor, Request, Retryable
-from services.inventory.reservation import in_waves_of
-from services.inventory.stock import stock_decider
-from services.notification.channel import Messenger, Notice
-from services.notification.decider import reactor as notification
-from services.order.decider import order_decider
-from services.payment.cashier import Cashier
-from services.payment.decider import reactor as payment
-from services.payment.gateway import Receipt, Result
+from eventbus import DeadlinePassed, Decider, Message, Outcome, Reactor, Request, Retryable
+from services.payment.gateway import Receipt
+from verification.sim.clock import Clock
+from verification.sim.drawing import draw_plan
+from verification.sim.outside import Conditions, Gateway, Network, NoticeChannel
+from verification.sim.plan import SERVICES
+from verification.sim.wiring import services
 
+T = TypeVar("T")
 PARKED = "parked"
+DEADLINE = 15 * 60_000
+"""Ms after its creation at which an order expires; here it expires when the caller says so."""
 
 
-@dataclass
-class GatewayOnRecord:
-    """A payment gateway in memory: what became of each key. ``taken`` is the money it has, by order."""
+class InstantNetwork(Network):
+    """Every request arrives and is answered at once."""
 
-    records: dict[str, Receipt] = field(default_factory=dict)
-    taken: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    async def ask(self, carry_out: Callable[[], T]) -> T:
+        return carry_out()
+
+
+class ForgetfulGateway(Gateway):
+    """The simulator's gateway, which also loses the first answer about a ``tok_timeout``."""
 
     async def charge(
         self, key: str, *, order_id: str, amount: int, currency: str, payment_method: str
     ) -> Receipt:
-        if key in self.records:
-            return replace(self.records[key], replayed=True)
-        declined = payment_method == "tok_declined"
-        if payment_method == "tok_flaky" and key.endswith((":1", ":2")):
-            return self._record(key, Receipt(key, Result.FAILED, reason="try again"))
-        if not declined:
-            self.taken[order_id] += amount
-        result = Result.DECLINED if declined else Result.SUCCEEDED
-        receipt = self._record(
-            key, Receipt(key, result, id=f"ch-{key}", reason="declined" if declined else "")
+        known = key in self.receipts
+        receipt = await super().charge(
+            key, order_id=order_id, amount=amount, currency=currency, payment_method=payment_method
         )
-        if payment_method == "tok_timeout":
+        if payment_method == "tok_timeout" and not known:
             raise Retryable("the answer was lost")
         return receipt
 
-    async def refund(
-        self, key: str, *, order_id: str, amount: int, currency: str, charge_id: str | None
-    ) -> Receipt:
-        if key in self.records:
-            return replace(self.records[key], replayed=True)
-        self.taken[order_id] -= amount
-        return self._record(key, Receipt(key, Result.SUCCEEDED, id=f"re-{key}"))
-
-    async def void(self, key: str, *, order_id: str, amount: int, currency: str) -> Receipt:
-        if key in self.records:
-            return replace(self.records[key], replayed=True)
-        return self._record(key, Receipt(key, Result.VOIDED))
-
-    async def lookup(self, key: str) -> Receipt | None:
-        return replace(self.records[key], replayed=True) if key in self.records else None
-
-    def _record(self, key: str, receipt: Receipt) -> Receipt:
-        self.records[key] = receipt
-        return receipt
-
-
-class Mailbox:
-    """A channel that keeps what it was given."""
-
-    name = "mailbox"
-    needs_contact = False
-
-    def __init__(self) -> None:
-        self.notices: list[Notice] = []
-
-    async def send(self, notice: Notice) -> None:
-        self.notices.append(notice)
+    def taken(self, order_id: str) -> int:
+        """The money that the gateway has of an order, in minor units."""
+        moved = [a for a in self.record if a.orderId == order_id and a.outcome == "SUCCEEDED"]
+        return sum(a.amount if a.kind == "CHARGE" else -a.amount for a in moved)
 
 
 class Reader:
-    """One decider at work: its states, what waits for it in each key of each topic, and what is parked."""
+    """One decider at work: its states, what it has not read in each key of each topic, and what is parked."""
 
     def __init__(self, start: Callable[[], Decider[Any]]) -> None:
         self._start = start
@@ -101,7 +68,7 @@ class Reader:
         self.done: list[Message] = []
 
     def restart(self) -> None:
-        """A new process: what only the memory of the old one knew is gone."""
+        """Start a new process: what only the memory of the old one held is gone."""
         self.decider = self._start()
 
     def state(self, key: str) -> Any:
@@ -119,38 +86,39 @@ class Reader:
         return self.unread() + [(PARKED, key) for key, messages in self.parked.items() if messages]
 
 
-class World:
-    """All services, and every message that was ever sent."""
+class Interleaving:
+    """All services, and every message that was ever sent. ``wave``: products that inventory asks for at a time."""
 
     def __init__(self, wave: int = 2) -> None:
         self.wave = wave
-        self.gateway = GatewayOnRecord()
-        self.mailbox = Mailbox()
-        self.readers = [
-            Reader(lambda: order_decider(timedelta(minutes=15))),
-            Reader(lambda: replace(payment, call=Cashier(self.gateway, clock=lambda: 0).call)),
-            Reader(lambda: in_waves_of(self.wave)),
-            Reader(lambda: stock_decider),
-            Reader(lambda: replace(notification, call=Messenger(self.mailbox).call)),
-        ]
+        network = InstantNetwork(Clock(), random.Random(0), Conditions())
+        self.gateway, self.channel = ForgetfulGateway(network, lambda *_: None), NoticeChannel(network)
+        names = [(name, n) for name in SERVICES for n in range(len(self._deciders(name)))]
+        self.readers = {
+            place: Reader(lambda p=place: self._deciders(p[0])[p[1]])  # type: ignore[misc]
+            for place in names
+        }
         self.log: list[Message] = []
+
+    def _deciders(self, service: str) -> Sequence[Decider[Any]]:
+        plan = replace(draw_plan(0), wave=self.wave, deadline=DEADLINE, gives_up=False)
+        return services(plan, self.gateway, self.channel, set())[service].start(lambda: 0)
 
     def send(self, message: Message) -> None:
         stamped = message.stamp(1_000 + len(self.log))
         self.log.append(stamped)
-        for reader in self.readers:
+        for reader in self.readers.values():
             reader.offer(stamped)
 
     def read_next(self, dice: random.Random, pace: Sequence[int], *, dies: bool = False) -> bool:
-        """One reader takes the next message of one key of one topic, or tries a parked key again; False if there is
-        nothing to do anywhere.
+        """One reader takes the next message of one key of one topic, or tries a parked key again. Returns False if
+        nobody has anything to do.
 
         ``pace`` weighs the readers. One that ``dies`` has done everything but commit: it begins again later, in a
         new process.
         """
-        busy = [
-            (reader, weight) for reader, weight in zip(self.readers, pace, strict=True) if reader.pending()
-        ]
+        weighted = zip(self.readers.values(), pace, strict=True)
+        busy = [(reader, weight) for reader, weight in weighted if reader.pending()]
         if not busy:
             return False
         (reader,) = dice.choices([r for r, _ in busy], [w for _, w in busy])
@@ -168,8 +136,8 @@ class World:
         return True
 
     def park(self, dice: random.Random) -> None:
-        """A message fails before it is decided, as on a bug that is mended later: it waits, others queue behind."""
-        ahead = [(reader, place) for reader in self.readers for place in reader.unread()]
+        """A message fails before it is decided, as with a bug that is fixed later: it waits, others queue behind."""
+        ahead = [(reader, place) for reader in self.readers.values() for place in reader.unread()]
         if ahead:
             reader, place = dice.choice(ahead)
             message = reader.waiting[place].pop(0)
@@ -178,24 +146,24 @@ class World:
 
     def read_again(self, dice: random.Random) -> None:
         """A message that was read before comes once more, out of its order."""
-        past = [(reader, message) for reader in self.readers for message in reader.done]
+        past = [(reader, message) for reader in self.readers.values() for message in reader.done]
         if past:
             self._take(*dice.choice(past))
 
     def upgrade(self, wave: int) -> None:
-        """Inventory goes on with other code, which asks for so many products of an order at a time."""
+        """Inventory goes on with newer code, which asks for so many products of an order at a time."""
         self.wave = wave
-        self.readers[2].restart()
+        self.readers["inventory", 0].restart()
 
     def expire(self, order_id: str) -> None:
-        """The order's deadline passes: it is decided at once, whatever waits for it."""
-        orders = self.readers[0]
+        """The order's deadline passes: it is decided at once, whatever is parked for it."""
+        orders = self.readers["order", 0]
         events, _ = self._decide(orders, DeadlinePassed(order_id, 0))
         self._commit(orders, order_id, events)
         self._drain(orders, order_id)
 
     def _take(self, reader: Reader, message: Message) -> None:
-        """Decide a message, unless others of its key wait and it does not overtake them."""
+        """Decide a message, unless others of its key are parked and it does not overtake them."""
         settles = isinstance(message, reader.decider.settling)
         if reader.parked[message.key] and not settles:
             reader.parked[message.key].append(message)
@@ -215,14 +183,14 @@ class World:
         return answered
 
     def _decide(self, reader: Reader, message: Message | DeadlinePassed) -> tuple[list[Message], bool]:
-        """What a message leads to; and False if the outside gave no answer, so that it is to be tried again."""
+        """What a message leads to; and False if the call got no answer, so that it must be tried again."""
         decider, answered = reader.decider, True
         state = reader.state(message.key)
         outputs = list(decider.decide(message, state))
         if outputs and isinstance(outputs[0], Request):
             assert len(outputs) == 1 and isinstance(decider, Reactor)
             try:
-                outcome = loop().run_until_complete(decider.call(outputs[0]))
+                outcome = _result(decider.call(outputs[0]))
                 outputs = list(decider.decide(outcome, state))
             except Retryable:
                 outputs, answered = list(decider.unanswered(outputs[0], state)), False
@@ -244,6 +212,11 @@ class World:
         return [m for m in self.log if isinstance(m, types) and m.key == key]
 
 
-@lru_cache(1)
-def loop() -> asyncio.AbstractEventLoop:
-    return asyncio.new_event_loop()
+def _result(call: Awaitable[Outcome]) -> Outcome:
+    """What a call returns or raises. Nothing in it waits: the network answers at once."""
+    try:
+        next(call.__await__())
+    except StopIteration as end:
+        outcome: Outcome = end.value
+        return outcome
+    raise AssertionError("the call waits for something")
