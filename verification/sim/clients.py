@@ -13,7 +13,6 @@ from confluent_kafka import Producer as KafkaProducer
 
 from eventbus.kafka.clients import Clients
 from eventbus.kafka.guard import Guard
-from eventbus.kafka.health import BrokerHealth
 from eventbus.settings import Settings
 from verification.sim.broker import Broker
 from verification.sim.consumers import Connection, InputConsumer, LogConsumer, Probe
@@ -40,7 +39,7 @@ class MemoryClients(Clients):
         self._trouble = trouble
         self.inputs: InputConsumer | None = None
 
-    def input(self, settings: Settings, group: str, heard: BrokerHealth) -> Consumer:
+    def input(self, settings: Settings, group: str, on_statistics: Callable[[str], None]) -> Consumer:
         self.inputs = InputConsumer(self._broker, self._connection, self._group, self._name)
         return cast(Consumer, self.inputs)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from eventbus.processing.processor import Step
+from eventbus.processing.ports import Step
 from verification.sim.commands import PRODUCTS, draw_commands, draw_repeated_commands
 from verification.sim.fault import Fault, StepFault
 from verification.sim.forger import FORGED

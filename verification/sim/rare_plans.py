@@ -6,7 +6,7 @@ from dataclasses import replace
 from random import Random
 
 from eventbus import Message
-from eventbus.processing.processor import Step
+from eventbus.processing.ports import Step
 from schemas import AdjustStock, CreateOrder
 from verification.sim.clock import START
 from verification.sim.commands import PRODUCTS, draw_order

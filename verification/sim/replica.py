@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from eventbus.kafka.cluster import Cluster
 from eventbus.kafka.guard import Stuck
-from eventbus.model.errors import Fenced
+from eventbus.model.errors import ProcessMustEnd
 from eventbus.model.messages import Envelope
-from eventbus.model.places import Position
+from eventbus.model.places import Partition, Position
+from eventbus.processing.assembly import assemble
 from eventbus.processing.follower import CHANGED
-from eventbus.processing.processor import Processor, Step
+from eventbus.processing.ports import Ports, Step
+from eventbus.processing.processor import Processor
 from verification.sim.broker import failure
 from verification.sim.clients import MemoryClients
 from verification.sim.consumers import Connection
@@ -27,18 +28,11 @@ from verification.sim.service import Environment, Service
 IDLE = 5_000
 """Ms after which a process takes a turn although it has nothing to do."""
 EXPECTED = ("the producer may not go on", "the transaction can neither commit nor abort", CHANGED)
-"""Reasons of Fenced that a zombie meets; any other is a bug."""
+"""Reasons to end that a zombie meets; any other is a bug."""
 
 
 class Died(BaseException):
     """The process ends here and now."""
-
-
-class MemoryCluster(Cluster):
-    """Describes the broker in memory."""
-
-    def __init__(self, partitions: int) -> None:
-        self.id, self.topic_ids, self.partitions = "memory", {}, partitions
 
 
 class Process:
@@ -48,7 +42,7 @@ class Process:
         simulation, service = replica.simulation, replica.service
         deciders = service.start(replica.clock)
         replica.store.adopt(deciders)
-        self._replica, self._decided = replica, dict[tuple[str, int], int]()
+        self._replica, self._decided = replica, dict[Partition, int]()
         self.calls = SimulatedCalls(simulation.clock, lambda: replica.wake(1))
         self.clients = MemoryClients(
             simulation.broker,
@@ -57,35 +51,39 @@ class Process:
             replica.name,
             replica.trouble,
         )
-        self.processor = Processor(
-            service.name,
-            deciders,
-            settings=simulation.settings,
-            codec=simulation.codec,
-            store=replica.store,
-            cluster=MemoryCluster(simulation.partitions),
-            transactional_id=replica.name,
-            calls=self.calls,
+        ports = Ports(
+            replica.store,
+            self.calls,
+            self.clients,
             publish=self._publish,
             after_step=replica.after_step,
             clock=replica.clock,
-            clients=self.clients,
             monotonic=lambda: simulation.clock.seconds,
             jitter=simulation.dice.random,
         )
+        parts = assemble(
+            service.name,
+            deciders,
+            simulation.settings,
+            simulation.codec,
+            simulation.partitions,
+            ports,
+            transactional_id=replica.name,
+        )
+        self.processor = Processor(parts)
 
-    def _publish(self, events: Sequence[Envelope], decided: dict[tuple[str, int], int]) -> None:
+    def _publish(self, events: Sequence[Envelope], decided: dict[Partition, int]) -> None:
         """Receives what the HTTP interface would receive. The events of an input must come before the word that it
         is decided."""
         simulation, store = self._replica.simulation, self._replica.store
         for event in events:
             topic, partition, offset = Position.parse(event.cause or "")
             if (
-                self._decided.get((topic, partition), 0) > offset
+                self._decided.get(Partition(topic, partition), 0) > offset
                 and store.waiting.known(event.cause or "") is None
             ):
                 simulation.late.append(f"{event.position} is published after the decision on {event.cause}")
-            if self.processor.positions().get((event.topic, event.partition), 0) > event.offset:
+            if self.processor.positions().get(Partition(event.topic, event.partition), 0) > event.offset:
                 simulation.late.append(f"{event.position} is published after it counts as folded")
         self._decided.update(decided)
 
@@ -244,7 +242,7 @@ class Replica:
             return True
         except Died:
             self._die("is dead")
-        except Fenced as error:
+        except ProcessMustEnd as error:
             if not str(error).startswith(EXPECTED):
                 raise
             self._die(f"ends, fenced: {error}")
