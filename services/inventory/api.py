@@ -24,7 +24,7 @@ from services.inventory.models import (
     stock_view,
 )
 from services.inventory.settings import InventorySettings
-from services.inventory.shelf import product, products
+from services.inventory.stock_projection import product, products
 
 ADJUSTMENTS = "/adjustments"
 KEY = "Idempotency-Key"

@@ -49,7 +49,7 @@ from schemas.orders import inconsistency
 from services.inventory.answers import Answer
 from services.inventory.reservation_state import Phase, Progress, Reservation, evolve, is_news
 
-__all__ = ["Phase", "Reservation", "decide", "evolve", "in_waves_of", "reservation_decider"]
+__all__ = ["Phase", "Reservation", "decide", "evolve", "reservation_decider"]
 
 WAVE = 50
 """Products of one order that are asked for at a time. Never raise it: how far an order under way has asked is not on
@@ -215,8 +215,8 @@ def failed(answer: StockAnswered, reservation: Reservation) -> InventoryFailed:
     )
 
 
-def in_waves_of(wave: int) -> Decider[Reservation]:
-    """The decider of ``inventory.events`` that has ``wave`` commands of an order under way at most."""
+def reservation_decider(wave: int = WAVE) -> Decider[Reservation]:
+    """The decider that writes ``inventory.events``. It waits for ``wave`` answers about one order at most."""
     return Decider(
         log="inventory.events",
         inputs=(OrderCreated, OrderFailed, OrderCancelled, OrderCompleted, StockAnswered),
@@ -225,6 +225,3 @@ def in_waves_of(wave: int) -> Decider[Reservation]:
         evolve=evolve,
         settling=(OrderFailed, OrderCancelled),
     )
-
-
-reservation_decider = in_waves_of(WAVE)

@@ -34,7 +34,7 @@ from schemas import (
     StockShipped,
 )
 from services.inventory.answers import Answer
-from services.inventory.shelf import Shelf
+from services.inventory.stock_projection import StockProjection
 
 MOST = 2**31 - 1
 """The most pieces of one product there can be, available and reserved together: what an Avro int can say."""
@@ -246,11 +246,13 @@ def with_hold(stock: Stock, order_id: str, held: Held) -> Stock:
     return replace(stock, holds=stock.holds.put(order_id, held))
 
 
-stock_decider: Decider[Stock] = Decider(
-    log="stock.events",
-    inputs=(ReserveStock, ReleaseStock, ShipStock, AdjustStock),
-    initial=Stock(),
-    decide=decide,
-    evolve=evolve,
-    projection=Shelf(),
-)
+def stock_decider() -> Decider[Stock]:
+    """The decider that writes ``stock.events``."""
+    return Decider(
+        log="stock.events",
+        inputs=(ReserveStock, ReleaseStock, ShipStock, AdjustStock),
+        initial=Stock(),
+        decide=decide,
+        evolve=evolve,
+        projection=StockProjection(),
+    )

@@ -7,7 +7,7 @@ events that carry none.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from eventbus import Event, Mismatch, Outcome, Reactor, Request
@@ -125,24 +125,21 @@ def evolve(told: Told, event: NotificationSent | NotificationSkipped) -> Told:
     return Told((*told.kinds, event.kind), told.recipient or recipient)
 
 
-async def unconnected(request: Request) -> Outcome:
-    """Stands where ``__main__`` puts the channel."""
-    raise RuntimeError(f"no channel is connected to answer {request}")
-
-
-reactor: Reactor[Told] = Reactor(
-    log="notification.events",
-    inputs=(
-        OrderCreated,
-        PaymentFailed,
-        InventoryFailed,
-        OrderConfirmed,
-        OrderCancelled,
-        OrderCompleted,
-        OrderFailed,
-    ),
-    initial=Told(),
-    decide=decide,
-    evolve=evolve,
-    call=unconnected,
-)
+def notification_reactor(call: Callable[[Request], Awaitable[Outcome]]) -> Reactor[Told]:
+    """The reactor that writes ``notification.events``. ``call`` answers a Notify."""
+    return Reactor(
+        log="notification.events",
+        inputs=(
+            OrderCreated,
+            PaymentFailed,
+            InventoryFailed,
+            OrderConfirmed,
+            OrderCancelled,
+            OrderCompleted,
+            OrderFailed,
+        ),
+        initial=Told(),
+        decide=decide,
+        evolve=evolve,
+        call=call,
+    )

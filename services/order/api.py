@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Annotated, Any
@@ -218,6 +219,17 @@ class OrderApi:
     def _require_fresh(self) -> None:
         if not self.bus.fresh():
             raise Unavailable("this replica has not heard from Kafka lately and cannot say how things stand")
+
+
+def order_routes(
+    decider: Decider[Order], settings: OrderSettings, prices: PriceList
+) -> Callable[[FastAPI, Bus], None]:
+    """The routes of the order service, for ``Service.routes``."""
+
+    def add(app: FastAPI, bus: Bus) -> None:
+        OrderApi(bus, decider, settings, prices, Admission(bus, settings)).mount(app)
+
+    return add
 
 
 def _etag(entry: Entry[Any]) -> str:

@@ -11,8 +11,8 @@ report applies whenever it comes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 from eventbus import DeadlinePassed, Decider, Message, Mismatch, Poison
 from schemas import (
@@ -72,23 +72,17 @@ REPORTS: tuple[type[Message], ...] = (
 
 
 def order_decider(deadline: timedelta, limits: Limits | None = None) -> Decider[Order]:
-    """The decider of ``order.events``. ``deadline``: how long an order may take that names none itself."""
+    """The decider that writes ``order.events``. ``deadline``: for orders that name none themselves."""
     return Decider(
         log="order.events",
         inputs=(CreateOrder, CancelOrder, CompleteOrder, *REPORTS),
         initial=Order(),
-        decide=_decide_within(deadline, limits or Limits()),
+        decide=partial(decide, deadline=deadline, limits=limits or Limits()),
         evolve=evolve,
         projection=Timeline(),
         settling=(CancelOrder,),
         deadline=deadline_of,
     )
-
-
-def _decide_within(
-    deadline: timedelta, limits: Limits
-) -> Callable[[Message | DeadlinePassed, Order], list[Message]]:
-    return lambda message, order: decide(message, order, deadline, limits)
 
 
 def decide(

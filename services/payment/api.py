@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import FastAPI, Path
 from pydantic import AfterValidator, BaseModel
 
-from eventbus import Bus, Unavailable
+from eventbus import Bus, Entry, Reactor, Unavailable
 from eventbus.http import ONE_LINE, Problem, one_line, problem_responses
-from services.payment.decider import Payment, Status, reactor
+from services.payment.decider import Payment, Status
 
 OrderId = Annotated[
     str,
@@ -32,23 +33,31 @@ class PaymentView(BaseModel):
     updatedAt: datetime
 
 
-def routes(app: FastAPI, bus: Bus) -> None:
-    """Add payment's routes to the service's application."""
+def payment_routes(reactor: Reactor[Payment]) -> Callable[[FastAPI, Bus], None]:
+    """The routes of payment, for ``Service.routes``."""
 
-    @app.get("/payments/{order_id}", summary="The payment of an order", responses=_REFUSALS)
-    async def payment(order_id: OrderId) -> PaymentView:
-        if not bus.fresh():
-            raise Unavailable("this replica has not heard from Kafka lately")
-        entry = bus.read(reactor, order_id)
-        if entry is None:
-            raise Problem(404, "Unknown payment", f"nothing is known of a payment for order {order_id}")
-        state: Payment = entry.state
-        return PaymentView(
-            orderId=order_id,
-            status=state.status,
-            amount=state.amount,
-            currency=state.currency,
-            chargeId=state.charge_id,
-            version=entry.version,
-            updatedAt=datetime.fromtimestamp(entry.updated_at / 1000, UTC),
-        )
+    def add(app: FastAPI, bus: Bus) -> None:
+        @app.get("/payments/{order_id}", summary="The payment of an order", responses=_REFUSALS)
+        async def payment(order_id: OrderId) -> PaymentView:
+            if not bus.fresh():
+                raise Unavailable("this replica has not heard from Kafka lately")
+            entry = bus.read(reactor, order_id)
+            if entry is None:
+                raise Problem(404, "Unknown payment", f"nothing is known of a payment for order {order_id}")
+            return payment_view(entry)
+
+    return add
+
+
+def payment_view(entry: Entry[Payment]) -> PaymentView:
+    """The payment as clients see it."""
+    payment = entry.state
+    return PaymentView(
+        orderId=entry.key,
+        status=payment.status,
+        amount=payment.amount,
+        currency=payment.currency,
+        chargeId=payment.charge_id,
+        version=entry.version,
+        updatedAt=datetime.fromtimestamp(entry.updated_at / 1000, UTC),
+    )

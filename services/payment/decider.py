@@ -12,7 +12,7 @@ Money is in minor units of its currency. Nothing is charged or refunded for a to
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import assert_never
@@ -195,8 +195,8 @@ def refunded(refund: Refund, refund_id: str | None) -> PaymentRefunded:
     )
 
 
-def unanswered(request: Request, payment: Payment) -> Sequence[Event]:
-    """A charge without an answer is put on record, once."""
+def record_doubt(request: Request, payment: Payment) -> Sequence[Event]:
+    """A charge without an answer is recorded once."""
     if isinstance(request, Charge) and not payment.in_doubt:
         return [ChargeUnresolved(order_id=request.order.order_id)]
     return []
@@ -230,18 +230,19 @@ def evolve(payment: Payment, event: Own) -> Payment:
     assert_never(event)
 
 
-async def unconnected(request: Request) -> Outcome:
-    """Stands where ``__main__`` puts the cashier."""
-    raise RuntimeError(f"no gateway is connected to answer {request}")
-
-
-reactor: Reactor[Payment] = Reactor(
-    log="payment.events",
-    inputs=(OrderCreated, OrderFailed, OrderCancelled),
-    initial=Payment(),
-    decide=decide,
-    evolve=evolve,
-    settling=(OrderFailed, OrderCancelled),
-    call=unconnected,
-    unanswered=unanswered,
-)
+def payment_reactor(
+    call: Callable[[Request], Awaitable[Outcome]],
+    on_retries_exhausted: Callable[[Request, Payment, str], Sequence[Event]] | None = None,
+) -> Reactor[Payment]:
+    """The reactor that writes ``payment.events``. ``call`` answers a Charge, a Refund or a Withdraw."""
+    return Reactor(
+        log="payment.events",
+        inputs=(OrderCreated, OrderFailed, OrderCancelled),
+        initial=Payment(),
+        decide=decide,
+        evolve=evolve,
+        settling=(OrderFailed, OrderCancelled),
+        call=call,
+        on_call_failed=record_doubt,
+        on_retries_exhausted=on_retries_exhausted,
+    )

@@ -177,11 +177,13 @@ class Turn:
         passing = isinstance(error, Retryable | TimeoutError)
         if passing:
             breaker.failure(work.entity, self._around.clock())
-            self._record(work, reactor.unanswered(request, self._state(work).state))
+            self._record(work, reactor.on_call_failed(request, self._state(work).state))
         settled = False
-        if passing and not breaker.is_open and reactor.exhausted and self._last(work):
+        if passing and not breaker.is_open and reactor.on_retries_exhausted and self._last(work):
             reason = f"{type(error).__name__}: {error}"
-            settled = self._record(work, reactor.exhausted(request, self._state(work).state, reason))
+            settled = self._record(
+                work, reactor.on_retries_exhausted(request, self._state(work).state, reason)
+            )
         if not passing:
             breaker.success(work.entity)
         # What was settled may leave something to find out: the message then gets one more try, and no new charge.

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from eventbus.private import close_to_others
 from services.payment.simulator.verdict import Outcome, Verdict, judge
@@ -138,7 +138,7 @@ class Record:
         db.executescript(TABLES)
         return db
 
-    async def _read(self, sql: str, *args: str | int) -> list[tuple]:  # type: ignore[type-arg]
+    async def _read(self, sql: str, *args: str | int) -> list[tuple[Any, ...]]:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._reading, lambda: self._reader.execute(sql, args).fetchall())
 

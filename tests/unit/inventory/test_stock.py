@@ -145,7 +145,7 @@ COMMANDS: dict[str, Message] = {
 
 
 def a_shelf(history: str) -> Scenario[Stock]:
-    return given(stock_decider, *HISTORIES[history])
+    return given(stock_decider(), *HISTORIES[history])
 
 
 @pytest.mark.parametrize("history", HISTORIES)
@@ -156,7 +156,7 @@ def test_table(command: str, history: str) -> None:
 
 
 def test_the_table_knows_every_input() -> None:
-    assert {type(c) for c in COMMANDS.values()} == set(stock_decider.inputs)
+    assert {type(c) for c in COMMANDS.values()} == set(stock_decider().inputs)
 
 
 @pytest.mark.parametrize("quantity", [0, -1, -MOST])
@@ -232,7 +232,7 @@ ANY_COMMAND = st.one_of(
 
 @for_all(st.lists(ANY_COMMAND, max_size=30))
 def test_whatever_arrives_in_whatever_order_no_piece_is_lost_or_made(commands: list[Message]) -> None:
-    scenario = given(stock_decider)
+    scenario = given(stock_decider())
     put = shipped = 0
     for command in commands:
         scenario = scenario.when(command)

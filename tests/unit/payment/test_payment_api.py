@@ -9,8 +9,9 @@ import pytest
 
 from eventbus import Bus, Entry
 from eventbus.http import create_app
-from services.payment.api import routes
-from services.payment.decider import Payment, Status
+from eventbus.testing import no_call
+from services.payment.api import payment_routes
+from services.payment.decider import Payment, Status, payment_reactor
 
 
 class LocalState:
@@ -35,6 +36,7 @@ def state() -> LocalState:
 
 @pytest.fixture
 def client(state: LocalState) -> httpx.AsyncClient:
+    routes = payment_routes(payment_reactor(no_call))
     app = create_app("payment", why_not_ready=lambda: "", max_body=1000, routes=routes, bus=cast(Bus, state))
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://payment")
 

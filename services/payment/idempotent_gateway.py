@@ -22,7 +22,7 @@ def now() -> int:
     return time.time_ns() // 1_000_000
 
 
-class Cashier:
+class IdempotentGateway:
     """The reactor's ``call``. Raises Retryable for what may pass, Poison for what needs a person."""
 
     def __init__(self, gateway: Gateway, clock: Callable[[], int] = now) -> None:
