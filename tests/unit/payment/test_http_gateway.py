@@ -176,19 +176,21 @@ async def test_m9_credentials_reach_the_gateway_and_no_error(
 
     async def answer(request: Request) -> Response:
         seen.append(request.headers.get("authorization"))
-        return Response("who are you", 401)
+        return Response(f"who are you, {seen[0]}", 401 if request.method == "GET" else 503)
 
-    app = Starlette(routes=[Route("/charges/k", answer, methods=["GET"])])
+    app = Starlette(routes=[Route("/charges/k", answer, methods=["GET", "DELETE"])])
     async with serving(app, authorization=settings.authorization) as (gateway, _):
         with pytest.raises(Poison) as refused:
             await gateway.lookup("k")
+        with pytest.raises(Retryable) as failed:
+            await gateway.void("k", order_id="o1", amount=1, currency="EUR")
     nobody = HttpGateway("http://127.0.0.1:1", timeout=1, connections=1, authorization=settings.authorization)
     with pytest.raises(Retryable) as away:
         await nobody.lookup("k")
     await nobody.close()
-    assert seen == [expected]
+    assert seen == [expected, expected]
     for shown in (
-        *map(repr, (refused.value, away.value, settings)),
+        *map(repr, (refused.value, failed.value, away.value, settings)),
         str(settings),
         f"{settings.model_dump()}",
     ):
