@@ -19,7 +19,7 @@ def service() -> Service:
                 return {"orderId": order_id, "verdict": entry.state.verdict}
             raise Problem(404, "Unknown order", f"no order {order_id!r} was created")
 
-    return Service("fraud", (screening,), routes, port=8004)
+    return Service("fraud", (screening,), ("schemas", "examples.fraud"), routes, port=8004)
 
 
 if __name__ == "__main__":

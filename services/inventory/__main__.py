@@ -15,6 +15,7 @@ def service(settings: InventorySettings | None = None) -> Service:
     return Service(
         name="inventory",
         deciders=(reservation_decider(), stock_decider()),
+        schemas=("schemas",),
         routes=stock_routes(settings),
         port=8002,
     )

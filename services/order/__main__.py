@@ -20,6 +20,7 @@ def service(settings: OrderSettings | None = None) -> Service:
     return Service(
         name="order",
         deciders=(order,),
+        schemas=("schemas",),
         routes=order_routes(order, settings, prices),
         port=8000,
         watches=WATCHED,

@@ -26,6 +26,7 @@ def service(settings: PaymentSettings | None = None) -> Service:
     return Service(
         name="payment",
         deciders=(payment,),
+        schemas=("schemas",),
         routes=payment_routes(payment),
         port=8001,
         on_stop=gateway.close,

@@ -16,8 +16,10 @@ from schemathesis.engine.recorder import ScenarioRecorder
 
 from eventbus import Bus, Decider, Service, Settings
 from eventbus.codec import Codec
-from eventbus.http import ONE_LINE, create_app
-from eventbus.store import Store
+from eventbus.http import ONE_LINE
+from eventbus.http.app import create_app
+from eventbus.service.runtime import http_routes
+from eventbus.state.store import Store
 from services.inventory.__main__ import service as inventory_service
 from services.notification.__main__ import service as notification_service
 from services.order.__main__ import service as order_service
@@ -39,7 +41,7 @@ class Consultable:
         return getattr(self._bus, name)
 
     def consult(self, question: Any) -> Any:
-        return question(Codec(), self._store, 1)
+        return question(Codec("schemas"), self._store, 1)
 
 
 def app_of(name: str, directory: Path) -> FastAPI:
@@ -53,7 +55,7 @@ def app_of(name: str, directory: Path) -> FastAPI:
     service, bus = parts[name]
     consultable = cast(Bus, Consultable(name, bus, service.deciders[-1], directory))
     return create_app(
-        name, why_not_ready=lambda: "", max_body=1_048_576, routes=service.routes, bus=consultable
+        name, why_not_ready=lambda: "", max_body=1_048_576, routes=http_routes(service.routes, consultable)
     )
 
 

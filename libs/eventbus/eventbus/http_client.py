@@ -18,7 +18,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from eventbus.errors import Poison, Retryable
+from eventbus.model.errors import Poison, Retryable
 
 TRANSIENT = frozenset({408, 409, 425, 429})
 """Client errors that may pass: a timeout, the same request still in progress, too early, too many requests."""
