@@ -36,7 +36,7 @@ from schemas import (
 from services.inventory.answers import Answer
 from services.inventory.stock_projection import StockProjection
 
-MOST = 2**31 - 1
+MAX_PIECES = 2**31 - 1
 """The most pieces of one product there can be, available and reserved together: what an Avro int can say."""
 
 
@@ -207,8 +207,8 @@ def obstacle(quantity: int, stock: Stock) -> str | None:
         return "An adjustment by zero changes nothing"
     if stock.available + quantity < 0:
         return f"Stock would go below zero: {stock.available} available"
-    if stock.available + stock.reserved + quantity > MOST:
-        return f"Stock would exceed {MOST}"
+    if stock.available + stock.reserved + quantity > MAX_PIECES:
+        return f"Stock would exceed {MAX_PIECES}"
     return None
 
 

@@ -9,7 +9,7 @@ from typing import Protocol
 from eventbus import Outcome, Request, Retryable
 from schemas.address import masked
 from services.notification.decider import Delivered, NoContact, Notify
-from services.notification.file import LineFile
+from services.notification.line_file import LineFile
 from services.notification.text import one_line, sentence
 
 log = logging.getLogger("notification")

@@ -12,7 +12,21 @@ from fastapi.responses import JSONResponse
 from pydantic import AfterValidator
 
 from eventbus import Bus, Decider, Entry, Message, Unavailable
-from eventbus.http import ONE_LINE, Problem, SlicedWork, Slices, invalid, one_line, read_body
+from eventbus.http import (
+    IDEMPOTENCY_KEY,
+    ONE_LINE,
+    Problem,
+    SlicedWork,
+    Slices,
+    idempotency_key,
+    invalid,
+    matches,
+    one_line,
+    preferred_wait,
+    read_body,
+    require_fresh,
+    trace,
+)
 from schemas import (
     CancelOrder,
     CancelRefused,
@@ -23,10 +37,9 @@ from schemas import (
 )
 from services.order import openapi
 from services.order.admission import Admission, Gate
-from services.order.headers import idempotency_key, matches, preferred_wait, trace
+from services.order.bodies import CancelBody, CompleteBody, parse_optional, parse_order
+from services.order.create_order import create_order
 from services.order.ids import keyed_order_id, new_order_id
-from services.order.intake import create_order
-from services.order.models import CancelBody, CompleteBody, parse_optional, parse_order
 from services.order.prices import PriceList
 from services.order.rules import MAX_TEXT, cancel_obstacle, complete_obstacle
 from services.order.settings import OrderSettings
@@ -80,7 +93,7 @@ class OrderApi:
     async def create(self, request: Request) -> Response:
         """Take an order in: answered once it is durable; with an `Idempotency-Key`, once it is decided."""
         started = monotonic()
-        self._require_fresh()
+        require_fresh(self.bus)
         key = idempotency_key(request.headers)
         order_id = new_order_id() if key is None else keyed_order_id(SCOPE, key)
         raw = await read_body(request)
@@ -177,7 +190,7 @@ class OrderApi:
             if not events and entry is not None:  # a repeat of an order that says so often enough
                 repeated, identical = True, entry.state.fingerprint == command.fingerprint
         if not identical:
-            raise invalid([("Idempotency-Key", "was used before with another request body")])
+            raise invalid([(IDEMPOTENCY_KEY, "was used before with another request body")])
         if entry is not None and entry.state.failure is not None and entry.state.refused:
             failure = entry.state.failure
             raise invalid([(failure.field or "body", failure.reason)])
@@ -196,7 +209,7 @@ class OrderApi:
 
     async def _find(self, order_id: str) -> Entry[Order]:
         """The order. Raises Problem 404 only once every command sent before now is decided here."""
-        self._require_fresh()
+        require_fresh(self.bus)
         entry = self._read(order_id)
         if entry is None:
             await self.bus.caught_up(CreateOrder.topic, order_id)
@@ -215,10 +228,6 @@ class OrderApi:
             self.decider, order_id, lambda e: e is not None and e.state.settled, timeout=seconds
         )
         return None if entry is None or entry.state.status is Status.NEW else entry
-
-    def _require_fresh(self) -> None:
-        if not self.bus.fresh():
-            raise Unavailable("this replica has not heard from Kafka lately and cannot say how things stand")
 
 
 def order_routes(

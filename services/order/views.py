@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any, NotRequired
 
 from typing_extensions import TypedDict
 
 from eventbus import Entry, HoldStatus
+from eventbus.http import Time, rfc3339
 from schemas import CreateOrder
 from schemas.money import EXPONENTS, decimal_text
 from services.order.rules import total_of
@@ -50,7 +50,7 @@ class HeldView(TypedDict):
 
     service: str
     attempts: int
-    since: str
+    since: Time
 
 
 class OrderView(TypedDict):
@@ -67,9 +67,9 @@ class OrderView(TypedDict):
     failure: FailureView | None
     held: NotRequired[HeldView]
     version: int
-    createdAt: str
-    updatedAt: str
-    deadlineAt: str | None
+    createdAt: Time
+    updatedAt: Time
+    deadlineAt: Time | None
 
 
 class EventView(TypedDict):
@@ -77,7 +77,7 @@ class EventView(TypedDict):
 
     version: int
     type: str
-    time: str
+    time: Time
     cause: str | None
     topic: str
     partition: int
@@ -137,12 +137,12 @@ def order_view(entry: Entry[Order], held: HoldStatus | None = None) -> OrderView
         "inventory": order.inventory.value,
         "failure": _failure(order),
         "version": entry.version,
-        "createdAt": instant(order.created_at),
-        "updatedAt": instant(entry.updated_at),
-        "deadlineAt": None if order.deadline_at is None else instant(order.deadline_at),
+        "createdAt": rfc3339(order.created_at),
+        "updatedAt": rfc3339(entry.updated_at),
+        "deadlineAt": None if order.deadline_at is None else rfc3339(order.deadline_at),
     }
     if held is not None:
-        view["held"] = {"service": held.service, "attempts": held.attempts, "since": instant(held.since)}
+        view["held"] = {"service": held.service, "attempts": held.attempts, "since": rfc3339(held.since)}
     return view
 
 
@@ -155,7 +155,7 @@ def timeline_view(order_id: str, rows: Sequence[sqlite3.Row], limit: int) -> Tim
             {
                 "version": row["version"],
                 "type": row["type"],
-                "time": instant(row["time"]),
+                "time": rfc3339(row["time"]),
                 "cause": row["cause"],
                 "topic": row["topic"],
                 "partition": row["partition"],
@@ -166,11 +166,6 @@ def timeline_view(order_id: str, rows: Sequence[sqlite3.Row], limit: int) -> Tim
         ],
         "next": str(page[-1]["version"]) if len(rows) > limit else None,
     }
-
-
-def instant(ms: int) -> str:
-    """Ms since epoch as RFC 3339 (UTC, to the millisecond)."""
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _failure(order: Order) -> FailureView | None:
@@ -187,7 +182,7 @@ def _readable(data: dict[str, Any]) -> dict[str, Any]:
     currency = data.get("currency")
     for name in ("timestamp", "deadlineAt"):
         if data.get(name) is not None:
-            data[name] = instant(data[name])
+            data[name] = rfc3339(data[name])
     if currency in EXPONENTS:
         for name in ("amount", "totalAmount"):
             if name in data:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import FastAPI, Path
 from pydantic import AfterValidator, BaseModel
 
-from eventbus import Bus, Entry, Reactor, Unavailable
-from eventbus.http import ONE_LINE, Problem, one_line, problem_responses
+from eventbus import Bus, Entry, Reactor
+from eventbus.http import ONE_LINE, Problem, Time, one_line, problem_responses, require_fresh, rfc3339
+from schemas.money import EXPONENTS, decimal_text
 from services.payment.decider import Payment, Status
 
 OrderId = Annotated[
@@ -22,15 +22,15 @@ _REFUSALS = problem_responses({404: "No payment of such an order is known.", 503
 
 
 class PaymentView(BaseModel):
-    """``amount`` in minor units of ``currency``; 0 and empty where the order ended before it was charged."""
+    """``amount`` is a decimal string in ``currency``; both are null where the order ended before it was charged."""
 
     orderId: str
     status: Status
-    amount: int
-    currency: str
+    amount: str | None
+    currency: str | None
     chargeId: str | None
     version: int
-    updatedAt: datetime
+    updatedAt: Time
 
 
 def payment_routes(reactor: Reactor[Payment]) -> Callable[[FastAPI, Bus], None]:
@@ -39,8 +39,7 @@ def payment_routes(reactor: Reactor[Payment]) -> Callable[[FastAPI, Bus], None]:
     def add(app: FastAPI, bus: Bus) -> None:
         @app.get("/payments/{order_id}", summary="The payment of an order", responses=_REFUSALS)
         async def payment(order_id: OrderId) -> PaymentView:
-            if not bus.fresh():
-                raise Unavailable("this replica has not heard from Kafka lately")
+            require_fresh(bus)
             entry = bus.read(reactor, order_id)
             if entry is None:
                 raise Problem(404, "Unknown payment", f"nothing is known of a payment for order {order_id}")
@@ -52,12 +51,13 @@ def payment_routes(reactor: Reactor[Payment]) -> Callable[[FastAPI, Bus], None]:
 def payment_view(entry: Entry[Payment]) -> PaymentView:
     """The payment as clients see it."""
     payment = entry.state
+    currency = payment.currency if payment.currency in EXPONENTS else None
     return PaymentView(
         orderId=entry.key,
         status=payment.status,
-        amount=payment.amount,
-        currency=payment.currency,
+        amount=None if currency is None else decimal_text(payment.amount, currency),
+        currency=currency,
         chargeId=payment.charge_id,
         version=entry.version,
-        updatedAt=datetime.fromtimestamp(entry.updated_at / 1000, UTC),
+        updatedAt=rfc3339(entry.updated_at),
     )

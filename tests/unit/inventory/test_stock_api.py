@@ -21,7 +21,7 @@ from services.inventory.stock import Stock, stock_decider
 from services.inventory.stock_projection import StockProjection
 
 NOW = 1_700_000_000_000
-WHEN = "2023-11-14T22:13:20Z"
+WHEN = "2023-11-14T22:13:20.000Z"
 
 
 class MemoryBus:

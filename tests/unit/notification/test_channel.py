@@ -22,7 +22,7 @@ from schemas import (
 from schemas.money import EXPONENTS, decimal_text
 from services.notification.channel import LogChannel, Messenger, Notice
 from services.notification.decider import Delivered, Input, NoContact, Notify
-from services.notification.file import LineFile
+from services.notification.line_file import LineFile
 from services.notification.settings import NotificationSettings
 from services.notification.text import LONGEST, sentence
 

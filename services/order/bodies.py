@@ -16,12 +16,22 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from eventbus.http import LINES, MAX_ERRORS, MAX_VALUES, ONE_LINE, SlicedWork, field_path, invalid, parse_json
+from eventbus.http import (
+    LINES,
+    MAX_ERRORS,
+    MAX_VALUES,
+    ONE_LINE,
+    SlicedWork,
+    invalid,
+    parse_json,
+    validated,
+    validation_errors,
+)
 from schemas.address import wrong_address
 from schemas.money import EXPONENTS, parse_amount
 from services.order.rules import MAX_TEXT, Limits
 
-MAX_VALUES_OF_A_WISH = 1_000
+MAX_VALUES_OF_A_CHANGE = 1_000
 """Of a body that has one text at most."""
 BREAK_EVERY = 50
 """Items of an order after which others may have the event loop."""
@@ -163,13 +173,13 @@ def parse_order(raw: bytes, limits: Limits) -> SlicedWork[OrderBody]:
     if not isinstance(data, dict):
         raise invalid([("body", "must be an object")])
     if "items" not in data and ("productId" in data or "quantity" in data):
-        return validate(OrderOfOne, data)
+        return validated(OrderOfOne, data)
     terms = {name: value for name, value in data.items() if name != "items"}
     items, errors = yield from _parse_items(data, limits)
     try:
         order = OrderOfItems.model_validate({**terms, "items": items})
     except ValidationError as error:
-        errors = errors_of(error) + errors
+        errors = validation_errors(error) + errors
     if errors:
         raise invalid(errors)
     return order
@@ -189,7 +199,7 @@ def _parse_items(data: dict[str, Any], limits: Limits) -> SlicedWork[tuple[tuple
         try:
             items.append(ItemBody.model_validate(line))
         except ValidationError as error:
-            errors += errors_of(error, ("items", index))
+            errors += validation_errors(error, ("items", index))
         if len(errors) >= MAX_ERRORS:
             break
         if index % BREAK_EVERY == 0:
@@ -199,18 +209,4 @@ def _parse_items(data: dict[str, Any], limits: Limits) -> SlicedWork[tuple[tuple
 
 def parse_optional(model: type[B], raw: bytes) -> B:
     """A body that may be left out. Raises Problem as :func:`parse_order`."""
-    return validate(model, parse_json(raw, MAX_VALUES_OF_A_WISH) if raw.strip() else {})
-
-
-def validate(model: type[B], data: Any) -> B:
-    """``data`` as ``model``; raises Problem 422."""
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        raise invalid(errors_of(error)) from error
-
-
-def errors_of(error: ValidationError, within: tuple[int | str, ...] = ()) -> Errors:
-    """Each field that is wrong, and how."""
-    wrong = error.errors(include_url=False, include_context=False, include_input=False)
-    return [(field_path(within + e["loc"]), e["msg"].removeprefix("Value error, ")) for e in wrong]
+    return validated(model, parse_json(raw, MAX_VALUES_OF_A_CHANGE) if raw.strip() else {})

@@ -8,7 +8,7 @@ import json
 from eventbus.http import MAX_ERRORS, SlicedWork, invalid
 from schemas import Contact, CreateOrder, Item
 from schemas.money import EXPONENTS, InvalidAmount, minor_units
-from services.order.models import BREAK_EVERY, OrderBody
+from services.order.bodies import BREAK_EVERY, OrderBody
 from services.order.prices import PriceList
 from services.order.rules import Limits, broken_rule
 
