@@ -95,7 +95,7 @@ def stock_routes(settings: InventorySettings) -> Callable[[FastAPI, Bus], None]:
 
 
 def to_command(product_id: str, adjustment: Adjustment, key: str | None) -> AdjustStock:
-    """The command that asks for it. The key is the adjustment's id; without one, each request is another."""
+    """The command for an adjustment. Its id is the key; without a key each request is a new one."""
     return AdjustStock(
         product_id=product_id,
         quantity=adjustment.quantity,
@@ -114,7 +114,7 @@ async def decided(bus: Bus, command: AdjustStock, request: Request, seconds: flo
         advice = (
             f"repeat the request with the same {IDEMPOTENCY_KEY}"
             if command.adjustment_id
-            else f"it may yet be decided, and repeating it without an {IDEMPOTENCY_KEY} may adjust twice"
+            else f"it may still be decided, and repeating it without an {IDEMPOTENCY_KEY} may adjust twice"
         )
         raise Problem(
             503, "Not decided in time", f"{position}: {advice}", headers={"Retry-After": "1"}
@@ -125,7 +125,7 @@ async def decided(bus: Bus, command: AdjustStock, request: Request, seconds: flo
 
 
 def raise_if_refused(event: Message) -> None:
-    """Raises Problem: 409 for what the stock does not allow, 422 for a key used for something else."""
+    """Raises Problem: 409 if there is not enough in stock, 422 if the key was used for another adjustment."""
     match event:
         case StockRefused():
             raise Problem(
@@ -140,7 +140,7 @@ def raise_if_refused(event: Message) -> None:
 
 
 async def stock_of(bus: Bus, product_id: str) -> StockView:
-    """What this replica knows of a product; before it denies one (404) it catches up."""
+    """One product. Raises Problem 404 only after this replica has caught up."""
     row = product(bus, product_id)
     if row is None:
         await bus.caught_up(AdjustStock.topic, product_id)
@@ -151,7 +151,7 @@ async def stock_of(bus: Bus, product_id: str) -> StockView:
 
 
 def page(bus: Bus, cursor: str | None, limit: int) -> StockPage:
-    """One page, and where the next begins. Raises Problem (422) for a cursor that no page gave."""
+    """One page, and the cursor of the next. Raises Problem (422) for a cursor that no page gave."""
     rows = products(bus, from_cursor(cursor) if cursor else "", limit + 1)
     more = len(rows) > limit
     return StockPage(

@@ -31,7 +31,7 @@ from services.inventory.answers import Answer
 
 
 class Phase(StrEnum):
-    """How far the reservation of one order has come."""
+    """The phases of the reservation of one order."""
 
     NEW = "NEW"
     RESERVING = "RESERVING"
@@ -47,9 +47,9 @@ class Phase(StrEnum):
 class Reservation:
     """One order's reservation. ``items`` are as ordered; ``wanted`` is their quantity by product.
 
-    ``answers`` has the last word on each product, so that an answer costs the same in an order of two
-    thousand products as in an order of one. ``reserved`` and ``gone`` count products: those ever held, and
-    those given back or shipped.
+    ``answers`` holds the latest answer about each product, one row each: an answer costs the same in an order of two
+    thousand products as in an order of one. ``reserved`` counts the products that were ever held, ``gone`` those that
+    were released or shipped.
     """
 
     phase: Phase = Phase.NEW
@@ -63,7 +63,7 @@ class Reservation:
 
     @property
     def all_gone(self) -> bool:
-        """Nothing is held any more, nor can it come to be held."""
+        """Every product was released or shipped: nothing is held any more, and nothing can be."""
         return self.gone == len(self.wanted)
 
 
@@ -81,7 +81,7 @@ Own = (
 )
 
 _FINALITY = {Answer.RESERVED: 1, Answer.REFUSED: 1, Answer.RELEASED: 2, Answer.SHIPPED: 2}
-"""An answer is news if it is more final than what is known: what was given back or shipped stays so."""
+"""A released or shipped product stays so: an answer changes a product only if its number here is larger."""
 
 
 def evolve(reservation: Reservation, event: Own) -> Reservation:
@@ -122,7 +122,7 @@ def evolve(reservation: Reservation, event: Own) -> Reservation:
 
 
 def answered(reservation: Reservation, product_id: str, answer: Answer) -> Reservation:
-    """The reservation with one product's answer, if that is one of its products and the answer is news."""
+    """The reservation with one product's answer, if the product is one of its own and the answer is news."""
     if product_id not in reservation.wanted:
         return reservation
     if not is_news(answer, reservation.answers.get(product_id)):
@@ -136,7 +136,7 @@ def answered(reservation: Reservation, product_id: str, answer: Answer) -> Reser
 
 
 def is_news(answer: Answer, known: Answer | None) -> bool:
-    """Whether ``answer`` takes a product further than what is ``known`` of it."""
+    """Whether ``answer`` changes what is ``known`` of a product."""
     return known is None or _FINALITY[answer] > _FINALITY[known]
 
 

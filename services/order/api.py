@@ -1,4 +1,4 @@
-"""The HTTP interface of orders: take them in, cancel and complete them, show them."""
+"""The HTTP interface of orders: create, cancel, complete and show them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from services.order.timeline import Timeline
 from services.order.views import AcceptedView, OrderView, accepted, accepted_before, order_view, timeline_view
 
 SCOPE = "public"
-"""The caller's scope for idempotency keys: without access control all callers are one."""
+"""The scope of idempotency keys. Without access control all callers share one."""
 
 OrderId = Annotated[
     str,
@@ -72,7 +72,7 @@ Cursor = Annotated[
 
 @dataclass(frozen=True)
 class OrderApi:
-    """The routes, on top of this replica's view of the orders and of Kafka."""
+    """The routes. They read this replica's state and send commands to Kafka."""
 
     bus: Bus
     decider: Decider[Order]
@@ -91,7 +91,7 @@ class OrderApi:
         app.add_api_route("/orders/{orderId}/complete", self.complete, methods=["POST"], **openapi.COMPLETE)
 
     async def create(self, request: Request) -> Response:
-        """Take an order in: answered once it is durable; with an `Idempotency-Key`, once it is decided."""
+        """Create an order. The answer comes once it is durable; with an `Idempotency-Key`, once it is decided."""
         started = monotonic()
         require_fresh(self.bus)
         key = idempotency_key(request.headers)
@@ -103,7 +103,7 @@ class OrderApi:
         if key is None:
             self.admission.took(len(command.items))
             await self.bus.send(command, **trace(request.headers))
-        elif await self._came_before(command, request, started):
+        elif await self._was_answered_before(command, request, started):
             headers["Idempotent-Replay"] = "true"
             if entry := self._read(order_id):
                 answer = accepted_before(order_id, entry.state)
@@ -121,7 +121,7 @@ class OrderApi:
         return (yield from create_order(order_id, body, self.prices, limits, self.settings.default_currency))
 
     async def show(self, order_id: OrderId, request: Request, wait: Wait = 0) -> Response:
-        """The order as it stands; with `wait`, as soon as it is settled."""
+        """The order as it is now; with `wait`, as soon as it is settled."""
         entry = await self._find(order_id)
         if wait and not entry.state.settled:
             entry = await self._settled(order_id, min(wait, self.settings.max_wait)) or entry
@@ -138,7 +138,7 @@ class OrderApi:
         return JSONResponse(timeline_view(order_id, rows, count))
 
     async def cancel(self, order_id: OrderId, request: Request) -> Response:
-        """Cancel an order that is not completed and has not failed; what was done for it is undone."""
+        """Cancel an order that is not completed and has not failed. What was done for it is undone."""
         started = monotonic()
         body = parse_optional(CancelBody, await read_body(request))
         await self._find(order_id)
@@ -165,14 +165,14 @@ class OrderApi:
         entry = await self._find(command.order_id)
         status = entry.state.status
         if not events and status is not (Status.CANCELLED if cancels else Status.COMPLETED):
-            # It changed nothing, and its order has said so often enough: why, stands in its state.
+            # It changed nothing and was not recorded. The reason follows from the state of the order.
             reason = cancel_obstacle(status) if cancels else complete_obstacle(status)
             reason = reason or f"it was not possible a moment ago; now the order is {status.value}: ask again"
             raise Problem(409, title, reason, orderStatus=status.value, reason=reason)
         return JSONResponse(order_view(entry), 202, {"ETag": _etag(entry)})
 
-    async def _came_before(self, command: CreateOrder, request: Request, started: float) -> bool:
-        """Have the keyed command decided. True if the same request was answered before.
+    async def _was_answered_before(self, command: CreateOrder, request: Request, started: float) -> bool:
+        """Send the keyed command, unless its order exists. True if the same request was answered before.
 
         Raises Problem 422 if the key belongs to another request, or if the order was refused.
         """
@@ -187,7 +187,7 @@ class OrderApi:
             repeats = [event for event in events if isinstance(event, CommandRepeated)]
             repeated, identical = bool(repeats), all(event.identical for event in repeats)
             entry = self._read(command.order_id)
-            if not events and entry is not None:  # a repeat of an order that says so often enough
+            if not events and entry is not None:  # a repeat that is recorded no more
                 repeated, identical = True, entry.state.fingerprint == command.fingerprint
         if not identical:
             raise invalid([(IDEMPOTENCY_KEY, "was used before with another request body")])
@@ -219,7 +219,7 @@ class OrderApi:
         return entry
 
     def _read(self, order_id: str) -> Entry[Order] | None:
-        """The order, or None: a refused cancellation of an id that is no order makes no order of it."""
+        """The order, or None. A refused cancellation of an unknown id has a state, but is no order."""
         entry = self.bus.read(self.decider, order_id)
         return None if entry is None or entry.state.status is Status.NEW else entry
 

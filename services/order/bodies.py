@@ -1,4 +1,4 @@
-"""What clients send: request bodies, and how a body that is wrong is told so, field by field."""
+"""What clients send: request bodies, and the errors of a wrong body, field by field."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ from schemas.money import EXPONENTS, parse_amount
 from services.order.rules import MAX_TEXT, Limits
 
 MAX_VALUES_OF_A_CHANGE = 1_000
-"""Of a body that has one text at most."""
+"""Of the body of a cancellation or a completion, which has one text at most."""
 BREAK_EVERY = 50
-"""Items of an order after which others may have the event loop."""
+"""Items of an order after which other requests may use the event loop."""
 
 Errors = list[tuple[str, str]]
 
@@ -53,7 +53,7 @@ Price = Annotated[
 Text = Annotated[
     str, WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_TEXT, "pattern": ONE_LINE})
 ]
-"""What the rules of an order call a text; they check it."""
+"""A text. The rules of an order check it."""
 Currency = Annotated[
     str, WithJsonSchema({"type": "string", "enum": sorted(EXPONENTS), "description": "ISO 4217."})
 ]
@@ -83,7 +83,7 @@ class Body(BaseModel):
 
 
 class ItemBody(Body):
-    """One line of an order. Without a ``unitPrice`` the price list says it."""
+    """One line of an order. Without a ``unitPrice`` the price list gives it."""
 
     product_id: Text
     quantity: int
@@ -91,7 +91,7 @@ class ItemBody(Body):
 
 
 class ContactBody(Body):
-    """Where the customer wants to hear of the order."""
+    """Where the customer is notified about the order."""
 
     email: Email | None = None
 
@@ -104,7 +104,7 @@ class _Terms(Body):
 
 
 class OrderOfOne(_Terms):
-    """An order of one product, in short."""
+    """An order of one product, in a short form."""
 
     product_id: Text
     quantity: int
@@ -156,7 +156,7 @@ class CancelBody(Body):
 
 
 class CompleteBody(Body):
-    """Nothing to say."""
+    """An empty object."""
 
 
 B = TypeVar("B", bound=Body)
@@ -165,9 +165,9 @@ B = TypeVar("B", bound=Body)
 def parse_order(raw: bytes, limits: Limits) -> SlicedWork[OrderBody]:
     """The order in a request body. Raises Problem: 400 if it is no JSON, 422 naming what is wrong.
 
-    How many items there are is looked at before any of them, and no more are once enough errors are found.
+    The number of items is checked before any item. Checking stops when enough errors are found.
     """
-    # Of the values counted, eight belong to the punctuation of one item: the rest may stand in texts.
+    # One item has eight of the marks that are counted. The others may stand in texts.
     data = parse_json(raw, max(MAX_VALUES, 25 * limits.items))
     yield
     if not isinstance(data, dict):

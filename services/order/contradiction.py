@@ -24,7 +24,7 @@ ONE_PRODUCT = "1.0"
 def contradiction(report: Message, order: Order) -> str | None:
     """How ``report`` contradicts the order it is about, as a predicate for its name; None if it does not.
 
-    Compared is what the report carries: money, products, quantities. What it leaves out contradicts nothing.
+    The money, products and quantities that the report carries are compared. What it leaves out contradicts nothing.
     """
     match report:
         case PaymentSucceeded() | PaymentRefunded():
@@ -50,8 +50,8 @@ def _other_items(report: PaymentFailed | InventoryFailed, order: Order) -> str |
     if report.product_id is not None and report.quantity != wanted[report.product_id]:
         asked = wanted[report.product_id]
         return f"is about {report.quantity} of product {report.product_id[:100]!r}, not {asked}"
-    told = report.items if report.version != ONE_PRODUCT else ()
-    return "names other items" if told and _pieces(told) != wanted else None
+    items = report.items if report.version != ONE_PRODUCT else ()
+    return "names other items" if items and _pieces(items) != wanted else None
 
 
 def _pieces(items: Iterable[Item]) -> Counter[str]:

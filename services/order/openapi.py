@@ -1,4 +1,4 @@
-"""What ``/openapi.json`` says about the routes. They read their bodies themselves, so it is said here."""
+"""What ``/openapi.json`` says about the routes. FastAPI cannot know it: the routes read their bodies themselves."""
 
 from __future__ import annotations
 

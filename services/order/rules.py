@@ -1,4 +1,4 @@
-"""What a command must fulfil. The API and the decider ask the same functions, so they cannot disagree."""
+"""The rules for commands. The API and the decider call the same functions, so they cannot disagree."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from schemas.money import EXPONENTS, MAX_AMOUNT
 from services.order.state import Status
 
 MAX_TEXT = 100
-"""Characters an id or a token may have: they become keys of topics and lines of files elsewhere."""
+"""Characters of an id or a token: other services use them as keys of topics and in lines of files."""
 REPEATS = 20
-"""Events of one order that only say that a command changed nothing. Further ones would say nothing new, and anybody
-could make a timeline grow without end."""
+"""Events of one order that only record that a command changed nothing. More would say nothing new, and anybody could
+make a timeline grow without end."""
 
 MAX_TIME = 253_370_764_800_000
-"""9999-01-01 in ms since epoch: what lies beyond cannot be shown as a date."""
+"""9999-01-01 in ms since epoch. A later time cannot be shown as a date."""
 
 
 @dataclass(frozen=True, slots=True)

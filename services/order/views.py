@@ -46,7 +46,7 @@ class AcceptedView(TypedDict):
 
 
 class HeldView(TypedDict):
-    """Which service's message of this order waits for another try or for a person, and since when."""
+    """The service that holds a message of this order, for another try or for a person, and since when."""
 
     service: str
     attempts: int
@@ -94,12 +94,12 @@ class TimelineView(TypedDict):
 
 
 def accepted(command: CreateOrder) -> AcceptedView:
-    """The answer to an order that was taken in and is not looked at any further."""
+    """The answer to an order that was accepted, when the client does not wait for it to settle."""
     return _accepted(command.order_id, command.user_id, command.currency, total_of(command.items))
 
 
 def accepted_before(order_id: str, order: Order) -> AcceptedView:
-    """The same answer again, whatever became of the order since."""
+    """The same answer again, whatever happened to the order since."""
     return _accepted(order_id, order.user_id, order.currency, order.total_amount)
 
 

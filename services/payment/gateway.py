@@ -1,13 +1,13 @@
 """The payment gateway: a protocol, and the adapter that speaks to one over HTTP.
 
-The adapter expects of the other side what any serious gateway offers: PUT by an idempotency key, GET of
-what became of a key, and DELETE, which takes a key out of use unless it was used already. An attempt ends so:
+The adapter needs three calls: PUT with an idempotency key, GET of the result of a key, and DELETE, which makes a key
+unusable unless it was used already. An attempt ends in one of these ways:
 
     Receipt SUCCEEDED, DECLINED   final
-    Receipt VOIDED                withdrawn before it moved anything, and for good
-    Receipt FAILED                a definite failure: nothing was moved under this key, nor ever will be
-    Poison                        refused as wrong (4xx): nothing was moved, asking again would not help
-    Retryable                     no usable answer: whether money was moved is unknown
+    Receipt VOIDED                withdrawn before it moved money, and final
+    Receipt FAILED                a definite failure: this key moved no money and never will
+    Poison                        refused as wrong (4xx): no money was moved, and a repeat would not help
+    Retryable                     no usable answer: it is unknown whether money was moved
 """
 
 from __future__ import annotations
@@ -58,11 +58,11 @@ class Gateway(Protocol):
     ) -> Receipt: ...
 
     async def void(self, key: str, *, order_id: str, amount: int, currency: str) -> Receipt:
-        """Take a charge's key out of use: VOIDED, or what became of the charge before."""
+        """Make a charge's key unusable: VOIDED, or the receipt of the charge if it was used before."""
         ...
 
     async def lookup(self, key: str) -> Receipt | None:
-        """What became of ``key``; None if the gateway does not know it."""
+        """The receipt of ``key``; None if the gateway does not know it."""
         ...
 
 

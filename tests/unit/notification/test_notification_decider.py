@@ -22,7 +22,7 @@ from schemas import (
     OrderFailed,
     PaymentFailed,
 )
-from services.notification.decider import Delivered, Input, NoContact, Notify, Told, notification_reactor
+from services.notification.decider import Delivered, Input, NoContact, Notified, Notify, notification_reactor
 
 NOTIFICATION = notification_reactor(no_call)
 CUP = Item(product_id="cup", quantity=2, unit_price=300)
@@ -91,7 +91,7 @@ def test_the_contact_of_the_order_is_remembered() -> None:
     first = Notify(created, "o1:OrderCreated", "ann@example.com")
     told = given(NOTIFICATION).when(created).then(first).when(Delivered(first, "log"))
     told.then(sent("OrderCreated", "ann@example.com"))
-    assert told.state == Told(("OrderCreated",), "ann@example.com")
+    assert told.state == Notified(("OrderCreated",), "ann@example.com")
     later = EVENTS["PaymentFailed"]
     told.when(later).then(Notify(later, "o1:PaymentFailed", "ann@example.com"))
 
@@ -109,7 +109,7 @@ def test_a_contact_without_an_address_is_none() -> None:
 
 def test_the_log_alone_gives_the_state() -> None:
     past = [sent("OrderCreated", "ann@example.com"), skipped("OrderFailed"), sent("OrderCancelled")]
-    assert given(NOTIFICATION, *past).state == Told(
+    assert given(NOTIFICATION, *past).state == Notified(
         ("OrderCreated", "OrderFailed", "OrderCancelled"), "ann@example.com"
     )
 
