@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import assert_never
@@ -27,6 +26,7 @@ from schemas import (
     ReservationVoided,
     ShipmentStarted,
 )
+from schemas.orders import quantity_by_product
 from services.inventory.answers import Answer
 
 
@@ -94,7 +94,7 @@ def evolve(reservation: Reservation, event: Own) -> Reservation:
                 user_id=event.user_id,
                 contact=event.contact,
                 items=event.items,
-                wanted=merged(event.items),
+                wanted=quantity_by_product(event.items),
             )
         case InventoryReserved():
             return replace(reservation, phase=Phase.RESERVED)
@@ -138,11 +138,3 @@ def answered(reservation: Reservation, product_id: str, answer: Answer) -> Reser
 def is_news(answer: Answer, known: Answer | None) -> bool:
     """Whether ``answer`` changes what is ``known`` of a product."""
     return known is None or _FINALITY[answer] > _FINALITY[known]
-
-
-def merged(items: Iterable[Item]) -> dict[str, int]:
-    """The quantity by product, in the order the products first appear: real invoices repeat products."""
-    wanted: dict[str, int] = {}
-    for item in items:
-        wanted[item.product_id] = wanted.get(item.product_id, 0) + item.quantity
-    return wanted

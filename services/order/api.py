@@ -36,7 +36,7 @@ from schemas import (
     CreateOrder,
 )
 from services.order import openapi
-from services.order.admission import Admission, Gate
+from services.order.admission import Admission, AdmissionMiddleware
 from services.order.bodies import CancelBody, CompleteBody, parse_optional, parse_order
 from services.order.create_order import create_order
 from services.order.ids import keyed_order_id, new_order_id
@@ -83,7 +83,7 @@ class OrderApi:
 
     def mount(self, app: FastAPI) -> None:
         """Add the routes to ``app``."""
-        app.add_middleware(Gate, admission=self.admission)
+        app.add_middleware(AdmissionMiddleware, admission=self.admission)
         app.add_api_route("/orders", self.create, methods=["POST"], **openapi.create(self.settings.limits))
         app.add_api_route("/orders/{orderId}", self.show, methods=["GET"], **openapi.SHOW)
         app.add_api_route("/orders/{orderId}/events", self.events, methods=["GET"], **openapi.EVENTS)
@@ -101,7 +101,7 @@ class OrderApi:
         answer: AcceptedView | OrderView = accepted(command)
         headers = {"Location": f"/orders/{order_id}"}
         if key is None:
-            self.admission.took(len(command.items))
+            self.admission.accepted(len(command.items))
             await self.bus.send(command, **trace(request.headers))
         elif await self._was_answered_before(command, request, started):
             headers["Idempotent-Replay"] = "true"
@@ -182,7 +182,7 @@ class OrderApi:
         elif refusal := self.admission.refusal():
             raise refusal.problem()
         else:
-            self.admission.took(len(command.items))
+            self.admission.accepted(len(command.items))
             events = await self._decided(command, request, started)
             repeats = [event for event in events if isinstance(event, CommandRepeated)]
             repeated, identical = bool(repeats), all(event.identical for event in repeats)

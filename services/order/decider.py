@@ -45,6 +45,7 @@ from schemas import (
     PaymentSucceeded,
     PaymentVoided,
 )
+from schemas.orders import total_of
 from services.order.contradiction import contradiction
 from services.order.rules import (
     REPEATS,
@@ -52,7 +53,6 @@ from services.order.rules import (
     broken_rule,
     cancel_obstacle,
     complete_obstacle,
-    total_of,
 )
 from services.order.state import OPEN, Inventory, Order, Payment, Status, evolve
 from services.order.timeline import Timeline

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from schemas import CreateOrder, Item
 from schemas.address import wrong_address
 from schemas.money import EXPONENTS, MAX_AMOUNT
+from schemas.orders import total_of
 from services.order.state import Status
 
 MAX_TEXT = 100
@@ -91,11 +91,6 @@ def complete_obstacle(status: Status) -> str | None:
         case Status.CANCELLED:
             return "the order was cancelled"
     return None
-
-
-def total_of(items: Iterable[Item]) -> int:
-    """Value of the items in minor units."""
-    return sum(item.quantity * item.unit_price for item in items)
 
 
 def _broken_item(item: Item, limits: Limits) -> BrokenRule | None:

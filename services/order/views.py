@@ -13,7 +13,7 @@ from eventbus import Entry, HoldStatus
 from eventbus.http import Time, rfc3339
 from schemas import CreateOrder
 from schemas.money import EXPONENTS, decimal_text
-from services.order.rules import total_of
+from schemas.orders import total_of
 from services.order.state import Inventory, Order, Payment, Status
 
 
