@@ -30,11 +30,8 @@ def contradiction(report: Message, order: Order) -> str | None:
             money = _other_money(report.amount, report.currency, order) if report.amount else None
             return money or _other_items(report, order)
         case InventoryReserved():
-            return (
-                None
-                if quantity_by_product(report.items) == quantity_by_product(order.items)
-                else "names other items"
-            )
+            same = quantity_by_product(report.items) == quantity_by_product(order.items)
+            return None if same else "names other items"
         case InventoryFailed():
             return _other_items(report, order)
     return None
