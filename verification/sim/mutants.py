@@ -171,7 +171,7 @@ def retry_unchecked() -> AbstractContextManager[Any]:
 
 def forgery_believed() -> AbstractContextManager[Any]:
     """Reports are taken for true, whatever they say of money and goods."""
-    return patch("services.order.decider.contradiction", lambda report, order: None)
+    return patch("services.order.reports.contradiction", lambda report, order: None)
 
 
 def forged_order_charged() -> AbstractContextManager[Any]:
