@@ -430,7 +430,7 @@ def test_forged_answers_contradict_the_reservation(
     scenario = an_order(history)
     over = forged.outcome in ("RELEASED", "SHIPPED") and history.startswith(("RELEASING", "SHIPPING"))
     if history in ("NEW", "VOIDED") or over:
-        scenario.when(forged)  # nothing was asked for, or: what a shelf gives up meanwhile is gone
+        scenario.when(forged)  # nothing was asked for, or: any quantity may be released meanwhile
         return
     with pytest.raises(
         Mismatch, match=r"StockAnswered of order 'o1' is .* product 'cup', but 5 were asked for"
@@ -440,7 +440,7 @@ def test_forged_answers_contradict_the_reservation(
 
 
 def test_forged_shortage_of_nothing_fails_no_order() -> None:
-    """Somebody asked to ship what was not reserved yet: the shelf refuses that with quantity 0."""
+    """Somebody asked to ship what was not reserved yet: the stock half refuses that with quantity 0."""
     with pytest.raises(Mismatch):
         an_order("RESERVING").when(answer("pot", "REFUSED", 0))
 
