@@ -215,7 +215,10 @@ def test_an_adjustment_with_an_id_happens_once() -> None:
 
 def test_a_refused_adjustment_may_be_tried_again_under_its_id() -> None:
     scenario = (
-        stock_after("empty").when(adjustment(-5, "a1", "f1")).when(adjustment(5)).when(adjustment(-5, "a1", "f1"))
+        stock_after("empty")
+        .when(adjustment(-5, "a1", "f1"))
+        .when(adjustment(5))
+        .when(adjustment(-5, "a1", "f1"))
     )
     scenario.then(adjusted(-5, 0, "a1", "f1"))
 

@@ -193,9 +193,7 @@ def test_an_unknown_product_is_denied_only_after_catching_up(http: TestClient, b
     assert http.get("/stock/cup").json() == cup(7)
 
 
-def test_orders_for_what_was_never_in_stock_do_not_put_it_in_stock(
-    http: TestClient, bus: MemoryBus
-) -> None:
+def test_orders_for_what_was_never_in_stock_do_not_put_it_in_stock(http: TestClient, bus: MemoryBus) -> None:
     bus.decide(ReserveStock(product_id="cup", order_id="o1", quantity=2))
     bus.decide(ReleaseStock(product_id="cup", order_id="o1"))
     assert http.get("/stock/cup").status_code == 404
