@@ -223,6 +223,7 @@ def in_waves_of(wave: int) -> Decider[Reservation]:
         initial=Reservation(),
         decide=partial(decide, wave=wave),
         evolve=evolve,
+        fold_version=1,
         settling=(OrderFailed, OrderCancelled),
     )
 

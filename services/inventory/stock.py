@@ -252,5 +252,6 @@ stock_decider: Decider[Stock] = Decider(
     initial=Stock(),
     decide=decide,
     evolve=evolve,
+    fold_version=1,
     projection=Shelf(),
 )

@@ -144,5 +144,6 @@ reactor: Reactor[Told] = Reactor(
     initial=Told(),
     decide=decide,
     evolve=evolve,
+    fold_version=1,
     call=unconnected,
 )

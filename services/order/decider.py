@@ -79,6 +79,7 @@ def order_decider(deadline: timedelta, limits: Limits | None = None) -> Decider[
         initial=Order(),
         decide=_decide_within(deadline, limits or Limits()),
         evolve=evolve,
+        fold_version=1,
         projection=Timeline(),
         settling=(CancelOrder,),
         deadline=deadline_of,

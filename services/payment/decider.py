@@ -241,6 +241,7 @@ reactor: Reactor[Payment] = Reactor(
     initial=Payment(),
     decide=decide,
     evolve=evolve,
+    fold_version=1,
     settling=(OrderFailed, OrderCancelled),
     call=unconnected,
     unanswered=unanswered,

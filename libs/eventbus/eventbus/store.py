@@ -7,11 +7,8 @@ transaction, after the Kafka transaction that made it true.
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 import json
 import sqlite3
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,10 +18,12 @@ from eventbus.folding import Entry, Folded
 from eventbus.freezer import Freezer, Row
 from eventbus.messages import Envelope, Position
 from eventbus.retry import Parked
+from eventbus.shape import shape_of
 from eventbus.waiting import Waiting
 
 S = TypeVar("S")
 FORMAT = 2
+"""Raise it whenever these tables change, or what this library itself folds a log to: all state is then rebuilt."""
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -67,9 +66,6 @@ class Store:
             self.db.execute("PRAGMA synchronous=NORMAL")
             self._forget_other_formats()
             self.db.executescript(TABLES)
-            for decider in self.deciders.values():
-                if decider.projection:
-                    self.db.executescript(decider.projection.tables)
         self.db.execute("PRAGMA busy_timeout=5000")
         self.waiting = Waiting(self.db, retry)
 
@@ -84,13 +80,14 @@ class Store:
         self.db.close()
 
     def adopt(self, cluster_id: str, topic_ids: Mapping[str, str]) -> list[str]:
-        """Forget what was folded from another cluster, another topic of the same name, or by other rules.
+        """Forget what was folded from another cluster, another topic of the same name, by another fold version, or
+        into another shape. Makes the projections' tables.
 
         Returns the logs that will be rebuilt from their beginning.
         """
         forgotten = []
         for log, decider in self.deciders.items():
-            mark = json.dumps([FORMAT, cluster_id, topic_ids[log], fingerprint(decider)])
+            mark = json.dumps([FORMAT, cluster_id, topic_ids[log], decider.fold_version, *shape_of(decider)])
             row = self.db.execute("SELECT value FROM meta WHERE name = ?", (log,)).fetchone()
             if row is None or row["value"] != mark:
                 self.db.execute("BEGIN IMMEDIATE")
@@ -248,14 +245,6 @@ class Store:
             return None if found is None else found["body"]
 
         return row
-
-
-def fingerprint(decider: Decider[Any]) -> str:
-    """Changes when the rules that fold this log, or its tables, change: then the state is rebuilt."""
-    module = sys.modules[type(decider.initial).__module__]
-    tables = decider.projection.tables if decider.projection else ""
-    projection = inspect.getsource(type(decider.projection)) if decider.projection else ""
-    return hashlib.sha256((inspect.getsource(module) + tables + projection).encode()).hexdigest()
 
 
 def _tables(ddl: str) -> list[str]:

@@ -1,0 +1,5 @@
+"""What fraud's log folds to, on record (``python -m tools.recordings``)."""
+
+from examples.fraud.decider import decider
+
+deciders = (decider,)
