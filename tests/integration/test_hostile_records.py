@@ -8,10 +8,12 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from eventbus.codec import Headers, Raw, headers_of
-from eventbus.kafka import partition_of
-from eventbus.messages import Envelope, Position
-from eventbus.retry import RETRY, Parked, State
+from eventbus.headers import headers_of
+from eventbus.kafka.records import partition_of
+from eventbus.model.messages import Envelope
+from eventbus.model.places import Position
+from eventbus.model.record import Headers, Raw
+from eventbus.retry.parked import RETRY, Parked, State
 from schemas import OrderPaid, ReserveStock
 from tests.integration.history import Shop
 from tests.integration.operator import Operator
@@ -21,8 +23,8 @@ from tests.support.producing import write_compressed
 from tests.support.system import System
 from tests.support.topics import Topics
 from tests.support.waiting import eventually
-from tools.hostile.record import Hostile
-from tools.hostile.writing import Writer
+from verification.hostile.record import Hostile
+from verification.hostile.writing import Writer
 
 DIGITS = b"9" * 5_000
 

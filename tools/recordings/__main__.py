@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         logs = find()
-        codec = Codec()
+        codec = Codec("schemas")
         if options.record:
             print("\n".join(line for log in logs for line in record(log, codec)) or "nothing to record")
         found = [problem for log in logs for problem in problems(log, codec)]

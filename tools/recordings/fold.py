@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eventbus.codec import Codec
-from eventbus.folding import fold
-from eventbus.own_log import next_event
-from eventbus.store import Store
+from eventbus.model.folding import fold
+from eventbus.processing.own_log import next_event
+from eventbus.state.store import Store
 from tools.recordings.recording import Json, Log, raw_of
 
 

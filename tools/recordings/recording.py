@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from eventbus import Decider
-from eventbus.codec import Raw, rfc3339
-from eventbus.messages import message_classes
+from eventbus.model.record import Raw
+from eventbus.headers import rfc3339
+from eventbus.model.messages import message_classes
 from tools.generate_messages import SchemaFile, schema_files
 from tools.pin_schemas import encode
 

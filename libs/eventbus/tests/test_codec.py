@@ -6,9 +6,11 @@ import struct
 
 import pytest
 
-from eventbus.codec import Codec, Headers, Raw, headers_of
-from eventbus.errors import Poison
-from eventbus.messages import Envelope
+from eventbus.codec import Codec
+from eventbus.headers import headers_of
+from eventbus.model.errors import Poison
+from eventbus.model.messages import Envelope
+from eventbus.model.record import Headers, Raw
 from schemas import CreateOrder, Item, StockAdjusted
 
 ORDER = CreateOrder(
@@ -22,7 +24,7 @@ ORDER = CreateOrder(
 
 @pytest.fixture(scope="module")
 def codec() -> Codec:
-    return Codec()
+    return Codec("schemas")
 
 
 def raw(codec: Codec, *, key: bytes | None = b"o1", headers: Headers | None = None) -> Raw:

@@ -10,7 +10,7 @@ import pytest
 from typing_extensions import TypedDict
 
 from eventbus import Table
-from eventbus.shape import type_text
+from eventbus.state.shape import type_text
 
 
 class Colour(StrEnum):
