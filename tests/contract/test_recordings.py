@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from eventbus import Decider, Event
-from eventbus.model.messages import message_classes
+from eventbus import Decider
+from eventbus.schema_package import SchemaPackage
 from examples.fraud.decider import Screening, decider
 from examples.fraud.messages import OrderCleared
 from tools.recordings.__main__ import find, main
@@ -33,9 +33,8 @@ def test_every_recording_holds() -> None:
 
 
 def test_every_own_log_is_recorded() -> None:
-    logs = {log.name for log in find()}
-    events = {cls.topic for cls in message_classes() if issubclass(cls, Event) and cls.__module__ != __name__}
-    assert {topic for topic in events if topic.endswith(".events")} == logs
+    classes = [cls for name in ("schemas", "examples.fraud") for cls in SchemaPackage.load(name).classes]
+    assert {cls.topic for cls in classes if cls.topic.endswith(".events")} == {log.name for log in find()}
 
 
 # Mutations of the sources.
@@ -88,7 +87,13 @@ def checked(sources: Path, file: str, change: Callable[[str], str]) -> subproces
             'RELEASED = "GIVEN_BACK"',
             "inventory.events",
         ),
-        ("a projection", "services/inventory/shelf.py", "moved = -quantity", "moved = quantity", "stock.events"),
+        (
+            "a projection",
+            "services/inventory/shelf.py",
+            "moved = -quantity",
+            "moved = quantity",
+            "stock.events",
+        ),
         (
             "the tables of a projection",
             "services/inventory/shelf.py",
@@ -123,7 +128,9 @@ def test_a_changed_fold_without_a_new_version_fails(
     assert "Traceback" not in result.stderr
 
 
-@pytest.mark.parametrize("file", ["services/payment/decider.py", "services/inventory/shelf.py", "schemas/upcasts.py"])
+@pytest.mark.parametrize(
+    "file", ["services/payment/decider.py", "services/inventory/shelf.py", "schemas/upcasts.py"]
+)
 def test_a_comment_or_another_layout_changes_no_fold(sources: Path, file: str) -> None:
     result = checked(sources, file, lambda text: f"# A comment.\n\n{text}".replace("\n\n\n", "\n\n\n\n"))
 
@@ -134,22 +141,42 @@ def test_an_event_that_cannot_be_folded_any_more_is_named(sources: Path) -> None
     result = checked(
         sources,
         "services/payment/decider.py",
-        lambda text: text.replace("case ChargeWithdrawn():\n            return", "case None:\n            return"),
+        lambda text: text.replace(
+            "case ChargeWithdrawn():\n            return", "case None:\n            return"
+        ),
     )
 
     assert result.returncode == 1
-    assert "payment.events/1.json: event 14, ChargeWithdrawn.v1, cannot be folded any more" in result.stderr
+    assert "payment.events/1.json: event 15, ChargeWithdrawn.v1, cannot be folded any more" in result.stderr
 
 
-def test_a_service_without_recordings_is_named(sources: Path) -> None:
-    shutil.move(sources / "services/payment/recordings", sources / "aside")
+def test_a_service_without_recordings_is_told_what_to_write(sources: Path) -> None:
+    recordings = sources / "examples/fraud/recordings/fraud.events"
+    shutil.move(recordings, sources / "aside")
+    (sources / "examples/fraud/recordings/pinned.json").unlink()
     try:
         result = checked(sources, "schemas/upcasts.py", lambda text: text + "\n")
     finally:
-        shutil.move(sources / "aside", sources / "services/payment/recordings")
+        shutil.move(sources / "aside", recordings)
+        shutil.copy(ROOT / "examples/fraud/recordings/pinned.json", recordings.parent)
 
     assert result.returncode == 1
-    assert "services/payment records none of its logs: add" in result.stderr
+    assert result.stderr.startswith(
+        "no recording of fraud.events holds FraudSuspected.v1, OrderCleared.v1: "
+        "write examples/fraud/recordings/fraud.events/1.json with"
+    )
+
+
+def test_recordings_of_a_log_that_no_decider_has_are_named(sources: Path) -> None:
+    recordings = sources / "examples/fraud/recordings"
+    shutil.copytree(recordings / "fraud.events", recordings / "gone.events")
+    try:
+        result = checked(sources, "schemas/upcasts.py", lambda text: text + "\n")
+    finally:
+        shutil.rmtree(recordings / "gone.events")
+
+    assert result.returncode == 1
+    assert result.stderr == ("examples/fraud/recordings: no decider of the service has the log gone.events\n")
 
 
 # A small log, from its first draft on.
@@ -159,7 +186,7 @@ def test_a_service_without_recordings_is_named(sources: Path) -> None:
 def log(tmp_path: Path) -> Log:
     folder = tmp_path / "recordings"
     shutil.copytree(ROOT / "examples/fraud/recordings", folder, ignore=shutil.ignore_patterns("__pycache__"))
-    return Log(decider, folder)
+    return Log(decider, ("schemas", "examples.fraud"), folder)
 
 
 def other(fold_version: int, log: Log) -> Log:
@@ -169,7 +196,7 @@ def other(fold_version: int, log: Log) -> Log:
         return Screening("fine") if isinstance(event, OrderCleared) else decider.evolve(screening, event)
 
     changed: Decider[Screening] = replace(decider, evolve=evolve, fold_version=fold_version)
-    return Log(changed, log.folder)
+    return replace(log, decider=changed)
 
 
 def files(log: Log) -> dict[str, str]:
@@ -190,7 +217,7 @@ def test_the_difference_is_shown_and_nothing_is_recorded_over_it(log: Log) -> No
 
     [problem] = problems(other(1, log))
 
-    assert '-   "verdict": "OrderCleared"' in problem.replace("    ", " ")
+    assert problem.endswith('  -    "verdict": "OrderCleared"\n  +    "verdict": "fine"')
     with pytest.raises(ValueError, match="changed without a new fold version"):
         record(other(1, log))
     assert files(log) == before
@@ -251,7 +278,9 @@ def test_an_event_in_no_recording_is_named_with_what_to_do(log: Log) -> None:
     record(log)
 
     [problem] = problems(log)
-    assert problem.startswith(f"no recording of fraud.events holds FraudSuspected.v1: write {log.path(2)} with")
+    assert problem.startswith(
+        f"no recording of fraud.events holds FraudSuspected.v1: write {log.path(2)} with"
+    )
 
 
 def test_a_draft_is_completed_as_a_leader_writes(log: Log) -> None:
@@ -286,7 +315,9 @@ def test_a_draft_is_completed_as_a_leader_writes(log: Log) -> None:
         ({"schema": "OrderCleared.v1"}, "record"),
     ],
 )
-def test_a_draft_that_no_leader_can_have_written_is_refused(log: Log, event: dict[str, Any], reason: str) -> None:
+def test_a_draft_that_no_leader_can_have_written_is_refused(
+    log: Log, event: dict[str, Any], reason: str
+) -> None:
     draft(log, 2, event)
     before = files(log)
 

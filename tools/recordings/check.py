@@ -15,16 +15,17 @@ MOST_LINES = 12
 """Of a difference, so many lines are shown."""
 
 
-def problems(log: Log, codec: Codec) -> list[str]:
+def problems(log: Log) -> list[str]:
     """What is wrong with the recordings of one log, each with what to do; empty if they hold."""
-    return [*_broken(log, codec), *_missing(log)]
+    return [*_broken(log, Codec(*log.packages)), *_missing(log)]
 
 
-def record(log: Log, codec: Codec) -> list[str]:
+def record(log: Log) -> list[str]:
     """Record all events for a new fold version, then complete and pin the drafts. Returns what was written.
 
     Raises ValueError, and writes nothing, if a recording does not hold, or a draft is none.
     """
+    codec = Codec(*log.packages)
     if broken := list(_broken(log, codec)):
         raise ValueError("\n".join(broken))
     version, pins = log.decider.fold_version, log.pins()

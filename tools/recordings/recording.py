@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from eventbus import Decider
-from eventbus.model.record import Raw
 from eventbus.headers import rfc3339
-from eventbus.model.messages import message_classes
+from eventbus.model.record import Raw
+from eventbus.schema_package import SchemaPackage
 from tools.generate_messages import SchemaFile, schema_files
 from tools.pin_schemas import encode
 
@@ -30,9 +29,10 @@ PINS = "pinned.json"
 
 @dataclass(frozen=True)
 class Log:
-    """A log, the decider that folds it, and the service's folder of recordings."""
+    """A log, the decider that folds it, the service's schema packages, and its folder of recordings."""
 
     decider: Decider[Any]
+    packages: tuple[str, ...]
     folder: Path
 
     @property
@@ -76,16 +76,12 @@ class Log:
 
     def schemas(self) -> dict[str, tuple[SchemaFile, int]]:
         """Every released version of every event of this log with its schema id, by ``Name.vN``."""
-        modules = {cls.__module__ for cls in message_classes() if cls.topic == self.name}
-        folders = {Path(str(sys.modules[name].__file__)).parent for name in modules}
         found: dict[str, tuple[SchemaFile, int]] = {}
-        for folder in sorted(folders):
-            ids = json.loads((folder / "ids.json").read_text(encoding="utf-8"))
-            found |= {
-                file.id: (file, ids[file.id])
-                for file in schema_files(folder)
-                if file.record["topic"] == self.name
-            }
+        for name in self.packages:
+            package = SchemaPackage.load(name)
+            for file in schema_files(package.folder):
+                if file.record["topic"] == self.name:
+                    found[file.id] = (file, package.ids[file.id])
         return found
 
 
