@@ -137,7 +137,7 @@ def test_a_comment_or_another_layout_changes_no_fold(sources: Path, file: str) -
     assert (result.returncode, result.stderr) == (0, "")
 
 
-def test_an_event_that_cannot_be_folded_any_more_is_named(sources: Path) -> None:
+def test_an_event_that_today_s_code_cannot_fold_is_named(sources: Path) -> None:
     result = checked(
         sources,
         "services/payment/decider.py",
@@ -147,7 +147,7 @@ def test_an_event_that_cannot_be_folded_any_more_is_named(sources: Path) -> None
     )
 
     assert result.returncode == 1
-    assert "payment.events/1.json: event 15, ChargeWithdrawn.v1, cannot be folded any more" in result.stderr
+    assert "payment.events/1.json: today's code cannot fold event 15, ChargeWithdrawn.v1" in result.stderr
 
 
 def test_a_service_without_recordings_is_told_what_to_write(sources: Path) -> None:
@@ -308,11 +308,15 @@ def test_a_draft_is_completed_as_a_leader_writes(log: Log) -> None:
 @pytest.mark.parametrize(
     ("event", "reason"),
     [
-        (cleared("o1", schema="OrderCreated.v2"), "OrderCreated.v2 is no released event of fraud.events"),
-        (cleared("o1", headers={}), "it names no cause"),
-        (cleared("o1", record={"orderId": "o1"}), "timestamp"),
-        (cleared("o1", value="00"), "its value is not its record"),
-        ({"schema": "OrderCleared.v1"}, "record"),
+        (
+            cleared("o1", schema="OrderCreated.v2"),
+            "event 1: .*OrderCreated.v2 is no released event of fraud.events",
+        ),
+        (cleared("o1", headers={}), "event 1: .*it names no cause"),
+        (cleared("o1", headers={"cause": "order.events-1-7"}), "event 1, .*stands in another partition"),
+        (cleared("o1", record={"orderId": "o1"}), "event 1: .*timestamp"),
+        (cleared("o1", value="00"), "event 1: .*its value is not its record"),
+        ({"schema": "OrderCleared.v1"}, "event 1: .*record"),
     ],
 )
 def test_a_draft_that_no_leader_can_have_written_is_refused(
@@ -321,7 +325,22 @@ def test_a_draft_that_no_leader_can_have_written_is_refused(
     draft(log, 2, event)
     before = files(log)
 
-    with pytest.raises(ValueError, match=f"2.json: event 1: .*{reason}"):
+    with pytest.raises(ValueError, match=f"2.json: .*{reason}"):
         record(log)
 
     assert files(log) == before
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"events": 7}'])
+def test_a_draft_that_is_none_is_refused_by_its_name(log: Log, content: str) -> None:
+    log.path(2).write_text(content, encoding="utf-8")
+
+    with pytest.raises(ValueError, match=r"2\.json"):
+        record(log)
+
+
+def test_a_file_that_is_not_named_by_a_number_is_named(log: Log) -> None:
+    (log.folder / log.name / "notes.json").write_text("{}", encoding="utf-8")
+
+    with pytest.raises(ValueError, match=r"notes\.json: a recording is named by its number"):
+        problems(log)

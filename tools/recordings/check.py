@@ -36,10 +36,13 @@ def record(log: Log) -> list[str]:
     if pinned and version not in recorded:
         last = [one["events"] for one in pinned.values() if one["foldVersion"] == max(recorded)]
         new |= dict(enumerate(last, max(log.numbers()) + 1))
-    made = {
-        number: {"log": log.name, "foldVersion": version, "events": events, **folded(log, codec, events)}
-        for number, events in new.items()
-    }
+    made = {}
+    for number, events in new.items():
+        try:
+            result = folded(log, codec, events)
+        except Unreadable as error:
+            raise ValueError(f"{log.path(number)}: {error}") from error
+        made[number] = {"log": log.name, "foldVersion": version, "events": events, **result}
     for number, recording in made.items():
         log.save(number, recording)
     return [f"{log.path(number)}: recorded as fold version {version}" for number in made]
@@ -49,8 +52,8 @@ def completed_draft(log: Log, number: int) -> list[Json]:
     """The events of a draft, complete. Raises ValueError with the file's name."""
     try:
         return completed(log, log.load(number)["events"])
-    except KeyError:
-        raise ValueError(f'{log.path(number)} has no "events"') from None
+    except (KeyError, TypeError):
+        raise ValueError(f'{log.path(number)} has no list "events"') from None
     except ValueError as error:
         raise ValueError(f"{log.path(number)}: {error}") from None
 

@@ -33,7 +33,7 @@ def folded(log: Log, codec: Codec, events: Sequence[Json]) -> Json:
                     _fold_one(log, codec, store, versions, offset, event)
                 except Exception as error:
                     raise Unreadable(
-                        f"event {offset + 1}, {event['schema']}, cannot be folded any more: "
+                        f"today's code cannot fold event {offset + 1}, {event['schema']}: "
                         f"{type(error).__name__}: {error}"
                     ) from error
             rows = {table: _rows(store, table) for table in sorted(_tables(store) - of_the_store)}

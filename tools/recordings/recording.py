@@ -40,21 +40,19 @@ class Log:
         return self.decider.log
 
     def numbers(self) -> list[int]:
-        """Of the recordings that there are, drafts included; ascending."""
-        return sorted(int(path.stem) for path in (self.folder / self.name).glob("*.json"))
+        """Of the recordings that there are, drafts included; ascending. Raises ValueError for a file misnamed."""
+        paths = list((self.folder / self.name).glob("*.json"))
+        for path in paths:
+            if not path.stem.isdecimal():
+                raise ValueError(f"{path}: a recording is named by its number, such as 1.json")
+        return sorted(int(path.stem) for path in paths)
 
     def path(self, number: int) -> Path:
         return self.folder / self.name / f"{number}.json"
 
     def load(self, number: int) -> Json:
         """One recording. Raises ValueError if the file is no JSON object."""
-        try:
-            content = json.loads(self.path(number).read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"{self.path(number)} is not JSON: {error}") from None
-        if not isinstance(content, dict):
-            raise ValueError(f"{self.path(number)} is not a JSON object")
-        return content
+        return _load(self.path(number))
 
     def pins(self) -> dict[int, str]:
         """SHA-256 of each pinned recording of this log, by its number."""
@@ -87,8 +85,17 @@ class Log:
 
 def _pins(folder: Path) -> dict[str, str]:
     path = folder / PINS
-    pins: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return pins
+    return _load(path) if path.exists() else {}
+
+
+def _load(path: Path) -> Json:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is not a JSON object")
+    return content
 
 
 def digest(recording: Json) -> str:
