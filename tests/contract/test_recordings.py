@@ -18,13 +18,14 @@ import pytest
 
 from eventbus import Decider
 from eventbus.schema_package import SchemaPackage
-from examples.fraud.decider import Screening, decider
+from examples.fraud.decider import Screening, screening_decider
 from examples.fraud.messages import OrderCleared
 from tools.recordings.__main__ import find, main
 from tools.recordings.check import problems, record
 from tools.recordings.recording import Log
 
 ROOT = Path(__file__).resolve().parents[2]
+FRAUD = screening_decider()
 COPIED = ("services", "schemas", "libs", "examples", "tools")
 
 
@@ -89,14 +90,14 @@ def checked(sources: Path, file: str, change: Callable[[str], str]) -> subproces
         ),
         (
             "a projection",
-            "services/inventory/shelf.py",
+            "services/inventory/stock_projection.py",
             "moved = -quantity",
             "moved = quantity",
             "stock.events",
         ),
         (
             "the tables of a projection",
-            "services/inventory/shelf.py",
+            "services/inventory/stock_projection.py",
             "updated_at INTEGER NOT NULL)",
             "updated_at INTEGER NOT NULL, shelf TEXT GENERATED ALWAYS AS ('main') VIRTUAL)",
             "stock.events",
@@ -129,7 +130,7 @@ def test_a_changed_fold_without_a_new_version_fails(
 
 
 @pytest.mark.parametrize(
-    "file", ["services/payment/decider.py", "services/inventory/shelf.py", "schemas/upcasts.py"]
+    "file", ["services/payment/decider.py", "services/inventory/stock_projection.py", "schemas/upcasts.py"]
 )
 def test_a_comment_or_another_layout_changes_no_fold(sources: Path, file: str) -> None:
     result = checked(sources, file, lambda text: f"# A comment.\n\n{text}".replace("\n\n\n", "\n\n\n\n"))
@@ -186,16 +187,16 @@ def test_recordings_of_a_log_that_no_decider_has_are_named(sources: Path) -> Non
 def log(tmp_path: Path) -> Log:
     folder = tmp_path / "recordings"
     shutil.copytree(ROOT / "examples/fraud/recordings", folder, ignore=shutil.ignore_patterns("__pycache__"))
-    return Log(decider, ("schemas", "examples.fraud"), folder)
+    return Log(FRAUD, ("schemas", "examples.fraud"), folder)
 
 
 def other(fold_version: int, log: Log) -> Log:
     """The log under a fold that says "fine" of an order that was cleared."""
 
     def evolve(screening: Screening, event: Any) -> Screening:
-        return Screening("fine") if isinstance(event, OrderCleared) else decider.evolve(screening, event)
+        return Screening("fine") if isinstance(event, OrderCleared) else FRAUD.evolve(screening, event)
 
-    changed: Decider[Screening] = replace(decider, evolve=evolve, fold_version=fold_version)
+    changed: Decider[Screening] = replace(FRAUD, evolve=evolve, fold_version=fold_version)
     return replace(log, decider=changed)
 
 

@@ -22,12 +22,7 @@ def find(root: Path = ROOT) -> list[Log]:
     logs = []
     for folder in sorted(main.parent for kind in KEPT_IN for main in root.glob(f"{kind}/*/__main__.py")):
         wiring = ".".join((*folder.relative_to(root).parts, "__main__"))
-        from types import SimpleNamespace  # TEMP
-
-        package = importlib.import_module(wiring.replace("__main__", "recordings"))  # TEMP
-        service = SimpleNamespace(
-            deciders=package.deciders, schemas=("schemas", *(["examples.fraud"] if "fraud" in wiring else []))
-        )  # TEMP
+        service = importlib.import_module(wiring).service()
         found = [Log(decider, service.schemas, folder / "recordings") for decider in service.deciders]
         recorded = {path.parent.name for path in folder.glob("recordings/*/*.json")}
         if unknown := recorded - {log.name for log in found}:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from eventbus.codec import Codec
 from eventbus.model.folding import fold
+from eventbus.model.places import Entity, Partition
 from eventbus.processing.own_log import next_event
 from eventbus.state.store import Store
 from tools.recordings.recording import Json, Log, raw_of
@@ -47,7 +48,7 @@ def _fold_one(log: Log, codec: Codec, store: Store, versions: Counter[str], offs
     key = envelope.message.key
     versions[key] += 1
     state = fold(log.decider, store.load(log.decider, key), envelope)
-    store.write({(log.name, key): (0, state)}, [envelope], {(log.name, 0): offset + 1})
+    store.write({Entity(log.name, key): (0, state)}, [envelope], {Partition(log.name, 0): offset + 1})
 
 
 def _states(store: Store) -> Json:
