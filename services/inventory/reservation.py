@@ -225,5 +225,6 @@ def reservation_decider(wave: int = WAVE) -> Decider[Reservation]:
         initial=Reservation(),
         decide=partial(decide, wave=wave),
         evolve=evolve,
+        fold_version=1,
         settling=(OrderFailed, OrderCancelled),
     )

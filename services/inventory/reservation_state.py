@@ -1,7 +1,4 @@
-"""What a reservation is: its state, and how its own events fold into it.
-
-``evolve`` stands in the same file as ``Reservation``, since the state is rebuilt when this file changes.
-"""
+"""What a reservation is: its state, and how its own events fold into it."""
 
 from __future__ import annotations
 

@@ -254,5 +254,6 @@ def stock_decider() -> Decider[Stock]:
         initial=Stock(),
         decide=decide,
         evolve=evolve,
+        fold_version=1,
         projection=StockProjection(),
     )

@@ -140,5 +140,6 @@ def notification_reactor(call: Callable[[Request], Awaitable[Outcome]]) -> React
         initial=Notified(),
         decide=decide,
         evolve=evolve,
+        fold_version=1,
         call=call,
     )

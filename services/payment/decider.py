@@ -241,6 +241,7 @@ def payment_reactor(
         initial=Payment(),
         decide=decide,
         evolve=evolve,
+        fold_version=1,
         settling=(OrderFailed, OrderCancelled),
         call=call,
         on_call_failed=record_doubt,

@@ -75,6 +75,10 @@ class Decider(Generic[S]):
     """Inputs that end an entity's life: they are decided at once, even if messages of their key wait for a retry."""
     deadline: Callable[[S], int | None] | None = None
     """When (ms since epoch) ``decide`` is given :class:`DeadlinePassed`, if the state is still the same by then."""
+    fold_version: int = 1
+    """The version of the fold. Raise it whenever the same log folds to something else: after a change of ``evolve``,
+    the state's fields, ``deadline``, the projection's tables or ``apply``, an upcast, or of what these call.
+    A store of another version, higher or lower, is rebuilt from the log at the next start."""
 
 
 def nothing_to_record(request: Any, state: Any) -> Sequence[Message]:
