@@ -193,7 +193,7 @@ class Interleaving:
                 outcome = _result(decider.call(outputs[0]))
                 outputs = list(decider.decide(outcome, state))
             except Retryable:
-                outputs, answered = list(decider.unanswered(outputs[0], state)), False
+                outputs, answered = list(decider.on_call_failed(outputs[0], state)), False
         messages = [o for o in outputs if isinstance(o, Message)]
         assert len(messages) == len(outputs)
         assert not messages or any(m.topic == decider.log for m in messages), message

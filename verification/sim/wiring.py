@@ -10,14 +10,13 @@ from typing import Any
 
 from eventbus import Decider, Message
 from eventbus.settings import Settings
-from services.inventory.reservation import in_waves_of
+from services.inventory.reservation import reservation_decider
 from services.inventory.stock import stock_decider
 from services.notification.channel import Messenger
-from services.notification.decider import reactor as notification
+from services.notification.decider import notification_reactor
 from services.order.decider import order_decider
-from services.payment.cashier import Cashier
-from services.payment.decider import give_up
-from services.payment.decider import reactor as payment
+from services.payment.decider import give_up, payment_reactor
+from services.payment.idempotent_gateway import IdempotentGateway
 from verification.sim.outside import Gateway, NoticeChannel
 from verification.sim.plan import SERVICES, SimulationPlan
 from verification.sim.service import Service
@@ -37,14 +36,14 @@ def services(
         return (order_decider(timedelta(milliseconds=plan.deadline)),)
 
     def pay(clock: Callable[[], int]) -> Sequence[Decider[Any]]:
-        exhausted = give_up if plan.gives_up else None
-        return (replace(payment, call=Cashier(gateway, clock).call, exhausted=exhausted),)
+        on_retries_exhausted = give_up if plan.gives_up else None
+        return (payment_reactor(IdempotentGateway(gateway, clock).call, on_retries_exhausted),)
 
     def stock(clock: Callable[[], int]) -> Sequence[Decider[Any]]:
-        return (in_waves_of(plan.wave), stock_decider)
+        return (reservation_decider(plan.wave), stock_decider())
 
     def notify(clock: Callable[[], int]) -> Sequence[Decider[Any]]:
-        return (replace(notification, call=Messenger(channel).call),)
+        return (notification_reactor(Messenger(channel).call),)
 
     starts = dict(zip(SERVICES, (order, pay, stock, notify), strict=True))
     found = {}
