@@ -7,6 +7,9 @@ from typing import NamedTuple
 Entity = tuple[str, str]
 """A decider's log and a key."""
 
+Partition = tuple[str, int]
+"""A partition of a topic: the topic (without prefix) and the number."""
+
 LARGEST = 2**63 - 1
 """What a signed 64-bit integer holds: offsets, times and counts of Kafka and of the state fit."""
 
