@@ -18,7 +18,7 @@ from eventbus.model.messages import message
 from eventbus.model.places import Partition
 from eventbus.processing.follower import Stop
 from eventbus.service.answers import Answer, Sent
-from eventbus.service.bus import Connection
+from eventbus.service.bus import BusParts
 from eventbus.service.consistency import Consistency
 from eventbus.service.local_state import LocalState
 from eventbus.service.progress import Progress
@@ -109,8 +109,8 @@ class Replica:
         sender: Any = self.writes
         probe: Any = self.brokers
         consistency = Consistency("order", settings, self.local, sender, reader, probe)
-        self.place = Published[Connection](AWAY)
-        self.connection = Connection(sender, reader, consistency, probe)
+        self.place = Published[BusParts](AWAY)
+        self.parts = BusParts(sender, reader, consistency, probe)
         self.bus = Bus("order", settings, self.place)
         self.settings = settings
 
@@ -130,7 +130,7 @@ async def replica(tmp_path: Path) -> Replica:
 
 @pytest.fixture
 async def bus(replica: Replica) -> Bus:
-    replica.place.publish(replica.connection)
+    replica.place.publish(replica.parts)
     return replica.bus
 
 
@@ -162,7 +162,7 @@ async def test_until_kafka_has_answered_every_method_raises_unavailable(
 
 async def test_until_kafka_has_answered_nothing_is_fresh_or_undecided(replica: Replica) -> None:
     assert (replica.bus.fresh(), replica.bus.undecided(TOPIC)) == (False, 0)
-    replica.place.publish(replica.connection)
+    replica.place.publish(replica.parts)
     assert (replica.bus.fresh(), replica.bus.read(DECIDER, "a"), replica.bus.held_keys()) == (True, None, 0)
 
 

@@ -1,6 +1,6 @@
 """What the HTTP side of a service uses: send a command, await its answer, read the state of this replica.
 
-:class:`Bus` is the door to three parts: :mod:`~eventbus.service.sender` makes commands durable,
+:class:`Bus` gives access to three parts: :mod:`~eventbus.service.sender` makes commands durable,
 :mod:`~eventbus.service.reader` reads local state, and :mod:`~eventbus.service.consistency` knows what is decided.
 """
 
@@ -32,8 +32,8 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Connection:
-    """The parts of a bus. It is made once Kafka has answered and the processor is there."""
+class BusParts:
+    """The parts of a bus, connected to Kafka. They are made together, once the processor is there."""
 
     sender: Sender
     reader: Reader
@@ -49,7 +49,7 @@ class Connection:
         loop: asyncio.AbstractEventLoop,
         local: LocalState,
     ) -> Self:
-        """Connect to Kafka. Any thread may call this; what it returns lives on ``loop``."""
+        """Make the parts. Any thread may call this; they live on ``loop``."""
         sender = Sender(service, settings, codec, loop, local)
         reader = Reader(settings, codec, local)
         probe = OffsetProbe(service, settings)
@@ -64,12 +64,12 @@ class Connection:
 class Bus:
     """Lives on the event loop; every method is called from it.
 
-    HTTP is served before Kafka has answered. Until ``connection`` is published every method raises Unavailable,
+    HTTP is served before Kafka has answered. Until ``parts`` are published every method raises Unavailable,
     which HTTP answers with 503 and Retry-After; only :meth:`fresh` and :meth:`undecided` have an answer.
     """
 
-    def __init__(self, service: str, settings: Settings, connection: Published[Connection]) -> None:
-        self.service, self.settings, self._connection = service, settings, connection
+    def __init__(self, service: str, settings: Settings, parts: Published[BusParts]) -> None:
+        self.service, self.settings, self._parts = service, settings, parts
 
     async def send(
         self, command: Message, *, correlation_id: str | None = None, traceparent: str | None = None
@@ -79,7 +79,7 @@ class Bus:
         Raises Unavailable if it is not durable within ``send_timeout``: it may have been written all the same. The
         events it leads to are kept for :meth:`answer` while the caller holds what is returned, no longer.
         """
-        return await self._connection.get().sender.send(command, correlation_id, traceparent)
+        return await self._parts.get().sender.send(command, correlation_id, traceparent)
 
     async def answer(self, sent: Sent, timeout: float) -> list[Message]:
         """The own events that a command sent from here led to, once they are folded here.
@@ -87,7 +87,7 @@ class Bus:
         Empty as soon as this replica knows that the command is decided and led to none. Raises TimeoutError after
         ``timeout`` (seconds): it is not decided yet, it is parked, or its events could not be kept.
         """
-        return await self._connection.get().consistency.answer(sent, timeout)
+        return await self._parts.get().consistency.answer(sent, timeout)
 
     def undecided(self, topic: str) -> int:
         """How many records of ``topic``, up to the last sent from here, have led to no event yet that is folded here.
@@ -95,49 +95,49 @@ class Bus:
         Other replicas' records between count too. One that leads to no event counts until a later one of its
         partition leads to one. 0 until Kafka has answered: nothing was sent.
         """
-        connection = self._connection.peek()
-        return connection.consistency.undecided(topic) if connection else 0
+        parts = self._parts.peek()
+        return parts.consistency.undecided(topic) if parts else 0
 
     async def wait(
         self, decider: Decider[S], key: str, until: Callable[[Entry[S] | None], bool], timeout: float
     ) -> Entry[S] | None:
         """Read a key until ``until`` holds or ``timeout`` (seconds) has passed; returns the last read."""
-        return await self._connection.get().consistency.wait(decider, key, until, timeout)
+        return await self._parts.get().consistency.wait(decider, key, until, timeout)
 
     async def caught_up(self, topic: str, key: str) -> None:
         """Return once everything that ``topic`` held for this key when the call came is decided and folded here.
 
         Raises Unavailable after ``read_timeout``: then this replica cannot say that it knows of nothing.
         """
-        await self._connection.get().consistency.caught_up(topic, key)
+        await self._parts.get().consistency.caught_up(topic, key)
 
     def fresh(self) -> bool:
         """Whether a broker was heard within a session timeout. False until Kafka has answered."""
-        connection = self._connection.peek()
-        return connection is not None and connection.reader.fresh()
+        parts = self._parts.peek()
+        return parts is not None and parts.reader.fresh()
 
     def read(self, decider: Decider[S], key: str) -> Entry[S] | None:
         """The state of one key on this replica; None if it knows of none.
 
         Raises Unavailable while a record stops the task of the key.
         """
-        return self._connection.get().reader.read(decider, key)
+        return self._parts.get().reader.read(decider, key)
 
     def held(self, key: str) -> HoldStatus | None:
         """Why messages of a key are parked, here or in a service whose retry topic is watched; None if none are."""
-        return self._connection.get().reader.held(key)
+        return self._parts.get().reader.held(key)
 
     def held_keys(self) -> int:
         """How many keys are parked, here or in a service whose retry topic is watched."""
-        return self._connection.get().reader.held_keys()
+        return self._parts.get().reader.held_keys()
 
     def query(self, sql: str, args: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """Rows of this replica's projections; read-only."""
-        return self._connection.get().reader.query(sql, args)
+        return self._parts.get().reader.query(sql, args)
 
     def consult(self, question: Callable[[Codec, Store, int], T]) -> T:
         """What ``question`` returns when given the codec, the store (read-only) and the number of partitions.
 
         Raises Unavailable if no broker was heard for a session timeout.
         """
-        return self._connection.get().reader.consult(question)
+        return self._parts.get().reader.consult(question)

@@ -17,7 +17,7 @@ from eventbus.model.errors import Unavailable
 from eventbus.processing import skips
 from eventbus.processing.calls import Calls
 from eventbus.processing.processor import AfterStep, Processor
-from eventbus.service.bus import Connection
+from eventbus.service.bus import BusParts
 from eventbus.service.definition import Service
 from eventbus.service.local_state import LocalState
 from eventbus.service.progress import Progress
@@ -34,7 +34,7 @@ WATCHDOG_EXIT = 70
 class ProcessorThread:
     """Waits for the cluster, then makes the processor and runs it. All methods may be called from the event loop.
 
-    ``processor`` is published once the cluster has answered, and then ``connection``, with which the bus works.
+    ``processor`` is published once the cluster has answered, and then ``bus_parts``, with which the bus works.
     ``on_failure`` is called from the thread once :attr:`failure` is set.
     """
 
@@ -44,12 +44,12 @@ class ProcessorThread:
         settings: Settings,
         slot: Slot,
         loop: asyncio.AbstractEventLoop,
-        connection: Published[Connection],
+        bus_parts: Published[BusParts],
         after_step: AfterStep,
         on_failure: Callable[[], None],
     ) -> None:
         self._service, self._settings, self._slot, self._loop = service, settings, slot, loop
-        self._connection, self._after_step, self._on_failure = connection, after_step, on_failure
+        self._bus_parts, self._after_step, self._on_failure = bus_parts, after_step, on_failure
         self._state = slot.directory / "state.sqlite"
         self._codec = Codec(*service.schemas)
         self._calls = Calls(loop, settings)
@@ -131,7 +131,7 @@ class ProcessorThread:
         local = LocalState(
             store, processor.heard, cluster.partitions, processor.positions, processor.stops, progress
         )
-        self._connection.publish(Connection.open(name, self._settings, self._codec, self._loop, local))
+        self._bus_parts.publish(BusParts.open(name, self._settings, self._codec, self._loop, local))
         log.info("slot %d, %d partitions, state in %s", self._slot.number, cluster.partitions, self._state)
 
     def _watch(self) -> None:

@@ -19,7 +19,7 @@ from eventbus.http.server import HttpServer
 from eventbus.model.errors import EventBusError
 from eventbus.private import write_privately
 from eventbus.processing.processor import AfterStep
-from eventbus.service.bus import Bus, Connection
+from eventbus.service.bus import Bus, BusParts
 from eventbus.service.definition import Routes, Service
 from eventbus.service.dry_run import preview_route
 from eventbus.service.processor_thread import ProcessorThread
@@ -85,15 +85,15 @@ class Replica:
     """One running process of a service. HTTP answers from the beginning, also while Kafka is away."""
 
     def __init__(self, service: Service, settings: Settings, slot: Slot, after_step: AfterStep) -> None:
-        self._connection = Published[Connection]("this replica has not reached Kafka yet")
-        self._bus = Bus(service.name, settings, self._connection)
+        self._bus_parts = Published[BusParts]("this replica has not reached Kafka yet")
+        self._bus = Bus(service.name, settings, self._bus_parts)
         self._server = self._http_server(service, settings)
         self._processing = ProcessorThread(
             service,
             settings,
             slot,
             asyncio.get_running_loop(),
-            self._connection,
+            self._bus_parts,
             after_step,
             on_failure=self._end_http,
         )
@@ -124,8 +124,8 @@ class Replica:
             failure = OSError(f"port {port} cannot be listened on: is another process using it?")
         self._stop()
         await asyncio.to_thread(self._processing.join, 30.0)
-        if connection := self._connection.peek():
-            await asyncio.to_thread(connection.close)
+        if parts := self._bus_parts.peek():
+            await asyncio.to_thread(parts.close)
         return self._processing.failure or failure
 
     def why_not_ready(self) -> str:
