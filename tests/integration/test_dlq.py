@@ -10,6 +10,7 @@ import pytest
 
 from eventbus.admin import Redrive
 from eventbus.cli.writer import CommandWriter
+from eventbus.model.places import Partition
 from schemas import CompleteOrder
 from tests.integration.faulty import UNLUCKY
 from tests.integration.operator import Operator
@@ -116,7 +117,7 @@ def test_redriven_twice_it_applies_once(system: System, faulty: ServiceProcess) 
     stuck(system, key)
     faulty.stop()
     writer = CommandWriter(system.settings, system.topics.codec)
-    admin = ("order.admin", system.topics.partition(key))
+    admin = Partition("order.admin", system.topics.partition(key))
     for _ in range(3):
         writer.send(admin, Redrive(message_key=key), "/test")
     system.service("order").start().wait_ready()

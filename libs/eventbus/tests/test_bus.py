@@ -28,7 +28,8 @@ from eventbus.service.sender import Sender, Written
 from eventbus.state.store import Store
 
 TOPIC, LOG, RETRY = "order.commands", "order.events", "order.retry"
-PARTITION = (TOPIC, 0)
+PARTITION = Partition(TOPIC, 0)
+OWN, OWN_RETRY = Partition(LOG, 0), Partition(RETRY, 0)
 
 
 @message(topic=TOPIC, key="order_id", schema="Ask.v1")
@@ -96,7 +97,7 @@ class Replica:
     """The parts of a bus, with brokers and a sender of the test's own."""
 
     def __init__(self, directory: Path) -> None:
-        self.positions: dict[Partition, int] = {(LOG, 0): 0, (RETRY, 0): 0}
+        self.positions: dict[Partition, int] = {OWN: 0, OWN_RETRY: 0}
         self.stops: dict[Partition, Stop] = {}
         self.brokers, self.writes, self.health = Brokers(), Writes(), BrokerHealth()
         self.progress = Progress(asyncio.get_running_loop(), {TOPIC}, 1)
@@ -105,7 +106,7 @@ class Replica:
         self.local = LocalState(
             store, self.health, 1, lambda: self.positions, lambda: self.stops, self.progress
         )
-        reader = Reader(settings, Codec(), self.local)
+        reader = Reader(settings, Codec("schemas"), self.local)
         sender: Any = self.writes
         probe: Any = self.brokers
         consistency = Consistency("order", settings, self.local, sender, reader, probe)
@@ -178,7 +179,7 @@ def test_what_is_published_stays() -> None:
 async def test_a_replica_that_hears_nothing_still_reads_but_is_not_consulted(
     bus: Bus, replica: Replica
 ) -> None:
-    replica.health.at -= 2 * replica.settings.session_timeout
+    replica.health.heard_at -= 2 * replica.settings.session_timeout
     assert not bus.fresh()
     assert bus.read(DECIDER, "a") is None
     with pytest.raises(Unavailable, match="not heard from Kafka"):
@@ -186,14 +187,14 @@ async def test_a_replica_that_hears_nothing_still_reads_but_is_not_consulted(
 
 
 async def test_the_key_of_a_stopped_task_is_not_read(bus: Bus, replica: Replica) -> None:
-    replica.stops[LOG, 0] = Stop(None, "a record cannot be read")  # type: ignore[arg-type]
+    replica.stops[OWN] = Stop(None, "a record cannot be read")  # type: ignore[arg-type]
     with pytest.raises(Unavailable, match="a record cannot be read"):
         bus.read(DECIDER, "a")
 
 
 async def test_a_command_that_cannot_be_encoded_leaves_nothing_under_way(replica: Replica) -> None:
     settings = Settings(bootstrap_servers="127.0.0.1:1", send_timeout=0.1)
-    sender = Sender("order", settings, Codec(), asyncio.get_running_loop(), replica.local)
+    sender = Sender("order", settings, Codec("schemas"), asyncio.get_running_loop(), replica.local)
     try:
         with pytest.raises(TypeError, match="no schema package"):
             await sender.send(Ask(order_id="a"), None, None)
@@ -229,10 +230,10 @@ async def test_a_decision_elsewhere_counts_only_once_its_events_can_be_folded_he
     """The log ends behind what this replica has folded: an event of the command may be there."""
     sent = replica.command(3)
     replica.brokers.decided_by_the_group = 4
-    replica.brokers.ends = {(LOG, 0): 8}
+    replica.brokers.ends = {OWN: 8}
     with pytest.raises(TimeoutError):
         await bus.answer(sent, 0.5)
-    replica.positions = {(LOG, 0): 8, (RETRY, 0): 0}
+    replica.positions = {OWN: 8, OWN_RETRY: 0}
     assert await bus.answer(sent, 5.0) == []
 
 
@@ -269,11 +270,11 @@ async def test_who_leads_has_caught_up_with_what_is_decided(bus: Bus, replica: R
 async def test_who_follows_has_caught_up_once_the_own_logs_are_folded_to_their_ends(
     bus: Bus, replica: Replica
 ) -> None:
-    replica.brokers.ends = {PARTITION: 7, (LOG, 0): 5}
+    replica.brokers.ends = {PARTITION: 7, OWN: 5}
     replica.brokers.decided_by_the_group = 7
-    replica.positions = {(LOG, 0): 4, (RETRY, 0): 0}
+    replica.positions = {OWN: 4, OWN_RETRY: 0}
     asked = asyncio.create_task(bus.caught_up(TOPIC, "a"))
     done, _ = await asyncio.wait({asked}, timeout=0.1)
     assert not done, "one event is not folded"
-    replica.positions = {(LOG, 0): 5, (RETRY, 0): 0}
+    replica.positions = {OWN: 5, OWN_RETRY: 0}
     await asyncio.wait_for(asked, 5.0)

@@ -8,6 +8,7 @@ import pytest
 
 from eventbus import Message, Retryable, Settings
 from eventbus.admin import Discard, Redrive
+from eventbus.model.places import Entity
 from eventbus.retry.parked import Parked, State
 from eventbus.retry.preview import Effect, previews
 from eventbus.service.dry_run import dry_run
@@ -31,7 +32,7 @@ def dry_run_effects(bench: Bench, command: Redrive | Discard) -> list[Effect]:
 
 
 def real_effects(bench: Bench, command: Redrive | Discard, answer: Exception | None = None) -> list[Effect]:
-    queue, written = bench.store.waiting.queue((LOG, "a")), len(bench.topic("payment.retry"))
+    queue, written = bench.store.waiting.queue(Entity(LOG, "a")), len(bench.topic("payment.retry"))
     bench.feed(command)
     while bench.asked():
         bench.answer("a", answer)

@@ -9,12 +9,13 @@ import threading
 import pytest
 
 from eventbus.model.messages import Envelope
-from eventbus.service.answers import EARLY_BYTES, Answer, Sent
+from eventbus.model.places import Partition
+from eventbus.service.answers import Answer, EARLY_BYTES, Sent
 from eventbus.service.progress import Progress
 from schemas import PaymentVoided
 
 TOPIC, LOG = "order.commands", "payment.events"
-PARTITION = (TOPIC, 0)
+PARTITION = Partition(TOPIC, 0)
 
 
 def event(key: str, offset: int, partition: int = 0, *, size: int = 100, topic: str = TOPIC) -> Envelope:
@@ -53,7 +54,7 @@ async def test_an_answer_that_comes_before_the_delivery_report_is_kept(progress:
     answer = progress.placed(PARTITION, 3)
     assert (keys(answer), answer.lost) == (["a", "a"], False)
     assert (progress.answered(PARTITION), progress.decided(PARTITION)) == (4, 7)
-    assert (progress.answered((TOPIC, 1)), progress.decided((TOPIC, 1))) == (-1, -1)
+    assert (progress.answered(Partition(TOPIC, 1)), progress.decided(Partition(TOPIC, 1))) == (-1, -1)
 
 
 async def test_an_answer_that_comes_after_it_is_kept_while_the_sender_holds_what_it_got(
@@ -71,7 +72,7 @@ async def test_an_answer_that_comes_after_it_is_kept_while_the_sender_holds_what
 async def test_m2_answers_that_no_sender_waits_for_are_not_kept(progress: Progress) -> None:
     progress.publish([event("a", n) for n in range(100)], {PARTITION: 100})
     assert not progress._answers._early
-    progress.expect((TOPIC, 1))
+    progress.expect(Partition(TOPIC, 1))
     progress.publish([event("a", n) for n in range(100, 200)], {PARTITION: 200})
     assert not progress._answers._early, "nobody sends to this partition"
 

@@ -15,7 +15,7 @@ from eventbus.admin import Discard, Redrive
 from eventbus.cli.ending import CommandError, Exit
 from eventbus.cli.index import DeadLetterIndex, ParkedKey
 from eventbus.cli.reader import TopicReader
-from eventbus.cli.result import BUSY, DONE, UNFINISHED, KeyResult, Row
+from eventbus.cli.result import BUSY, DONE, KeyResult, Row, UNFINISHED
 from eventbus.cli.writer import CommandWriter
 from eventbus.model.places import Partition, Position
 from eventbus.retry.parked import Parked, State
@@ -121,18 +121,18 @@ class Execution:
         waiting = [sent for sent in self._sent if not self._is_finished(sent)]
         for service in {sent.key.service for sent in waiting}:
             asked = [sent for sent in waiting if sent.key.service == service]
-            inputs = {(sent.position.topic, sent.position.partition) for sent in asked if sent.end is None}
+            inputs = {_input(sent) for sent in asked if sent.end is None}
             committed = self._topics.committed(service, inputs) if inputs else {}
             ends: dict[Partition, int] = {}
             for sent in asked:
-                if committed.get((sent.position.topic, sent.position.partition), -1) > sent.position.offset:
+                if committed.get(_input(sent), -1) > sent.position.offset:
                     retry = self._retry(sent)
                     ends[retry] = ends[retry] if retry in ends else self._topics.end(retry)
                     sent.end = ends[retry]
             self._topics.read({self._retry(sent) for sent in asked}, self._index.fold)
 
     def _retry(self, sent: SentCommand) -> Partition:
-        return f"{sent.key.service}.retry", sent.position.partition
+        return Partition(f"{sent.key.service}.retry", sent.position.partition)
 
     def _after(self, sent: SentCommand) -> dict[str, Parked]:
         """By coordinates, the state of the messages that have a newer record than before."""
@@ -159,16 +159,16 @@ class Execution:
         after = self._after(sent)
         rows = tuple(
             Row(
-                fate.before.raw.coordinates,
+                preview.before.raw.coordinates,
                 item.type,
-                fate.verdict,
-                fate.after.state.value,
-                fate.after.events,
-                f"{fate.after.exception}: {fate.after.message}"
-                if fate.after.exception and fate.after.state.open
+                preview.verdict,
+                preview.after.state.value,
+                preview.after.events,
+                f"{preview.after.exception}: {preview.after.message}"
+                if preview.after.exception and preview.after.state.open
                 else "",
             )
-            for item, fate in zip(
+            for item, preview in zip(
                 sent.key.items, previews([i.parked for i in sent.key.items], after), strict=True
             )
         )
@@ -185,3 +185,7 @@ class Execution:
             )
             return KeyResult(sent.key, UNFINISHED, rows, note)
         return KeyResult(sent.key, DONE, rows)
+
+
+def _input(sent: SentCommand) -> Partition:
+    return Partition(sent.position.topic, sent.position.partition)

@@ -11,7 +11,7 @@ from confluent_kafka import Message as Record
 
 from eventbus.cli.ending import CommandError, Exit, unreachable
 from eventbus.kafka.clients import common, probe_consumer
-from eventbus.kafka.errors import PASSING, UNREADABLE
+from eventbus.kafka.errors import is_unreadable, passes
 from eventbus.kafka.records import after_unreadable, partition_of, raw_of, unreadable
 from eventbus.model.places import Partition, Position
 from eventbus.model.record import Raw
@@ -84,16 +84,16 @@ class TopicReader:
 
     def _read_one(self, record: Record, fold: Callable[[Raw], None]) -> None:
         error, topic, number, offset = record.error(), record.topic(), record.partition(), record.offset()
-        if error is not None and error.code() not in {KafkaError._PARTITION_EOF, *UNREADABLE}:
-            if error.retriable() or error.code() in PASSING:
+        if error is not None and error.code() != KafkaError._PARTITION_EOF and not is_unreadable(error):
+            if passes(error):
                 return
             raise self._unreachable(KafkaException(error))
         assert topic is not None and number is not None and offset is not None
-        partition = (topic.removeprefix(self._settings.topic_prefix), number)
+        partition = Partition(topic.removeprefix(self._settings.topic_prefix), number)
         if error is None:
             fold(raw_of(record, self._settings.topic_prefix))
             offset += 1
-        elif error.code() in UNREADABLE and offset >= self._next[partition]:
+        elif is_unreadable(error) and offset >= self._next[partition]:
             offset = after_unreadable(self._uncommitted, topic, number, offset)
             self._consumer.seek(self._named(partition, offset))
         self._next[partition] = max(self._next[partition], offset)
@@ -127,7 +127,7 @@ class TopicReader:
 
         Raises CommandError for a position before the first offset or after the last.
         """
-        partition = (position.topic, position.partition)
+        partition = Partition(position.topic, position.partition)
         low, high = self._watermarks(self._uncommitted, partition)
         if not low <= position.offset < high:
             raise CommandError(
@@ -142,7 +142,7 @@ class TopicReader:
                 if record is None:
                     continue
                 error = record.error()
-                if error is not None and error.code() in UNREADABLE:
+                if error is not None and is_unreadable(error):
                     return unreadable(*position, error)
                 if error is None:
                     raw = raw_of(record, self._settings.topic_prefix)
@@ -153,7 +153,7 @@ class TopicReader:
 
     def partitions_of(self, service: str, *kinds: str) -> list[Partition]:
         """The partitions of ``<service>.<kind>``."""
-        return [(f"{service}.{kind}", i) for kind in kinds for i in range(self.services[service])]
+        return [Partition(f"{service}.{kind}", i) for kind in kinds for i in range(self.services[service])]
 
     def end(self, partition: Partition) -> int:
         """The end of a partition, records of open transactions included."""
@@ -171,14 +171,17 @@ class TopicReader:
             found = group.committed([self._named(partition) for partition in partitions], timeout=TIMEOUT)
         except KafkaException as exception:
             raise self._unreachable(exception) from exception
-        return {(tp.topic.removeprefix(self._settings.topic_prefix), tp.partition): tp.offset for tp in found}
+        return {
+            Partition(tp.topic.removeprefix(self._settings.topic_prefix), tp.partition): tp.offset
+            for tp in found
+        }
 
     def admin_partition(self, service: str, key: str) -> Partition:
         """The partition of a service's admin topic to which commands for ``key`` go."""
-        return f"{service}.admin", partition_of(key.encode(), self.services[service])
+        return Partition(f"{service}.admin", partition_of(key.encode(), self.services[service]))
 
     def _named(self, partition: Partition, offset: int = -1) -> TopicPartition:
-        return TopicPartition(self._settings.topic(partition[0]), partition[1], offset)
+        return TopicPartition(self._settings.topic(partition.topic), partition.number, offset)
 
     def _unreachable(self, exception: KafkaException) -> CommandError:
         return unreachable(self._settings.bootstrap_servers, exception.args[0].str())

@@ -10,7 +10,7 @@ from eventbus.cli.writer import CommandWriter
 from eventbus.codec import Codec
 from eventbus.headers import rfc3339
 from eventbus.model.errors import Poison
-from eventbus.model.places import Position
+from eventbus.model.places import Partition, Position
 from eventbus.model.record import Raw
 from eventbus.processing.skips import PARTITION, TOPIC
 from eventbus.settings import Settings
@@ -35,9 +35,9 @@ def skip(
 def write_skip(writer: CommandWriter, position: Position, reason: str, *, undo: bool = False) -> None:
     """Write the skip, or (``undo``) that there is none any more; returns once that is durable."""
     if undo:
-        writer.delete((TOPIC, PARTITION), str(position))
+        writer.delete(Partition(TOPIC, PARTITION), str(position))
     else:
-        writer.send((TOPIC, PARTITION), Skip(record=str(position), reason=reason), "/eventbus/skip")
+        writer.send(Partition(TOPIC, PARTITION), Skip(record=str(position), reason=reason), "/eventbus/skip")
 
 
 def _require(topics: TopicReader, position: Position) -> None:

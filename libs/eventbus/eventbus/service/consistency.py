@@ -59,7 +59,7 @@ class Consistency:
         )
 
     async def _has_decided(self, sent: Sent) -> bool:
-        partition, end = (sent.topic, sent.partition), sent.offset + 1
+        partition, end = Partition(sent.topic, sent.partition), sent.offset + 1
         try:
             return self._progress.decided(partition) >= end or await self._is_decided_elsewhere(
                 partition, end
@@ -69,14 +69,14 @@ class Consistency:
 
     def _led_to_nothing(self, sent: Sent) -> None:
         """Without this the command would count as undecided until a later one leads to an event."""
-        partition = (sent.topic, sent.partition)
+        partition = Partition(sent.topic, sent.partition)
         self._without_event[partition] = max(self._without_event.get(partition, 0), sent.offset + 1)
 
     def undecided(self, topic: str) -> int:
         return sum(
             max(0, written.end - self._decided_up_to(partition, written.begin))
             for partition, written in self._sender.written().items()
-            if partition[0] == topic
+            if partition.topic == topic
         )
 
     def _decided_up_to(self, partition: Partition, begin: int) -> int:
@@ -123,7 +123,7 @@ class Consistency:
         """
         if self._progress.decided(partition) >= end:
             return True
-        if self._progress.answered(partition) >= end and self._answers_in_order(partition[0]):
+        if self._progress.answered(partition) >= end and self._answers_in_order(partition.topic):
             return True
         return await self._is_decided_elsewhere(partition, end)
 
@@ -133,14 +133,13 @@ class Consistency:
             return False
         if await self._probe.decided(partition) < end:
             return False
-        ends = {
-            (log, partition[1]): await self._probe.committed_end((log, partition[1])) for log in self._logs
-        }
+        logs = [Partition(log, partition.number) for log in self._logs]
+        ends = {log: await self._probe.committed_end(log) for log in logs}
         while True:
             positions = self._local.positions()
-            if all(positions.get(followed, -1) >= log_end for followed, log_end in ends.items()):
+            if all(positions.get(log, -1) >= log_end for log, log_end in ends.items()):
                 return True
-            if any(followed not in positions for followed in ends):
+            if any(log not in positions for log in logs):
                 return False
             await self._progress.anything(0.02)
 
@@ -158,4 +157,4 @@ class Consistency:
         if partition not in self._progress.decided_partitions():
             return False
         followed = self._local.positions()
-        return any((log, partition[1]) not in followed for log in self._local.store.deciders)
+        return any(Partition(log, partition.number) not in followed for log in self._local.store.deciders)

@@ -30,4 +30,4 @@ class LocalState:
 
     def partition_of(self, topic: str, key: str) -> Partition:
         """The partition of ``topic`` that holds ``key``."""
-        return topic, partition_of(key.encode(), self.partitions)
+        return Partition(topic, partition_of(key.encode(), self.partitions))

@@ -39,14 +39,14 @@ class OffsetProbe:
         return await asyncio.to_thread(self._committed, partition)
 
     def _end(self, consumer: Consumer, partition: Partition) -> int:
-        topic, number = self._settings.topic(partition[0]), partition[1]
+        topic, number = self._settings.topic(partition.topic), partition.number
         try:
             return end_of(consumer, topic, number, self._settings.read_timeout)
         except KafkaException as error:
             raise self._unavailable(topic, error) from error
 
     def _committed(self, partition: Partition) -> int:
-        asked = TopicPartition(self._settings.topic(partition[0]), partition[1])
+        asked = TopicPartition(self._settings.topic(partition.topic), partition.number)
         try:
             (found,) = self._group.committed([asked], timeout=self._settings.read_timeout)
         except KafkaException as error:

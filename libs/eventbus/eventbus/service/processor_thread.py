@@ -15,8 +15,10 @@ from eventbus.codec import Codec
 from eventbus.kafka.cluster import Cluster
 from eventbus.model.errors import Unavailable
 from eventbus.processing import skips
+from eventbus.processing.assembly import assemble
 from eventbus.processing.calls import Calls
-from eventbus.processing.processor import AfterStep, Processor
+from eventbus.processing.ports import AfterStep, Ports
+from eventbus.processing.processor import Processor
 from eventbus.service.bus import BusParts
 from eventbus.service.definition import Service
 from eventbus.service.local_state import LocalState
@@ -109,27 +111,26 @@ class ProcessorThread:
         return store
 
     def _make_processor(self, cluster: Cluster, store: Store, progress: Progress) -> Processor:
-        return Processor(
+        ports = Ports(store, self._calls, publish=progress.publish, after_step=self._after_step)
+        parts = assemble(
             self._service.name,
             self._service.deciders,
-            settings=self._settings,
-            codec=self._codec,
-            store=store,
-            cluster=cluster,
+            self._settings,
+            self._codec,
+            cluster.partitions,
+            ports,
             transactional_id=f"{self._service.name}-{self._slot.number}",
-            calls=self._calls,
-            publish=progress.publish,
-            after_step=self._after_step,
             version=_version(),
             watches=self._service.watches,
         )
+        return Processor(parts)
 
     def _connect(self, cluster: Cluster, processor: Processor, progress: Progress) -> None:
         """Publish what the bus works with. The store must be there already: a reader does not create it."""
         name = self._service.name
         store = Store(self._state, self._service.deciders, retry=f"{name}.retry", read_only=True)
         local = LocalState(
-            store, processor.heard, cluster.partitions, processor.positions, processor.stops, progress
+            store, processor.health, cluster.partitions, processor.positions, processor.stops, progress
         )
         self._bus_parts.publish(BusParts.open(name, self._settings, self._codec, self._loop, local))
         log.info("slot %d, %d partitions, state in %s", self._slot.number, cluster.partitions, self._state)

@@ -66,7 +66,7 @@ class Progress:
         except ValueError:
             return None
         is_input = topic in self._topics and 0 <= number < self._partitions
-        return ((topic, number), offset) if is_input else None
+        return (Partition(topic, number), offset) if is_input else None
 
     def expect(self, partition: Partition) -> None:
         """A command is about to be written to ``partition``; :meth:`placed` must follow."""
@@ -99,7 +99,7 @@ class Progress:
 
         ``decided``: the caller knows already that it is decided, and waits for an event only.
         """
-        partition = (sent.topic, sent.partition)
+        partition = Partition(sent.topic, sent.partition)
 
         def is_known() -> bool:
             return bool(sent.answer.events) or (not decided and self.decided(partition) > sent.offset)

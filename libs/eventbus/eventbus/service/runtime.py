@@ -18,7 +18,7 @@ from eventbus.http.edge import Hosts
 from eventbus.http.server import HttpServer
 from eventbus.model.errors import EventBusError
 from eventbus.private import write_privately
-from eventbus.processing.processor import AfterStep
+from eventbus.processing.ports import AfterStep
 from eventbus.service.bus import Bus, BusParts
 from eventbus.service.definition import Routes, Service
 from eventbus.service.dry_run import preview_route

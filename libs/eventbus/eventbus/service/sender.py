@@ -66,7 +66,7 @@ class Sender:
         """Make a command durable (acks=all). Raises Unavailable if it is not durable within ``send_timeout``."""
         envelope = self._envelope(command, correlation_id, traceparent)
         value = self._codec.encode(envelope.message)
-        partition = (envelope.topic, envelope.partition)
+        partition = Partition(envelope.topic, envelope.partition)
         delivery: asyncio.Future[Sent] = self._loop.create_future()
 
         def on_delivery(error: KafkaError | None, record: Record) -> None:
