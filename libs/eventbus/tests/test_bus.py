@@ -106,7 +106,7 @@ class Replica:
         self.local = LocalState(
             store, self.health, 1, lambda: self.positions, lambda: self.stops, self.progress
         )
-        reader = Reader(settings, Codec("schemas"), self.local)
+        reader = Reader(settings, Codec(), self.local)
         sender: Any = self.writes
         probe: Any = self.brokers
         consistency = Consistency("order", settings, self.local, sender, reader, probe)
@@ -194,7 +194,7 @@ async def test_the_key_of_a_stopped_task_is_not_read(bus: Bus, replica: Replica)
 
 async def test_a_command_that_cannot_be_encoded_leaves_nothing_under_way(replica: Replica) -> None:
     settings = Settings(bootstrap_servers="127.0.0.1:1", send_timeout=0.1)
-    sender = Sender("order", settings, Codec("schemas"), asyncio.get_running_loop(), replica.local)
+    sender = Sender("order", settings, Codec(), asyncio.get_running_loop(), replica.local)
     try:
         with pytest.raises(TypeError, match="no schema package"):
             await sender.send(Ask(order_id="a"), None, None)

@@ -10,7 +10,7 @@ import pytest
 
 from eventbus.model.messages import Envelope
 from eventbus.model.places import Partition
-from eventbus.service.answers import Answer, EARLY_BYTES, Sent
+from eventbus.service.answers import EARLY_BYTES, Answer, Sent
 from eventbus.service.progress import Progress
 from schemas import PaymentVoided
 

@@ -13,7 +13,25 @@ from eventbus.cli.action import Action
 from eventbus.cli.details import message_details
 from eventbus.cli.ending import CommandError, Exit
 from eventbus.cli.index import BURIED, Filters
-from eventbus.cli.options import DryRun, Error, Json, Keys, Limit, Rate, SCHEMAS, Services, Since, StateName, Type, Until, Urls, Wait, Yes, filters, now
+from eventbus.cli.options import (
+    SCHEMAS,
+    DryRun,
+    Error,
+    Json,
+    Keys,
+    Limit,
+    Rate,
+    Services,
+    Since,
+    StateName,
+    Type,
+    Until,
+    Urls,
+    Wait,
+    Yes,
+    filters,
+    now,
+)
 from eventbus.cli.printing import console, list_table, listing, print_message
 from eventbus.cli.session import Session, redrivable, settings_and_codec
 from eventbus.cli.skip import skip

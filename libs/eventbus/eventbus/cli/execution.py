@@ -15,7 +15,7 @@ from eventbus.admin import Discard, Redrive
 from eventbus.cli.ending import CommandError, Exit
 from eventbus.cli.index import DeadLetterIndex, ParkedKey
 from eventbus.cli.reader import TopicReader
-from eventbus.cli.result import BUSY, DONE, KeyResult, Row, UNFINISHED
+from eventbus.cli.result import BUSY, DONE, UNFINISHED, KeyResult, Row
 from eventbus.cli.writer import CommandWriter
 from eventbus.model.places import Partition, Position
 from eventbus.retry.parked import Parked, State

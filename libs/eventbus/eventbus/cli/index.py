@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from eventbus.model.errors import Poison
 from eventbus.model.places import whole_number
 from eventbus.model.record import Raw
-from eventbus.retry.parked import ERRORS, Parked, State, TRUNCATED, time_of
+from eventbus.retry.parked import ERRORS, TRUNCATED, Parked, State, time_of
 
 BURIED = "BURIED"
 """The state of a dead letter that parks no key: it could not be read as a message of any key."""

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from eventbus.cli.ending import CommandError, Exit
-from eventbus.cli.index import Filters, STATES, instant
+from eventbus.cli.index import STATES, Filters, instant
 
 PORTS = {"order": 8000, "payment": 8001, "inventory": 8002, "notification": 8003}
 """Where a replica is asked for a dry run, if nobody says otherwise."""
