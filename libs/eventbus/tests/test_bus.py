@@ -237,6 +237,14 @@ async def test_a_decision_elsewhere_counts_only_once_its_events_can_be_folded_he
     assert await bus.answer(sent, 5.0) == []
 
 
+async def test_a_command_that_the_group_has_not_committed_is_not_decided(bus: Bus, replica: Replica) -> None:
+    sent = replica.command(3)
+    replica.brokers.decided_by_the_group = 3
+    with pytest.raises(TimeoutError):
+        await bus.answer(sent, 0.5)
+    assert bus.undecided(TOPIC) == 1
+
+
 async def test_brokers_that_do_not_answer_decide_nothing(bus: Bus, replica: Replica) -> None:
     replica.brokers.away = True
     with pytest.raises(TimeoutError):
@@ -265,6 +273,7 @@ async def test_who_leads_has_caught_up_with_what_is_decided(bus: Bus, replica: R
     assert not done, "one record is not decided"
     replica.progress.publish([], {PARTITION: 7})
     await asyncio.wait_for(asked, 5.0)
+    assert replica.brokers.asked == 1, "a leader asks for the end, and knows the rest by itself"
 
 
 async def test_who_follows_has_caught_up_once_the_own_logs_are_folded_to_their_ends(
