@@ -4,6 +4,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 SERVICES := order payment inventory notification
+# Folders with the messages of tests.
+SCHEMAS := libs/eventbus/tests/parcels
 CHECKED := libs services tools verification schemas tests examples
 VENV := .venv
 BIN := $(VENV)/bin
@@ -60,7 +62,7 @@ check: $(VENV)/.dev  ## lint, types, import rules, generated files
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy $(CHECKED)
 	@$(BIN)/lint-imports
-	@$(BIN)/python tools/generate_messages.py --check examples/fraud
+	@$(BIN)/python tools/generate_messages.py --check examples/fraud $(SCHEMAS)
 
 lock:  ## renew the requirements files (needs uv)
 	@compile="$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(LOCK)"; \

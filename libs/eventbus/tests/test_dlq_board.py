@@ -19,34 +19,34 @@ from eventbus.codec import Codec
 from eventbus.model.record import Headers, Raw
 from eventbus.retry.parked import Parked, State
 from eventbus.retry.preview import Effect
-from schemas import CancelOrder
+from parcels.messages import RecallParcel
 
 NOW = 1_800_000_000_000
-CODEC = Codec("schemas")
+CODEC = Codec("parcels")
 
 
 def parked(key: str, offset: int, state: State = State.DEAD, **fields: object) -> Parked:
-    value = CODEC.encode(CancelOrder(order_id=key, reason="no", timestamp=1))
-    headers: Headers = [("ce_type", b"CancelOrder"), ("correlationid", b"c1"), ("traceparent", b"00-1")]
-    raw = Raw("order.commands", 0, offset, key.encode(), value, headers, NOW - 70_000)
-    waits = Parked(raw, "order.events", key, offset, state, 3, 0, NOW - 60_000, "ZeroDivisionError", "a bug")
+    value = CODEC.encode(RecallParcel(parcel_id=key, reason="no", timestamp=1))
+    headers: Headers = [("ce_type", b"RecallParcel"), ("correlationid", b"c1"), ("traceparent", b"00-1")]
+    raw = Raw("parcel.commands", 0, offset, key.encode(), value, headers, NOW - 70_000)
+    waits = Parked(raw, "parcel.events", key, offset, state, 3, 0, NOW - 60_000, "ZeroDivisionError", "a bug")
     return replace(waits, **fields)  # type: ignore[arg-type]
 
 
-def retry(waits: Parked, at: int, service: str = "order") -> Raw:
+def retry(waits: Parked, at: int, service: str = "parcel") -> Raw:
     return Raw(
         f"{service}.retry", 0, at, waits.raw.coordinates.encode(), waits.raw.value, waits.headers(), NOW
     )
 
 
-def letter(waits: Parked, at: int, service: str = "order") -> Raw:
+def letter(waits: Parked, at: int, service: str = "parcel") -> Raw:
     headers = waits.letter(service, "1", NOW)
     return Raw(f"{service}.dlq", 0, at, waits.raw.key, waits.raw.value, headers, NOW)
 
 
 @pytest.fixture
 def board() -> DeadLetterIndex:
-    """Order: a is dead, with two behind it; b waits. Payment: a was resolved. Junk of order lies buried."""
+    """Parcel: a is dead, with two behind it; b waits; junk is buried. Courier: a was resolved."""
     board = DeadLetterIndex(CODEC.name_of, keep="a")
     behind = {"exception": "", "message": "", "attempt": 0}
     records = [
@@ -56,10 +56,10 @@ def board() -> DeadLetterIndex:
         retry(parked("a", 1), 3),
         letter(parked("a", 1), 0),
         retry(parked("b", 4, State.WAITING, exception="TimeoutError", since=NOW - 1_000, due=NOW + 5_000), 4),
-        retry(parked("a", 9, State.RESOLVED, events=("OrderPaid",)), 0, "payment"),
+        retry(parked("a", 9, State.RESOLVED, events=("ParcelWeighed",)), 0, "courier"),
         letter(parked("x", 7, exception="Poison", message="not Avro"), 1),
-        Raw("order.retry", 0, 9, b"k", b"v", [], NOW),
-        Raw("order.dlq", 0, 9, b"k", b"v", [("__eventbus.errors.topic", b"t")], NOW),
+        Raw("parcel.retry", 0, 9, b"k", b"v", [], NOW),
+        Raw("parcel.dlq", 0, 9, b"k", b"v", [("__eventbus.errors.topic", b"t")], NOW),
     ]
     for record in records:
         board.take(record)
@@ -72,7 +72,7 @@ def chosen(board: DeadLetterIndex, **wanted: object) -> list[str]:
 
 def test_the_last_word_counts_and_a_queue_is_in_its_order(board: DeadLetterIndex) -> None:
     first, second = board.queues()
-    assert (first.service, first.log, first.key) == ("order", "order.events", "a")
+    assert (first.service, first.log, first.key) == ("parcel", "parcel.events", "a")
     assert [(i.parked.raw.offset, i.state) for i in first.items] == [
         (1, "DEAD"),
         (2, "WAITING"),
@@ -86,8 +86,8 @@ def test_filters_choose_whole_keys(board: DeadLetterIndex) -> None:
     assert chosen(board, keys=("b", "c")) == ["b"]
     assert chosen(board, error="zerodivision") == ["a"]
     assert chosen(board, error="A BUG") == ["a", "b"]
-    assert chosen(board, type="cancelorder") == ["a", "b"]
-    assert chosen(board, type="CreateOrder") == []
+    assert chosen(board, type="recallparcel") == ["a", "b"]
+    assert chosen(board, type="SendParcel") == []
     assert chosen(board, since=NOW - 2_000) == ["b"]
     assert chosen(board, until=NOW - 2_000) == ["a"]
     assert chosen(board, state="WAITING") == ["a", "b"]
@@ -101,7 +101,7 @@ def test_what_no_retry_record_tells_of_is_buried_and_what_is_over_is_told_only_i
     assert [(i.state, i.parked.key) for i in board.single(Filters())] == [("BURIED", "x")]
     assert board.single(Filters(error="bug")) == []
     assert [(i.service, i.parked.events) for i in board.single(Filters(state="RESOLVED"))] == [
-        ("payment", ("OrderPaid",))
+        ("courier", ("ParcelWeighed",))
     ]
     assert [q.key for q in board.chosen(Filters(state="BURIED"))] == []
 
@@ -139,28 +139,28 @@ def test_the_list_has_a_line_a_key_and_cuts_no_key(board: DeadLetterIndex) -> No
 
 
 def test_a_message_is_shown_decoded_with_its_journey(board: DeadLetterIndex) -> None:
-    told = next(shown(board, CODEC, i) for i in board.about("a") if i.state == "DEAD")
-    assert told["message"] == {"orderId": "a", "reason": "no", "timestamp": 1}
-    assert [(s["state"], s["attempts"]) for s in told["journey"]] == [
+    found = next(shown(board, CODEC, i) for i in board.about("a") if i.state == "DEAD")
+    assert found["message"] == {"parcelId": "a", "reason": "no", "timestamp": 1}
+    assert [(s["state"], s["attempts"]) for s in found["journey"]] == [
         ("WAITING", 1),
         ("DEAD", 3),
         ("LETTER", 3),
     ]
-    assert (told["correlationId"], told["traceparent"]) == ("c1", "00-1")
-    assert told["behind"] == ["CancelOrder order.commands-0-2", "CancelOrder order.commands-0-3"]
-    assert {"name": "ce_type", "value": "CancelOrder"} in told["headers"]
-    json.dumps(told)
+    assert (found["correlationId"], found["traceparent"]) == ("c1", "00-1")
+    assert found["behind"] == ["RecallParcel parcel.commands-0-2", "RecallParcel parcel.commands-0-3"]
+    assert {"name": "ce_type", "value": "RecallParcel"} in found["headers"]
+    json.dumps(found)
 
 
 def test_what_cannot_be_decoded_is_shown_as_bytes() -> None:
-    board = DeadLetterIndex(CODEC.name_of, keep="order.commands-0-7")
+    board = DeadLetterIndex(CODEC.name_of, keep="parcel.commands-0-7")
     junk = parked("x", 7)
     junk = replace(junk, raw=junk.raw._replace(value=b"\x00junk!", key=b"\xff", headers=[("empty", None)]))
     board.take(letter(junk, 0))
-    (item,) = board.about("order.commands-0-7")
-    told = shown(board, CODEC, item)
-    assert told["message"]["base64"] == "AGp1bmsh" and "unknown schema id" in told["message"]["undecodable"]
-    assert (told["key"], told["type"], told["headers"]) == ("\\xff", "", [{"name": "empty", "value": ""}])
+    (item,) = board.about("parcel.commands-0-7")
+    found = shown(board, CODEC, item)
+    assert found["message"]["base64"] == "AGp1bmsh" and "unknown schema id" in found["message"]["undecodable"]
+    assert (found["key"], found["type"], found["headers"]) == ("\\xff", "", [{"name": "empty", "value": ""}])
 
 
 @pytest.mark.parametrize(
@@ -206,11 +206,11 @@ def test_counts_are_of_messages_and_leave_busy_keys_out(board: DeadLetterIndex) 
         for i, v in zip(first.items, (Effect.APPLIES, Effect.DUPLICATE, Effect.APPLIES), strict=True)
     )
     busy = KeyResult(second, BUSY, (Row("c", "t", Effect.STAYS, "DEAD"),), "a call is under way")
-    report = Report("redrive", False, [KeyResult(first, DONE, rows), busy], [("order", "x", "buried")])
+    report = Report("redrive", False, [KeyResult(first, DONE, rows), busy], [("parcel", "x", "buried")])
     assert report.counts() == {"applies": 2, "duplicate": 1}
     out = Console(file=io.StringIO(), width=200)
     say_report(out, report)
     said = out.file.getvalue()  # type: ignore[attr-defined]
     assert "redrive: 2 keys; 2 applies, 1 duplicate" in said
-    assert "left out: order x: buried" in said and "a call is under way" in said
+    assert "left out: parcel x: buried" in said and "a call is under way" in said
     assert Row.parse(rows[0].as_json()) == rows[0]

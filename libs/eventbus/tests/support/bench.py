@@ -20,21 +20,28 @@ from eventbus.retry.breaker import Breaker
 from eventbus.retry.parked import Parked, State
 from eventbus.retry.policy import RetryPolicy
 from eventbus.state.store import Store
-from schemas import OrderCreated, OrderFailed, OrderPaid, PaymentFailed, PaymentSucceeded, PaymentVoided
+from parcels.messages import (
+    CourierBooked,
+    CourierNoted,
+    CourierRefused,
+    ParcelLost,
+    ParcelSent,
+    ParcelWeighed,
+)
 
-LOG, RETRY, DLQ = "payment.events", "payment.retry", "payment.dlq"
+LOG, RETRY, DLQ = "courier.events", "courier.retry", "courier.dlq"
 
 
 @dataclass(frozen=True)
 class Ask(Request):
     """The one thing the outside is asked."""
 
-    order_id: str
+    parcel_id: str
 
 
 @dataclass(frozen=True)
 class Answered(Outcome):
-    order_id: str
+    parcel_id: str
 
 
 @dataclass(frozen=True)
@@ -46,28 +53,32 @@ class Life:
 
 
 def decide(message: Message | Outcome, life: Life) -> Sequence[Message | Request]:
-    """OrderCreated asks; OrderPaid of nothing is a bug; the rest is told. A settled key asks nobody."""
+    """ParcelSent asks; a weight of nothing raises; the rest is noted. A settled key asks nobody."""
     match message:
-        case OrderCreated(order_id=key):
-            return [PaymentVoided(order_id=key, reason="late")] if life.settled else [Ask(key)]
-        case Answered(order_id=key):
-            return [PaymentSucceeded(order_id=key, user_id="u", amount=1, currency="GBP")]
-        case OrderPaid(order_id=key, amount=amount):
-            return [PaymentVoided(order_id=key, reason=f"paid {10 // amount}")]
-        case OrderFailed(order_id=key):
-            return [PaymentVoided(order_id=key, reason="settled")]
+        case ParcelSent(parcel_id=key):
+            return [CourierNoted(parcel_id=key, note="late")] if life.settled else [Ask(key)]
+        case Answered(parcel_id=key):
+            return [CourierBooked(parcel_id=key)]
+        case ParcelWeighed(parcel_id=key, grams=grams):
+            return [CourierNoted(parcel_id=key, note=f"weighed {10 // grams}")]
+        case ParcelLost(parcel_id=key):
+            return [CourierNoted(parcel_id=key, note="settled")]
         case DeadlinePassed(key=key):
-            return [PaymentVoided(order_id=key, reason="deadline")]
+            return [CourierNoted(parcel_id=key, note="deadline")]
     raise AssertionError(message)
 
 
 def evolve(life: Life, event: Message) -> Life:
-    told = event.reason if isinstance(event, PaymentVoided | PaymentFailed) else event.name
-    return Life((*life.story, told), life.settled or told == "settled")
+    match event:
+        case CourierNoted(note=entry) | CourierRefused(reason=entry):
+            pass
+        case _:
+            entry = event.name
+    return Life((*life.story, entry), life.settled or entry == "settled")
 
 
 def give_up(request: Ask, life: Life, reason: str) -> Sequence[Message]:
-    return [] if life.settled else [PaymentFailed(order_id=request.order_id, user_id="u", reason="settled")]
+    return [] if life.settled else [CourierRefused(parcel_id=request.parcel_id, reason="settled")]
 
 
 async def nobody(request: Request) -> Outcome:
@@ -76,25 +87,25 @@ async def nobody(request: Request) -> Outcome:
 
 REACTOR: Reactor[Life] = Reactor(
     log=LOG,
-    inputs=(OrderCreated, OrderPaid, OrderFailed),
+    inputs=(ParcelSent, ParcelWeighed, ParcelLost),
     initial=Life(),
     decide=decide,
     evolve=evolve,
-    settling=(OrderFailed,),
+    settling=(ParcelLost,),
     call=nobody,
 )
 
 
-def created(key: str) -> OrderCreated:
-    return OrderCreated(order_id=key, user_id="u")
+def sent(key: str) -> ParcelSent:
+    return ParcelSent(parcel_id=key, sender="anne")
 
 
-def paid(key: str, amount: int = 1) -> OrderPaid:
-    return OrderPaid(order_id=key, amount=amount, currency="GBP")
+def weighed(key: str, grams: int = 1) -> ParcelWeighed:
+    return ParcelWeighed(parcel_id=key, grams=grams)
 
 
-def failed(key: str) -> OrderFailed:
-    return OrderFailed(order_id=key, user_id="u", stage="PAYMENT", reason="r")
+def lost(key: str) -> ParcelLost:
+    return ParcelLost(parcel_id=key, reason="r")
 
 
 class Bench:
@@ -105,7 +116,7 @@ class Bench:
     ) -> None:
         self.path, self.reactor, self.now = path, reactor, 1_000_000
         self.policy = policy or RetryPolicy()
-        self.codec, self.records, self.inputs = Codec("schemas"), list[Raw](), list[Raw]()
+        self.codec, self.records, self.inputs = Codec("parcels"), list[Raw](), list[Raw]()
         self.breaker = Breaker(threshold=3)
         self.start(path / "a.sqlite")
 
@@ -116,7 +127,7 @@ class Bench:
         self.requests: list[tuple[WorkItem, Request]] = []
         self.agenda.rebuild([0])
         self.around = TurnContext(
-            service="payment",
+            service="courier",
             version="1",
             codec=self.codec,
             router=Router([self.reactor], self.codec),
@@ -134,7 +145,7 @@ class Bench:
 
     def raw(self, message: Message) -> Raw:
         """The next record of the message's topic."""
-        topic = "payment.admin" if message.topic == "admin" else message.topic
+        topic = "courier.admin" if message.topic == "admin" else message.topic
         offset = sum(r.topic == topic for r in self.inputs)
         envelope = Envelope(
             message=message.stamp(self.now),
