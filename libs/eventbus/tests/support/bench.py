@@ -123,9 +123,9 @@ class Bench:
     def start(self, path: Path) -> None:
         """A process begins, with the state of ``path``."""
         self.store = Store(path, [self.reactor], retry=RETRY)
-        self.agenda, self.pending = DueQueue(self.store), Pending()
+        self.due_queue, self.pending = DueQueue(self.store), Pending()
         self.requests: list[tuple[WorkItem, Request]] = []
-        self.agenda.rebuild([0])
+        self.due_queue.rebuild([0])
         self.around = TurnContext(
             service="courier",
             version="1",
@@ -190,7 +190,7 @@ class Bench:
         """Time passes; returns the keys whose turn has come."""
         self.now += ms
         turn = Turn(self.around)
-        due = self.agenda.due(self.now, 100)
+        due = self.due_queue.due(self.now, 100)
         for entity in due:
             turn.retry(entity, self.reactor)
         self.conclude(turn)
@@ -207,7 +207,7 @@ class Bench:
             [(RETRY, out.parked) for out, _ in written if out.parked],
         )
         for entity in {out.parked.entity for out in turn.outgoing if out.parked}:
-            self.agenda.note(entity, turn.parking.queue(entity))
+            self.due_queue.note(entity, turn.parking.queue(entity))
         self.requests += turn.requests
         return turn
 

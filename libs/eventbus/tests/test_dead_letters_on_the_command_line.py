@@ -45,9 +45,9 @@ def letter(waits: Parked, at: int, service: str = "parcel") -> Raw:
 
 
 @pytest.fixture
-def board() -> DeadLetterIndex:
+def index() -> DeadLetterIndex:
     """Parcel: a is dead, with two behind it; b waits; junk is buried. Courier: a was resolved."""
-    board = DeadLetterIndex(CODEC.name_of, keep="a")
+    index = DeadLetterIndex(CODEC.name_of, keep="a")
     behind = {"exception": "", "message": "", "attempt": 0}
     records = [
         retry(parked("a", 1, State.WAITING, attempt=1), 0),
@@ -62,16 +62,16 @@ def board() -> DeadLetterIndex:
         Raw("parcel.dlq", 0, 9, b"k", b"v", [("__eventbus.errors.topic", b"t")], NOW),
     ]
     for record in records:
-        board.take(record)
-    return board
+        index.take(record)
+    return index
 
 
-def chosen(board: DeadLetterIndex, **wanted: object) -> list[str]:
-    return [q.key for q in board.chosen(Filters(**wanted))]  # type: ignore[arg-type]
+def chosen(index: DeadLetterIndex, **wanted: object) -> list[str]:
+    return [q.key for q in index.chosen(Filters(**wanted))]  # type: ignore[arg-type]
 
 
-def test_the_last_word_counts_and_a_queue_is_in_its_order(board: DeadLetterIndex) -> None:
-    first, second = board.queues()
+def test_the_last_word_counts_and_a_queue_is_in_its_order(index: DeadLetterIndex) -> None:
+    first, second = index.queues()
     assert (first.service, first.log, first.key) == ("parcel", "parcel.events", "a")
     assert [(i.parked.raw.offset, i.state) for i in first.items] == [
         (1, "DEAD"),
@@ -81,41 +81,41 @@ def test_the_last_word_counts_and_a_queue_is_in_its_order(board: DeadLetterIndex
     assert second.key == "b"
 
 
-def test_filters_choose_whole_keys(board: DeadLetterIndex) -> None:
-    assert chosen(board) == ["a", "b"]
-    assert chosen(board, keys=("b", "c")) == ["b"]
-    assert chosen(board, error="zerodivision") == ["a"]
-    assert chosen(board, error="A BUG") == ["a", "b"]
-    assert chosen(board, type="recallparcel") == ["a", "b"]
-    assert chosen(board, type="SendParcel") == []
-    assert chosen(board, since=NOW - 2_000) == ["b"]
-    assert chosen(board, until=NOW - 2_000) == ["a"]
-    assert chosen(board, state="WAITING") == ["a", "b"]
-    assert chosen(board, state="WAITING", error="bug") == ["b"]
-    assert len(board.chosen(Filters(state="DEAD"))[0].items) == 3
+def test_filters_choose_whole_keys(index: DeadLetterIndex) -> None:
+    assert chosen(index) == ["a", "b"]
+    assert chosen(index, keys=("b", "c")) == ["b"]
+    assert chosen(index, error="zerodivision") == ["a"]
+    assert chosen(index, error="A BUG") == ["a", "b"]
+    assert chosen(index, type="recallparcel") == ["a", "b"]
+    assert chosen(index, type="SendParcel") == []
+    assert chosen(index, since=NOW - 2_000) == ["b"]
+    assert chosen(index, until=NOW - 2_000) == ["a"]
+    assert chosen(index, state="WAITING") == ["a", "b"]
+    assert chosen(index, state="WAITING", error="bug") == ["b"]
+    assert len(index.chosen(Filters(state="DEAD"))[0].items) == 3
 
 
 def test_what_no_retry_record_tells_of_is_buried_and_what_is_over_is_told_only_if_asked(
-    board: DeadLetterIndex,
+    index: DeadLetterIndex,
 ) -> None:
-    assert [(i.state, i.parked.key) for i in board.single(Filters())] == [("BURIED", "x")]
-    assert board.single(Filters(error="bug")) == []
-    assert [(i.service, i.parked.events) for i in board.single(Filters(state="RESOLVED"))] == [
+    assert [(i.state, i.parked.key) for i in index.single(Filters())] == [("BURIED", "x")]
+    assert index.single(Filters(error="bug")) == []
+    assert [(i.service, i.parked.events) for i in index.single(Filters(state="RESOLVED"))] == [
         ("courier", ("ParcelWeighed",))
     ]
-    assert [q.key for q in board.chosen(Filters(state="BURIED"))] == []
+    assert [q.key for q in index.chosen(Filters(state="BURIED"))] == []
 
 
-def test_only_a_dead_head_can_be_redriven(board: DeadLetterIndex) -> None:
-    dead, waiting = board.queues()
+def test_only_a_dead_head_can_be_redriven(index: DeadLetterIndex) -> None:
+    dead, waiting = index.queues()
     assert why_not(dead, NOW) == ""
     assert why_not(waiting, NOW) == "busy: it waits for its next try, in 5 s, by itself"
-    board.take(retry(parked("b", 4, State.REDRIVEN), 5))
-    assert why_not(board.chosen(Filters(keys=("b",)))[0], NOW).startswith("busy: it was redriven")
+    index.take(retry(parked("b", 4, State.REDRIVEN), 5))
+    assert why_not(index.chosen(Filters(keys=("b",)))[0], NOW).startswith("busy: it was redriven")
 
 
-def test_the_list_has_a_line_a_key_and_cuts_no_key(board: DeadLetterIndex) -> None:
-    rows = listing(board.chosen(Filters()), board.single(Filters()))
+def test_the_list_has_a_line_a_key_and_cuts_no_key(index: DeadLetterIndex) -> None:
+    rows = listing(index.chosen(Filters()), index.single(Filters()))
     assert [(r["key"], r["state"], r["attempts"], r["behind"]) for r in rows] == [
         ("a", "DEAD", 3, 2),
         ("b", "WAITING", 3, 0),
@@ -138,8 +138,8 @@ def test_the_list_has_a_line_a_key_and_cuts_no_key(board: DeadLetterIndex) -> No
     assert "1m" in said and "ZeroDivisionError: a bug" in said
 
 
-def test_a_message_is_shown_decoded_with_its_journey(board: DeadLetterIndex) -> None:
-    found = next(shown(board, CODEC, i) for i in board.about("a") if i.state == "DEAD")
+def test_a_message_is_shown_decoded_with_its_journey(index: DeadLetterIndex) -> None:
+    found = next(shown(index, CODEC, i) for i in index.about("a") if i.state == "DEAD")
     assert found["message"] == {"parcelId": "a", "reason": "no", "timestamp": 1}
     assert [(s["state"], s["attempts"]) for s in found["journey"]] == [
         ("WAITING", 1),
@@ -153,12 +153,12 @@ def test_a_message_is_shown_decoded_with_its_journey(board: DeadLetterIndex) -> 
 
 
 def test_what_cannot_be_decoded_is_shown_as_bytes() -> None:
-    board = DeadLetterIndex(CODEC.name_of, keep="parcel.commands-0-7")
+    index = DeadLetterIndex(CODEC.name_of, keep="parcel.commands-0-7")
     junk = parked("x", 7)
     junk = replace(junk, raw=junk.raw._replace(value=b"\x00junk!", key=b"\xff", headers=[("empty", None)]))
-    board.take(letter(junk, 0))
-    (item,) = board.about("parcel.commands-0-7")
-    found = shown(board, CODEC, item)
+    index.take(letter(junk, 0))
+    (item,) = index.about("parcel.commands-0-7")
+    found = shown(index, CODEC, item)
     assert found["message"]["base64"] == "AGp1bmsh" and "unknown schema id" in found["message"]["undecodable"]
     assert (found["key"], found["type"], found["headers"]) == ("\\xff", "", [{"name": "empty", "value": ""}])
 
@@ -199,8 +199,8 @@ def test_addresses() -> None:
         addresses(["localhost:8000"])
 
 
-def test_counts_are_of_messages_and_leave_busy_keys_out(board: DeadLetterIndex) -> None:
-    first, second = board.queues()
+def test_counts_are_of_messages_and_leave_busy_keys_out(index: DeadLetterIndex) -> None:
+    first, second = index.queues()
     rows = tuple(
         Row(i.coordinates, i.type, v, i.state)
         for i, v in zip(first.items, (Effect.APPLIES, Effect.DUPLICATE, Effect.APPLIES), strict=True)

@@ -96,17 +96,17 @@ def test_m8_the_dlq_commands_show_hostile_records_as_text(text: str) -> None:
         encodable,
         f"Traceback\n{encodable}",
     )
-    board = DeadLetterIndex(Codec("parcels").name_of, keep=encodable)
-    board.take(Raw("order.retry", 0, 0, b"k", raw.value, parked.headers(), NOW))
-    (queue,) = board.queues()
+    index = DeadLetterIndex(Codec("parcels").name_of, keep=encodable)
+    index.take(Raw("order.retry", 0, 0, b"k", raw.value, parked.headers(), NOW))
+    (queue,) = index.queues()
     row = Row(parked.raw.coordinates, encodable, Effect.FAILS, "DEAD", (encodable,), encodable)
     results = [KeyResult(queue, DONE, (row,)), KeyResult(queue, "busy", (row,), encodable)]
     out = Console(file=io.StringIO(), highlight=False, markup=False, emoji=False, width=400)
 
-    out.print(list_table(listing(board.queues(), []), NOW))
+    out.print(list_table(listing(index.queues(), []), NOW))
     say_report(out, Report("redrive", False, results, [("order", encodable, encodable)]))
-    for item in board.about(encodable):
-        say_message(out, shown(board, Codec("parcels"), item))
+    for item in index.about(encodable):
+        say_message(out, shown(index, Codec("parcels"), item))
 
     printed = out.file.getvalue()  # type: ignore[attr-defined]
     assert no_glyph(printed) == set()

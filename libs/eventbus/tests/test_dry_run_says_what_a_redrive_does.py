@@ -27,7 +27,7 @@ def dry(bench: Bench, operation: Redrive | Discard) -> list[Effect]:
     before = (list(bench.records), bench.waits("a"), bench.story("a"), list(bench.requests))
     found = dry_run("courier", Settings(), bench.codec, bench.store, 1, operation)
     assert (list(bench.records), bench.waits("a"), bench.story("a"), list(bench.requests)) == before
-    return [fate.verdict for fate in found]
+    return [preview.verdict for preview in found]
 
 
 def real(bench: Bench, operation: Redrive | Discard, answer: Exception | None = None) -> list[Effect]:
@@ -36,7 +36,7 @@ def real(bench: Bench, operation: Redrive | Discard, answer: Exception | None = 
     while bench.asked():
         bench.answer("a", answer)
     written = [Parked.from_record(r) for r in bench.topic("courier.retry")[before:]]
-    return [fate.verdict for fate in previews(queue, {p.raw.coordinates: p for p in written})]
+    return [preview.verdict for preview in previews(queue, {p.raw.coordinates: p for p in written})]
 
 
 def dead(bench: Bench, *messages: Message) -> None:

@@ -31,7 +31,7 @@ def park(bench: Bench, key: str = "a") -> None:
     bench.answer(key, AWAY)
 
 
-def bury(bench: Bench, key: str = "a") -> None:
+def fail_for_good(bench: Bench, key: str = "a") -> None:
     park(bench, key)
     for wait in (1_000, 2_000):
         assert bench.wait(wait) == [key]
@@ -67,7 +67,7 @@ def test_what_comes_later_for_the_key_is_decided_in_its_order(bench: Bench) -> N
 
 
 def test_waits_grow_and_the_last_failure_makes_a_dead_letter(bench: Bench) -> None:
-    bury(bench)
+    fail_for_good(bench)
     assert bench.waits("a") == [("ParcelSent", DEAD)]
     assert bench.wait(10**9) == []
     (letter,) = bench.topic(DLQ)
@@ -91,7 +91,7 @@ def test_a_settling_message_overtakes_and_answers_what_waits(bench: Bench) -> No
 
 
 def test_a_settling_message_answers_dead_letters_too(bench: Bench) -> None:
-    bury(bench)
+    fail_for_good(bench)
     bench.feed(weighed("a"), lost("a"))
     assert bench.story("a") == ("settled", "late", "weighed 10")
     assert bench.waits("a") == []
@@ -112,7 +112,7 @@ def test_what_may_not_pass_is_a_dead_letter_at_once(bench: Bench) -> None:
     assert len(bench.topic(DLQ)) == 1
 
 
-def test_a_rule_that_raises_buries_its_message_and_parks_its_key(bench: Bench) -> None:
+def test_a_rule_that_raises_makes_a_dead_letter_and_parks_its_key(bench: Bench) -> None:
     bench.feed(weighed("a", 0), weighed("a", 1), weighed("b", 1))
     assert bench.waits("a") == [("ParcelWeighed", DEAD), ("ParcelWeighed", WAITING)]
     assert bench.story("b") == ("weighed 10",)
@@ -169,7 +169,7 @@ def test_a_turn_that_does_not_commit_leaves_nothing(bench: Bench) -> None:
 
 
 def test_redrive_puts_a_dead_letter_back_and_what_waits_behind_it(bench: Bench) -> None:
-    bury(bench)
+    fail_for_good(bench)
     bench.feed(weighed("a"))
     bench.feed(Redrive(message_key="a"))
     assert bench.asked() == ["a"]
@@ -182,7 +182,7 @@ def test_redrive_puts_a_dead_letter_back_and_what_waits_behind_it(bench: Bench) 
 
 
 def test_a_redriven_message_has_all_its_tries_again(bench: Bench) -> None:
-    bury(bench)
+    fail_for_good(bench)
     bench.feed(Redrive(message_key="a"))
     bench.answer("a", AWAY)
     assert bench.waits("a") == [("ParcelSent", WAITING)]
@@ -194,7 +194,7 @@ def test_a_redriven_message_has_all_its_tries_again(bench: Bench) -> None:
 
 
 def test_a_redrive_of_another_key_or_log_changes_nothing(bench: Bench) -> None:
-    bury(bench)
+    fail_for_good(bench)
     bench.feed(Redrive(message_key="b"), Redrive(message_key="a", log="depot.events"))
     assert bench.asked() == []
     assert bench.waits("a") == [("ParcelSent", DEAD)]
@@ -206,7 +206,7 @@ def test_a_redrive_of_another_key_or_log_changes_nothing(bench: Bench) -> None:
 def test_discard_takes_the_oldest_and_the_rest_goes_on(
     bench: Bench, count: int | None, story: tuple[str, ...]
 ) -> None:
-    bury(bench)
+    fail_for_good(bench)
     bench.feed(weighed("a", 1), weighed("a", 2))
     bench.feed(Discard(message_key="a", count=count))
     assert bench.story("a") == story
@@ -217,7 +217,7 @@ def test_discard_takes_the_oldest_and_the_rest_goes_on(
 
 def test_after_the_last_try_a_reactor_may_settle_instead(tmp_path: Path) -> None:
     bench = Bench(tmp_path, with_giving_up())
-    bury(bench)
+    fail_for_good(bench)
     assert bench.story("a") == ("settled",)
     assert bench.waits("a") == [("ParcelSent", WAITING)], "one more try, to find out what became of it"
     assert bench.topic(DLQ) == []
