@@ -1,1 +1,1 @@
-"""The messages of the library's own tests: parcels, and the couriers who are booked for them."""
+"""A small service for the tests of the library: parcels, and messages about the couriers who fetch them."""
