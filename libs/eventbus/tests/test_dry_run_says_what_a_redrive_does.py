@@ -8,6 +8,7 @@ import pytest
 
 from eventbus import Message, Retryable, Settings
 from eventbus.admin import Discard, Redrive
+from eventbus.model.places import Entity
 from eventbus.retry.parked import Parked, State
 from eventbus.retry.preview import Effect, previews
 from eventbus.service.dry_run import dry_run
@@ -31,7 +32,7 @@ def dry(bench: Bench, operation: Redrive | Discard) -> list[Effect]:
 
 
 def real(bench: Bench, operation: Redrive | Discard, answer: Exception | None = None) -> list[Effect]:
-    queue, before = bench.store.waiting.queue((LOG, "a")), len(bench.topic("courier.retry"))
+    queue, before = bench.store.waiting.queue(Entity(LOG, "a")), len(bench.topic("courier.retry"))
     bench.feed(operation)
     while bench.asked():
         bench.answer("a", answer)
