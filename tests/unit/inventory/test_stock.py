@@ -21,7 +21,7 @@ from schemas import (
     StockReserved,
     StockShipped,
 )
-from services.inventory.stock import MOST, Stock, stock_decider
+from services.inventory.stock import MAX_PIECES, Stock, stock_decider
 
 RESERVE = ReserveStock(product_id="cup", order_id="o1", quantity=4)
 RELEASE = ReleaseStock(product_id="cup", order_id="o1")
@@ -145,7 +145,7 @@ COMMANDS: dict[str, Message] = {
 
 
 def a_shelf(history: str) -> Scenario[Stock]:
-    return given(stock_decider, *HISTORIES[history])
+    return given(stock_decider(), *HISTORIES[history])
 
 
 @pytest.mark.parametrize("history", HISTORIES)
@@ -156,10 +156,10 @@ def test_table(command: str, history: str) -> None:
 
 
 def test_the_table_knows_every_input() -> None:
-    assert {type(c) for c in COMMANDS.values()} == set(stock_decider.inputs)
+    assert {type(c) for c in COMMANDS.values()} == set(stock_decider().inputs)
 
 
-@pytest.mark.parametrize("quantity", [0, -1, -MOST])
+@pytest.mark.parametrize("quantity", [0, -1, -MAX_PIECES])
 def test_a_reservation_of_nothing_or_less_is_refused(quantity: int) -> None:
     command = ReserveStock(product_id="cup", order_id="o1", quantity=quantity)
     a_shelf("plenty").when(command).then(
@@ -195,9 +195,9 @@ def test_what_is_held_can_not_be_adjusted_away() -> None:
 
 
 def test_available_and_reserved_together_stay_within_what_a_message_can_say() -> None:
-    a_shelf("held").when(adjustment(MOST - 10)).then(adjusted(MOST - 10, MOST - 4))
-    a_shelf("held").when(adjustment(MOST - 9)).then(
-        refused("AdjustStock", MOST - 9, 6, f"Stock would exceed {MOST}", None)
+    a_shelf("held").when(adjustment(MAX_PIECES - 10)).then(adjusted(MAX_PIECES - 10, MAX_PIECES - 4))
+    a_shelf("held").when(adjustment(MAX_PIECES - 9)).then(
+        refused("AdjustStock", MAX_PIECES - 9, 6, f"Stock would exceed {MAX_PIECES}", None)
     )
 
 
@@ -232,7 +232,7 @@ ANY_COMMAND = st.one_of(
 
 @for_all(st.lists(ANY_COMMAND, max_size=30))
 def test_whatever_arrives_in_whatever_order_no_piece_is_lost_or_made(commands: list[Message]) -> None:
-    scenario = given(stock_decider)
+    scenario = given(stock_decider())
     put = shipped = 0
     for command in commands:
         scenario = scenario.when(command)

@@ -18,9 +18,10 @@ from schemas import AdjustStock, ReleaseStock, ReserveStock, ShipStock
 from services.inventory.api import stock_routes
 from services.inventory.settings import InventorySettings
 from services.inventory.stock import Stock, stock_decider
+from services.inventory.stock_projection import StockProjection
 
 NOW = 1_700_000_000_000
-WHEN = "2023-11-14T22:13:20Z"
+WHEN = "2023-11-14T22:13:20.000Z"
 
 
 class MemoryBus:
@@ -34,11 +35,11 @@ class MemoryBus:
         self.arriving: list[Message] = []
         self._states: dict[str, Stock] = {}
         self._answers: dict[int, list[Message]] = {}
-        self._shelf = stock_decider.projection
-        assert self._shelf is not None
+        self._decider = stock_decider()
+        self._projection = StockProjection()
         self._db = sqlite3.connect(":memory:", check_same_thread=False)
         self._db.row_factory = sqlite3.Row
-        self._db.executescript(self._shelf.tables)
+        self._db.executescript(self._projection.tables)
 
     async def send(
         self, command: Message, *, correlation_id: str | None = None, traceparent: str | None = None
@@ -56,13 +57,12 @@ class MemoryBus:
         state = self._states.get(command.key, Stock())
         events = [
             o.stamp(NOW)
-            for o in stock_decider.decide(command, state)
-            if isinstance(o, Message) and o.topic == stock_decider.log
+            for o in self._decider.decide(command, state)
+            if isinstance(o, Message) and o.topic == self._decider.log
         ]
         for event in events:
-            state = stock_decider.evolve(state, event)
-            assert self._shelf is not None
-            self._shelf.apply(self._db, envelope(event))
+            state = self._decider.evolve(state, event)
+            self._projection.apply(self._db, envelope(event))
         self._states[command.key] = state
         return events
 
