@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from eventbus import Settings
-from eventbus.kafka.topics import SKIPS, Topic, create, of_service
+from eventbus.kafka.topics import SKIPS, Topic, create
 from tests.support.installed import LIBRARY, Environment, build_wheel, clean_environ
 from tests.support.processes import ServiceProcess
 from tools.stack.ports import free_port
@@ -22,6 +22,14 @@ from importlib.util import find_spec
 found = [name for name in "schemas services tests verification tools examples".split() if find_spec(name)]
 assert not found, found
 """
+TOPICS = (
+    Topic.passing("parcel.commands"),
+    Topic.log("parcel.events"),
+    Topic.waiting("parcel.retry"),
+    Topic.letters("parcel.dlq"),
+    Topic.passing("parcel.admin"),
+    SKIPS,
+)
 WHERE = "import eventbus; print(eventbus.__file__)"
 
 
@@ -81,7 +89,7 @@ def test_the_command_line_works_where_there_is_no_repository(installed: Environm
 def parcels(installed: Environment, alone: Path, kafka: str) -> Iterator[ServiceProcess]:
     """The service, in the environment of the wheel; started and ready."""
     settings = Settings(bootstrap_servers=kafka, topic_prefix=f"t{uuid.uuid4().hex[:8]}.", partitions=2)
-    create(settings, (*of_service("parcel"), Topic.passing("parcel.commands"), SKIPS))
+    create(settings, TOPICS)
     port = free_port()
     env = {
         "EVENTBUS_BOOTSTRAP_SERVERS": settings.bootstrap_servers,
