@@ -9,11 +9,11 @@ from services.inventory.settings import InventorySettings
 from services.inventory.stock import stock_decider
 
 
-def main() -> None:
-    """Run one replica of inventory."""
+def service() -> Service:
+    """The inventory service, wired up from the environment."""
     routes = stock_routes(InventorySettings())
-    serve(Service("inventory", (reservation_decider, stock_decider), routes, port=8002), Settings())
+    return Service("inventory", (reservation_decider, stock_decider), routes, port=8002)
 
 
 if __name__ == "__main__":
-    main()
+    serve(service(), Settings())

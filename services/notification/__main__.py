@@ -10,12 +10,12 @@ from services.notification.decider import reactor
 from services.notification.settings import NotificationSettings
 
 
-def main() -> None:
-    """Run one replica of notification."""
+def service() -> Service:
+    """The notification service, wired up from the environment."""
     channel = LogChannel(NotificationSettings().lines)
     notification = replace(reactor, call=Messenger(channel).call)
-    serve(Service("notification", (notification,), port=8003), Settings())
+    return Service("notification", (notification,), port=8003)
 
 
 if __name__ == "__main__":
-    main()
+    serve(service(), Settings())

@@ -11,20 +11,18 @@ from services.order.decider import order_decider
 from services.order.prices import OnePrice
 from services.order.settings import OrderSettings
 
-WATCHED = ("payment.retry", "inventory.retry", "notification.retry")
-"""Where messages of an order may wait beside its own service."""
 
-
-def service(settings: OrderSettings) -> Service:
-    """The order service, wired up."""
+def service(settings: OrderSettings | None = None) -> Service:
+    """The order service, wired up; settings come from the environment unless given."""
+    settings = settings or OrderSettings()
     decider = order_decider(settings.deadline, settings.limits)
     prices = OnePrice(settings.default_currency)
 
     def routes(app: FastAPI, bus: Bus) -> None:
         OrderApi(bus, decider, settings, prices, Admission(bus, settings)).mount(app)
 
-    return Service(name="order", deciders=(decider,), routes=routes, port=8000, watches=WATCHED)
+    return Service("order", (decider,), routes, port=8000, watches=settings.watched_topics)
 
 
 if __name__ == "__main__":
-    serve(service(OrderSettings()), Settings())
+    serve(service(), Settings())

@@ -12,8 +12,8 @@ from services.payment.gateway import HttpGateway
 from services.payment.settings import PaymentSettings
 
 
-def main() -> None:
-    """Run one replica of payment."""
+def service() -> Service:
+    """The payment service, wired up from the environment."""
     settings = PaymentSettings()
     gateway = HttpGateway(
         settings.gateway_url,
@@ -23,8 +23,8 @@ def main() -> None:
     )
     exhausted = give_up if settings.on_exhausted == "fail" else None
     payment = replace(reactor, call=Cashier(gateway).call, exhausted=exhausted)
-    serve(Service("payment", (payment,), routes, port=8001, on_stop=gateway.close), Settings())
+    return Service("payment", (payment,), routes, port=8001, on_stop=gateway.close)
 
 
 if __name__ == "__main__":
-    main()
+    serve(service(), Settings())

@@ -40,7 +40,7 @@ def put_on_record(topics: Topics, codec: Codec, place: Position, reason: str, *,
 
 def _require(topics: Topics, place: Position) -> None:
     if not topics.partitions(TOPIC):
-        raise Trouble(Exit.AWAY, f"There is no topic {TOPIC}: run `python -m eventbus.topics`, then repeat.")
+        raise Trouble(Exit.AWAY, f"There is no topic {TOPIC}: run `eventbus topics create`, then repeat.")
     count = topics.partitions(place.topic)
     if not count:
         raise Trouble(Exit.USAGE, f"There is no topic {place.topic} (name it without its prefix).")
