@@ -96,7 +96,9 @@ def load(path: Path) -> tuple[Service, ...]:
 def _service(path: Path, name: str, table: Any) -> Service:
     where = f"{path}, [{name}]"
     if not isinstance(table, Mapping):
-        raise RegistryError(f"{path}: {name} stands outside of a service: write it below one, such as [order].")
+        raise RegistryError(
+            f"{path}: {name} stands outside of a service: write it below one, such as [order]."
+        )
     if not re.fullmatch(r"[a-z][a-z0-9]*", name) or name in RESERVED:
         raise RegistryError(
             f"{where}: a service has a name of small letters and digits, none of {', '.join(RESERVED)}."

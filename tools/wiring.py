@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from eventbus.cli.creation import load, topics_of_all
 from eventbus.codec import Codec
-from eventbus.topics import Topic
+from eventbus.kafka.topics import Topic
 from tools.registry import SERVICES, STARTED, Service
 
 

@@ -16,7 +16,7 @@ from fastavro.read import SchemaResolutionError
 
 import schemas
 from eventbus.codec import Codec
-from eventbus.messages import Command, Event, message_class
+from eventbus.model.messages import Command, Event, message_class
 from schemas.upcasts import UPCASTS, upcast
 from tools.avro_rules import conflicts
 from tools.generate_messages import SchemaFile, latest, nested, outdated, schema_files, snake

@@ -10,9 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from eventbus.codec import Codec, Headers, Raw, headers_of
-from eventbus.messages import Envelope, Message, Position
-from eventbus.retry import Parked, State
+from eventbus.codec import Codec
+from eventbus.headers import headers_of
+from eventbus.model.messages import Envelope, Message
+from eventbus.model.places import Position
+from eventbus.model.record import Headers, Raw
+from eventbus.retry.parked import Parked, State
 from schemas import (
     AdjustStock,
     CancelOrder,

@@ -15,11 +15,12 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 import schemas
-from eventbus.codec import Codec, Raw
-from eventbus.errors import Poison
-from eventbus.kafka import partition_of
-from eventbus.messages import Message, message_class
-from eventbus.own_log import Foreign, claim, parked_message
+from eventbus.codec import Codec
+from eventbus.kafka.records import partition_of
+from eventbus.model.errors import Poison
+from eventbus.model.messages import Message, message_class
+from eventbus.model.record import Raw
+from eventbus.processing.own_log import Foreign, claim, parked_message
 from tools.hostile.case import Case
 from tools.hostile.catalogue import INPUTS, OWN_LOGS, SERVICES
 from tools.hostile.catalogue import RETRY_KINDS as PARKED_KINDS

@@ -18,58 +18,19 @@ import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import fastavro
 
-from eventbus.errors import Poison
-from eventbus.limits import MAX_COPIED, MAX_KEY
-from eventbus.messages import Envelope, Message, Position, message_class, message_classes, whole_number
+from eventbus.headers import _millis, _number, _short
+from eventbus.model.errors import Poison
+from eventbus.model.limits import MAX_KEY
+from eventbus.model.messages import Envelope, Message, message_class, message_classes
+from eventbus.model.record import Raw
 
-Headers = list[tuple[str, bytes | None]]
 Record = dict[str, Any]
-COPIED = ("ce_id", "correlationid", "traceparent")
-"""The headers that are copied to whatever a message leads to."""
-LATEST = 253_402_300_799_999
-"""The last ms of the year 9999: a later time cannot be written as a date."""
-
-
-class Raw(NamedTuple):
-    """A record as the broker gave it. ``topic`` is without prefix, ``timestamp`` in ms since epoch."""
-
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
-    timestamp: int
-    flaw: str = ""
-    """What of it the client cannot hand out, and why; empty for a sound record."""
-
-    def header(self, name: str) -> str | None:
-        """The last header of that name as text."""
-        found = None
-        for key, value in self.headers:
-            if key == name and value is not None:
-                found = value
-        return None if found is None else found.decode("utf-8", "replace")
-
-    @property
-    def size(self) -> int:
-        """Bytes of key, value and headers."""
-        return size_of(self.key, self.value, self.headers)
-
-    @property
-    def coordinates(self) -> str:
-        return f"{self.topic}-{self.partition}-{self.offset}"
-
-    @property
-    def position(self) -> Position:
-        return Position(self.topic, self.partition, self.offset)
 
 
 @dataclass(frozen=True)
@@ -211,71 +172,6 @@ def _schema_folder(cls: type[Message]) -> Path | None:
     module = sys.modules.get(cls.__module__)
     folder = Path(str(getattr(module, "__file__", ""))).parent
     return folder if (folder / "ids.json").exists() else None
-
-
-def headers_of(envelope: Envelope) -> Headers:
-    """The headers a message travels with."""
-    headers: Headers = [
-        ("ce_specversion", b"1.0"),
-        ("ce_id", envelope.id.encode()),
-        ("ce_type", envelope.message.name.encode()),
-        ("ce_source", envelope.source.encode()),
-        ("ce_time", rfc3339(envelope.time).encode()),
-        ("ce_subject", envelope.message.key.encode()),
-        ("content-type", b"application/avro"),
-        ("correlationid", envelope.correlation_id.encode()),
-    ]
-    if envelope.cause is not None:
-        headers.append(("cause", envelope.cause.encode()))
-    if envelope.key_version is not None:
-        headers.append(("keyversion", str(envelope.key_version).encode()))
-    if envelope.traceparent:
-        headers.append(("traceparent", envelope.traceparent.encode()))
-    return headers
-
-
-def rfc3339(millis: int) -> str:
-    """ms since epoch as RFC 3339 text in UTC."""
-    return (
-        datetime.fromtimestamp(millis / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    )
-
-
-def size_of(key: bytes | None, value: bytes | None, headers: Headers) -> int:
-    """Bytes of a record: its key, its value and its headers."""
-    told = sum(len(name) + len(text or b"") for name, text in headers)
-    return len(key or b"") + len(value or b"") + told
-
-
-def left_out(raw: Raw) -> list[str]:
-    """The headers of a record that would be copied on, but are too long for that."""
-    return [name for name, value in raw.headers if name in COPIED and value and not _short(name, value)]
-
-
-def _short(name: str, value: bytes) -> str:
-    """A header as text; empty if it is longer than such a header may be (a character has at most four bytes)."""
-    most = MAX_COPIED if name in COPIED else MAX_KEY
-    text = value.decode("utf-8", "replace") if len(value) <= 4 * most else ""
-    return text if len(text) <= most else ""
-
-
-def _number(text: str | None) -> int | None:
-    try:
-        return None if text is None else whole_number(text)
-    except ValueError:
-        return None
-
-
-def _millis(text: str | None, default: int) -> int:
-    """The time in a header, ms since epoch; ``default`` where it says none between 1970 and 9999."""
-    default = default if 0 <= default <= LATEST else 0
-    if not text:
-        return default
-    try:
-        time = round(datetime.fromisoformat(text).timestamp() * 1000)
-    except (ValueError, OverflowError):
-        return default
-    return time if 0 <= time <= LATEST else default
 
 
 def _plain(schema: Any) -> Any:

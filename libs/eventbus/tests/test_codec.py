@@ -6,9 +6,11 @@ import struct
 
 import pytest
 
-from eventbus.codec import Codec, Headers, Raw, headers_of
-from eventbus.errors import Poison
-from eventbus.messages import Envelope
+from eventbus.codec import Codec
+from eventbus.headers import headers_of
+from eventbus.model.errors import Poison
+from eventbus.model.messages import Envelope
+from eventbus.model.record import Headers, Raw
 from schemas import CreateOrder, Item, StockAdjusted
 
 ORDER = CreateOrder(

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from eventbus import Message, Poison
-from eventbus.codec import Codec, Headers, Raw
-from eventbus.limits import MAX_LETTER
-from eventbus.outgoing import letter
-from eventbus.retry import ERRORS, Parked
+from eventbus.codec import Codec
+from eventbus.model.limits import MAX_LETTER
+from eventbus.model.record import Headers, Raw
+from eventbus.processing.outgoing import dead_letter
+from eventbus.retry.parked import ERRORS, Parked
 from schemas import CreateOrder, Item, OrderPaid, PaymentVoided
 from tests.support.turning import DLQ, REACTOR, Bench, created, paid
 
@@ -33,7 +34,7 @@ def test_a_dead_letter_that_does_not_fit_keeps_what_does(
     tmp_path: Path, key: bytes, value: int, header: int
 ) -> None:
     raw = Raw("order.events", 0, 7, key, b"v" * value, [("h", b"h" * header)], 1)
-    written = letter(Bench(tmp_path).around, Parked.buried(raw, Poison("too large"), 1))
+    written = dead_letter(Bench(tmp_path).around, Parked.buried(raw, Poison("too large"), 1))
 
     assert written.size < MAX_LETTER + 20_000
     assert key.startswith(written.key or b"-") and raw.value and raw.value.startswith(written.value or b"-")
@@ -45,7 +46,7 @@ def test_a_dead_letter_that_does_not_fit_keeps_what_does(
 
 def test_a_dead_letter_that_fits_is_whole(tmp_path: Path) -> None:
     raw = Raw("order.events", 0, 7, b"k", b"v" * 1_000_000, [("h", b"h")], 1)
-    written = letter(Bench(tmp_path).around, Parked.buried(raw, Poison("x"), 1))
+    written = dead_letter(Bench(tmp_path).around, Parked.buried(raw, Poison("x"), 1))
     assert (written.key, written.value) == (raw.key, raw.value)
     assert f"{ERRORS}truncated" not in dict(written.headers)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from eventbus import Settings
-from eventbus.codec import Codec, Headers, Raw
+from eventbus.codec import Codec
+from eventbus.model.record import Headers, Raw
 from schemas import OrderFailed
 from tools.arrivals import Arrivals
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from eventbus.codec import Codec
-from eventbus.messages import Position
+from eventbus.model.places import Position
 from schemas import (
     CancelOrder,
     CancelRefused,

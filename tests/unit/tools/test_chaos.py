@@ -10,9 +10,10 @@ from typing import Any, cast
 
 import pytest
 
-from eventbus.codec import Codec, Raw
-from eventbus.messages import Position
-from eventbus.retry import ERRORS
+from eventbus.codec import Codec
+from eventbus.model.places import Position
+from eventbus.model.record import Raw
+from eventbus.retry.parked import ERRORS
 from tools.arrivals import Settled
 from tools.audit.findings import DeadLetter
 from tools.audit.judge import Verdict

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from eventbus.messages import Command, message
+from eventbus.model.messages import Command, message
 
 
 @message(topic="admin", key="message_key", schema="Redrive.v1")

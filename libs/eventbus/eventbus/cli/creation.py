@@ -6,84 +6,71 @@ import importlib
 import logging
 import sys
 from collections.abc import Iterable
-from typing import Any, Protocol, runtime_checkable
 
-from confluent_kafka import KafkaException
-
-from eventbus.cli.trouble import Exit, Trouble
-from eventbus.decider import Decider
+from eventbus.cli.ending import CommandError, Exit
+from eventbus.kafka.topics import Topic, create, topics_of
+from eventbus.model.errors import Unavailable
+from eventbus.service.runtime import Service
 from eventbus.settings import Settings
-from eventbus.topics import Topic, create, topics_of
-
-
-@runtime_checkable
-class Service(Protocol):
-    """What is needed here of an ``eventbus.Service``; that class is not imported, since HTTP would come with it."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def deciders(self) -> tuple[Decider[Any], ...]: ...
 
 
 def create_topics(imports: Iterable[str]) -> None:
-    """Create what is missing of the topics of the services at ``imports``, and say so. Raises Trouble."""
+    """Create what is missing of the topics of the services at ``imports``, and say so. Raises CommandError."""
     topics = topics_of_all(map(load, imports))
     settings = Settings()
     # What the client has to say about brokers out of reach, the sentence below says better.
     logging.getLogger("librdkafka").setLevel(logging.CRITICAL)
     try:
         created = create(settings, topics)
-    except KafkaException as exception:
-        raise Trouble(
-            Exit.AWAY, f"Topics not created at {settings.bootstrap_servers}: {exception.args[0].str()}."
-        ) from exception
+    except Unavailable as error:
+        raise CommandError(
+            Exit.AWAY, f"{error}. Does Kafka run there (EVENTBUS_BOOTSTRAP_SERVERS)?"
+        ) from error
     print(f"{len(created)} topics created, {len(topics) - len(created)} were there")
 
 
 def topics_of_all(services: Iterable[Service]) -> tuple[Topic, ...]:
-    """The topics of several services, each topic once. Raises Trouble for a log that is not named as one."""
+    """The topics of several services, each topic once. Raises CommandError for a log that is not named as one."""
     found: dict[str, Topic] = {}
     for service in services:
         try:
             found |= {topic.name: topic for topic in topics_of(service.name, service.deciders)}
         except ValueError as error:
-            raise Trouble(Exit.USAGE, f"{error}.") from error
+            raise CommandError(Exit.USAGE, f"{error}.") from error
     return tuple(found.values())
 
 
 def load(text: str) -> Service:
     """The service at ``package.module:attribute``: a Service, or a function without arguments that returns one.
 
-    Raises Trouble if there is none, or if it cannot be imported or made.
+    Raises CommandError if there is none, or if it cannot be imported or made.
     """
     name, _, attribute = text.partition(":")
     if not (attribute.isidentifier() and all(part.isidentifier() for part in name.split("."))):
-        raise Trouble(Exit.USAGE, f"{text} names no service: give package.module:attribute.")
+        raise CommandError(Exit.USAGE, f"{text} names no service: give package.module:attribute.")
     if "" not in sys.path:  # a console script has its own folder there instead of the current one
         sys.path.insert(0, "")
     try:
         module = importlib.import_module(name)
     except ModuleNotFoundError as error:
         # The one that was asked for, a package above it, or one that it imports.
-        raise Trouble(Exit.USAGE, f"{text}: there is no module {error.name}.") from error
+        raise CommandError(Exit.USAGE, f"{text}: there is no module {error.name}.") from error
     except Exception as error:
-        raise Trouble(
+        raise CommandError(
             Exit.USAGE, f"{text}: importing {name} failed: {type(error).__name__}: {error}"
         ) from error
     if not hasattr(module, attribute):
-        raise Trouble(Exit.USAGE, f"{text}: {name} has no attribute {attribute}.")
+        raise CommandError(Exit.USAGE, f"{text}: {name} has no attribute {attribute}.")
     found = getattr(module, attribute)
     if callable(found) and not isinstance(found, type):
         try:
             found = found()
         except Exception as error:
-            raise Trouble(
+            raise CommandError(
                 Exit.USAGE, f"{text}: calling {attribute}() failed: {type(error).__name__}: {error}"
             ) from error
     if not isinstance(found, Service):
-        raise Trouble(
+        raise CommandError(
             Exit.USAGE,
             f"{text} is {type(found).__name__}, not a Service or a function without arguments that returns one.",
         )

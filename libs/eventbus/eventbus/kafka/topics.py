@@ -1,0 +1,105 @@
+"""The topics of services, as their deciders imply them, and their creation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from eventbus.kafka.clients import common
+from eventbus.model.decider import Decider
+from eventbus.model.errors import Unavailable
+from eventbus.settings import Settings
+
+DAYS_30 = str(30 * 24 * 3600 * 1000)
+COMMAND_BYTES, EVENT_BYTES, LETTER_BYTES = "2000000", "5000000", "9000000"
+LOG = ".events"
+"""How the name of an event log ends; no other topic's name ends so."""
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic's name and what differs from the cluster's defaults."""
+
+    name: str
+    config: dict[str, str]
+    partitions: int | None = None
+    """As many as everywhere, if None."""
+
+    @classmethod
+    def log(cls, name: str) -> Topic:
+        """An event log: kept for ever."""
+        return cls(name, {"retention.ms": "-1", "retention.bytes": "-1", "max.message.bytes": EVENT_BYTES})
+
+    @classmethod
+    def passing(cls, name: str) -> Topic:
+        """Commands and answers: kept 30 days."""
+        return cls(name, {"retention.ms": DAYS_30, "max.message.bytes": COMMAND_BYTES})
+
+    @classmethod
+    def letters(cls, name: str) -> Topic:
+        """Dead letters: kept for ever, and larger than anything that may end there."""
+        return cls(name, {"retention.ms": "-1", "max.message.bytes": LETTER_BYTES})
+
+    @classmethod
+    def waiting(cls, name: str) -> Topic:
+        """Messages that wait for their next attempt: the last word on each is kept."""
+        return cls(name, {"cleanup.policy": "compact", "max.message.bytes": LETTER_BYTES})
+
+
+SKIPS = Topic("eventbus.skips", {"cleanup.policy": "compact", "max.message.bytes": COMMAND_BYTES}, 1)
+"""Records that operators have set aside, for all services: see eventbus.processing.skips."""
+
+
+def topics_of(service: str, deciders: Iterable[Decider[Any]]) -> tuple[Topic, ...]:
+    """The topics that a service needs and no other makes, and ``SKIPS``, which all share.
+
+    They are its event logs, the topics in which commands and answers reach it, and three for what fails. An event log
+    that it reads is its writer's to make. Raises ValueError for a log that is not named as one: whoever reads it would
+    make it as a topic that forgets.
+    """
+    deciders = tuple(deciders)
+    logs = [decider.log for decider in deciders]
+    for log in logs:
+        if not log.endswith(LOG):
+            raise ValueError(f"{service} writes the log {log}: the name of an event log ends in {LOG}")
+    read = [message.topic for decider in deciders for message in decider.inputs]
+    found = (
+        *(Topic.log(name) for name in logs),
+        *(Topic.passing(name) for name in read if not name.endswith(LOG)),
+        Topic.waiting(f"{service}.retry"),
+        Topic.letters(f"{service}.dlq"),
+        Topic.passing(f"{service}.admin"),
+        SKIPS,
+    )
+    return tuple({topic.name: topic for topic in found}.values())
+
+
+def create(settings: Settings, topics: Sequence[Topic]) -> list[str]:
+    """Create the topics that do not exist; returns their names. Raises Unavailable."""
+    admin = AdminClient(common(settings))
+    wanted = [
+        NewTopic(
+            settings.topic(t.name),
+            t.partitions or settings.partitions,
+            settings.replication_factor,
+            config=t.config,
+        )
+        for t in topics
+    ]
+    created = []
+    for name, future in admin.create_topics(wanted, operation_timeout=20.0, request_timeout=30.0).items():
+        try:
+            future.result()
+            created.append(name)
+        except KafkaException as exception:
+            if exception.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                reason = exception.args[0].str()
+                raise Unavailable(
+                    f"topic {name} was not created at {settings.bootstrap_servers}: {reason}"
+                ) from exception
+    return created
