@@ -120,6 +120,8 @@ def _attend(service: str, settings: StackSettings, stack: LocalStack | ComposeSt
             stack.scale({service: 1})
         print(f"{service} answers at {settings.url(service)} until Ctrl-C.", flush=True)
         stack.follow(service)
+    except KeyboardInterrupt:
+        pass
     finally:
         with _lock(settings):
             stack.scale({service: 0})

@@ -1,4 +1,4 @@
-"""The commands and their exit codes: ``eventbus dlq list | show | redrive | discard``, ``skip``, ``topics create``."""
+"""The commands and their exit codes: ``eventbus dlq list | show | redrive | discard``, ``skip``, ``topics``."""
 
 from __future__ import annotations
 

@@ -58,9 +58,9 @@ SKIPS = Topic("eventbus.skips", {"cleanup.policy": "compact", "max.message.bytes
 def topics_of(service: str, deciders: Iterable[Decider[Any]]) -> tuple[Topic, ...]:
     """The topics that a service needs and no other makes, and ``SKIPS``, which all share.
 
-    They are its event logs, the topics in which commands and answers reach it, and three for what fails. An event log
-    that it reads is its writer's to make. Raises ValueError for a log that is not named as one: whoever reads it would
-    make it as a topic that forgets.
+    They are its event logs, the topics in which commands and answers reach it, and three for what fails. A topic is
+    an event log if its name ends in ``.events``; those that others write are theirs to make.
+    Raises ValueError for an own log with another name: who reads it would make it as a topic of commands.
     """
     deciders = tuple(deciders)
     logs = [decider.log for decider in deciders]
