@@ -107,7 +107,7 @@ def _service(path: Path, name: str, table: Any) -> Service:
     for key, value in table.items():
         if key not in known:
             raise RegistryError(f"{where}: {key} is unknown: the keys are {', '.join(known)}.")
-        if type(value) is not known[key] or (known[key] is list and not _texts(value)):
+        if type(value) is not known[key] or (isinstance(value, list) and not _texts(value)):
             raise RegistryError(f"{where}: {key} is {value!r}: give {TYPES[known[key]]}.")
     for key in REQUIRED:
         if key not in table:

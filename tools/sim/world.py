@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from random import Random
 from typing import Any
 
@@ -38,6 +38,11 @@ from tools.sim.trace import Trace
 
 PATIENCE = 240_000
 """Ms that a healed world may take to come to rest."""
+
+
+def _rules_of(name: str, clock: Callable[[], int]) -> Sequence[Decider[Any]]:
+    """The deciders of a service of which the simulator knows nothing else."""
+    return load(BY_NAME[name].wiring).deciders
 
 
 class World:
@@ -169,8 +174,7 @@ class World:
         starts = {"order": order, "payment": pay, "inventory": stock, "notification": notify}
         services = {}
         for name in SERVICES:
-            # a service that is not known here has nothing to be simulated but its rules
-            start = starts.get(name) or (lambda clock, name=name: load(BY_NAME[name].wiring).deciders)
+            start = starts.get(name) or partial(_rules_of, name)
             deciders = start(lambda: 0)
             inputs = sorted({cls.topic for d in deciders for cls in d.inputs})
             services[name] = Service(

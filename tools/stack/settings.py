@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from tools.registry import BY_NAME, ROOT, Service
+from tools.registry import BY_NAME, Service
+from tools.registry import ROOT as ROOT
 from tools.stack.private import write_private
 
 SERVICES = tuple(BY_NAME)

@@ -17,6 +17,8 @@ from eventbus.settings import Settings
 
 DAYS_30 = str(30 * 24 * 3600 * 1000)
 COMMAND_BYTES, EVENT_BYTES, LETTER_BYTES = "2000000", "5000000", "9000000"
+TIMEOUT = 20.0
+"""Seconds for the brokers to have made a topic."""
 LOG = ".events"
 """How the name of an event log ends; no other topic's name ends so."""
 
@@ -92,7 +94,9 @@ def create(settings: Settings, topics: Sequence[Topic]) -> list[str]:
         for t in topics
     ]
     created = []
-    for name, future in admin.create_topics(wanted, operation_timeout=20.0, request_timeout=30.0).items():
+    for name, future in admin.create_topics(
+        wanted, operation_timeout=TIMEOUT, request_timeout=1.5 * TIMEOUT
+    ).items():
         try:
             future.result()
             created.append(name)
