@@ -39,7 +39,7 @@ class Arrivals:
 
     def __init__(self, settings: Settings) -> None:
         self.settled: dict[str, Settled] = {}
-        self._codec = Codec()
+        self._codec = Codec("schemas")
         self._settings = settings
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="arrivals", daemon=True)

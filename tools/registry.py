@@ -5,11 +5,12 @@ A table is a service, its name is the consumer group and stands before the servi
     port        of the first replica, where the stack begins at 8000: 8000 to 8009
     package     the Python package that ``python -m`` runs; its ``__main__`` has ``service()``, which wires it
     dockerfile  of its image, built from the top of the repository
-    schemas     folders of the message schemas it needs (default: ["schemas"])
+    schemas     packages with the messages that it reads and writes (default: ["schemas"])
     logs        the event logs that it alone writes (default: ["<name>.events"])
     start       whether `make up` starts it (default: true); `make scale <name>=1` starts any
 
-``python -m tools.registry`` prints the names, ``python -m tools.registry schemas`` the folders beside ``schemas``.
+``python -m tools.registry`` prints the names, ``python -m tools.registry schemas`` the folders of schemas
+beside ``schemas/``.
 """
 
 from __future__ import annotations
@@ -133,8 +134,10 @@ def _require_sense(where: str, service: Service) -> None:
     # Replica k listens at +10·k, the payment simulator at +90.
     if not 0 <= service.offset <= 9:
         raise RegistryError(f"{where}: port is {service.port}: give one from {BASE} to {BASE + 9}.")
-    if not all(part.isidentifier() for part in service.package.split(".")):
-        raise RegistryError(f"{where}: package is {service.package!r}: give one such as services.order.")
+    for key, packages in {"package": [service.package], "schemas": service.schemas}.items():
+        for package in packages:
+            if not all(part.isidentifier() for part in package.split(".")):
+                raise RegistryError(f"{where}: {key} has {package!r}: give a package such as services.order.")
     for log in service.logs:
         if not log.endswith(".events"):
             raise RegistryError(f"{where}: logs has {log!r}: the name of an event log ends in .events.")
@@ -163,10 +166,12 @@ SERVICES = _known()
 STARTED = tuple(service for service in SERVICES if service.start)
 """Those that `make up` starts."""
 BY_NAME = {service.name: service for service in SERVICES}
+SCHEMAS = tuple(dict.fromkeys(package for service in SERVICES for package in service.schemas))
+"""The packages that hold the messages of all services."""
 
 
 def _folders() -> list[str]:
-    return sorted({folder for service in SERVICES for folder in service.schemas} - {"schemas"})
+    return [package.replace(".", "/") for package in SCHEMAS if package != "schemas"]
 
 
 if __name__ == "__main__":

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable
 
 from eventbus.cli.creation import load, topics_of_all
 from eventbus.codec import Codec
 from eventbus.kafka.topics import Topic
-from tools.registry import SERVICES, STARTED, Service
+from tools.registry import SCHEMAS, STARTED, Service
 
 
 def topics(services: Iterable[Service] = STARTED) -> tuple[Topic, ...]:
@@ -18,6 +17,4 @@ def topics(services: Iterable[Service] = STARTED) -> tuple[Topic, ...]:
 
 def codec() -> Codec:
     """Reads the messages of every service in the registry, whether it is started or not."""
-    for folder in {folder for service in SERVICES for folder in service.schemas} - {"schemas"}:
-        importlib.import_module(f"{folder.replace('/', '.')}.messages")
-    return Codec()
+    return Codec(*SCHEMAS)

@@ -17,7 +17,7 @@ def routes(app: FastAPI, bus: Bus) -> None:
         raise Problem(404, "Unknown order", f"no order {order_id!r} was created")
 
 
-service = Service("fraud", (decider,), routes, port=8004)
+service = Service("fraud", (decider,), ("schemas", "examples.fraud"), routes, port=8004)
 
 if __name__ == "__main__":
     serve(service)

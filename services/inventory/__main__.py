@@ -12,7 +12,8 @@ from services.inventory.stock import stock_decider
 def service() -> Service:
     """The inventory service, wired up from the environment."""
     routes = stock_routes(InventorySettings())
-    return Service("inventory", (reservation_decider, stock_decider), routes, port=8002)
+    deciders = (reservation_decider, stock_decider)
+    return Service("inventory", deciders, ("schemas",), routes, port=8002)
 
 
 if __name__ == "__main__":

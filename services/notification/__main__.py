@@ -14,7 +14,7 @@ def service() -> Service:
     """The notification service, wired up from the environment."""
     channel = LogChannel(NotificationSettings().lines)
     notification = replace(reactor, call=Messenger(channel).call)
-    return Service("notification", (notification,), port=8003)
+    return Service("notification", (notification,), ("schemas",), port=8003)
 
 
 if __name__ == "__main__":

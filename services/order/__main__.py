@@ -21,7 +21,7 @@ def service(settings: OrderSettings | None = None) -> Service:
     def routes(app: FastAPI, bus: Bus) -> None:
         OrderApi(bus, decider, settings, prices, Admission(bus, settings)).mount(app)
 
-    return Service("order", (decider,), routes, port=8000, watches=settings.watched_topics)
+    return Service("order", (decider,), ("schemas",), routes, port=8000, watches=settings.watched_topics)
 
 
 if __name__ == "__main__":

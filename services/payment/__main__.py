@@ -23,7 +23,7 @@ def service() -> Service:
     )
     exhausted = give_up if settings.on_exhausted == "fail" else None
     payment = replace(reactor, call=Cashier(gateway).call, exhausted=exhausted)
-    return Service("payment", (payment,), routes, port=8001, on_stop=gateway.close)
+    return Service("payment", (payment,), ("schemas",), routes, port=8001, on_stop=gateway.close)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,9 @@ from eventbus.kafka.topics import create
 from tests.chaos.conftest import OpenSite
 from tests.chaos.trial import load
 from tests.support.waiting import eventually
-from tools.chaos.site import SIMULATOR, Site
 from tools.stack.ready import request
 from tools.wiring import topics
+from verification.chaos.site import SIMULATOR, Site
 
 
 def recreate(site: Site) -> None:

@@ -44,7 +44,7 @@ class Consultable:
         return getattr(self._bus, name)
 
     def consult(self, question: Any) -> Any:
-        return question(Codec(), self._store, 1)
+        return question(Codec("schemas"), self._store, 1)
 
 
 def app_of(name: str, directory: Path) -> FastAPI:

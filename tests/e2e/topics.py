@@ -25,7 +25,7 @@ class Topics:
     """The topics of one cluster. Reads are read_committed and start where they are told to."""
 
     def __init__(self, bootstrap_servers: str) -> None:
-        self.codec = Codec()
+        self.codec = Codec("schemas")
         common: dict[str, str | int | float | bool] = {
             "bootstrap.servers": bootstrap_servers,
             "reconnect.backoff.max.ms": 500,

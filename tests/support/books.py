@@ -78,7 +78,7 @@ class Books:
     available: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.codec = Codec()
+        self.codec = Codec("schemas")
         self._versions: dict[tuple[str, str], int] = {}
         self._ends: dict[tuple[str, int], int] = {}
 

@@ -1,6 +1,7 @@
 """Strategies for records that are almost what a service expects: valid messages, then broken in some of many ways.
 
-What nobody can tell from the real thing is left out (see :mod:`tools.hostile.catalogue`): :func:`tamed` spoils it.
+What nobody can tell from the real thing is left out (see :mod:`verification.hostile.catalogue`): :func:`tamed`
+spoils it.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ import schemas
 from eventbus.codec import Codec
 from eventbus.kafka.records import partition_of
 from eventbus.model.errors import Poison
-from eventbus.model.messages import Message, message_class
+from eventbus.model.messages import Message
 from eventbus.model.record import Raw
 from eventbus.processing.own_log import Foreign, claim, parked_message
-from tools.hostile.case import Case
-from tools.hostile.catalogue import INPUTS, OWN_LOGS, SERVICES
-from tools.hostile.catalogue import RETRY_KINDS as PARKED_KINDS
-from tools.hostile.record import Header, Hostile
+from verification.hostile.case import Case
+from verification.hostile.catalogue import INPUTS, OWN_LOGS, SERVICES
+from verification.hostile.catalogue import RETRY_KINDS as PARKED_KINDS
+from verification.hostile.record import Header, Hostile
 
 MESSAGES: dict[str, tuple[str, ...]] = {
     "order.commands": ("CreateOrder", "CancelOrder", "CompleteOrder"),
@@ -104,7 +105,7 @@ def value_of(hint: Any) -> st.SearchStrategy[Any]:
 
 def messages(name: str, id: str) -> st.SearchStrategy[Message]:
     """Messages of one name about one id: each field is either what a shop would say, or anything of its type."""
-    cls = message_class(name)
+    cls = getattr(schemas, name)
     hints = typing.get_type_hints(cls)
     usual: dict[str, Any] = {
         "currency": "GBP",
@@ -238,7 +239,7 @@ def written(message: Message, topic: str, codec: Codec, partitions: int) -> Host
 def generate(count: int, number: int, partitions: int) -> list[Hostile]:
     """So many records for the topics in turn; the same number gives the same ones."""
     each = -(-count // len(SHARES))
-    codec = Codec()
+    codec = Codec("schemas")
     by_topic = [
         _some(topic, each, number, f"fuzz-{number}-{place}", codec, partitions)
         for place, topic in enumerate(SHARES)

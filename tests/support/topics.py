@@ -28,7 +28,7 @@ class Topics:
     """One test's topics, named without their prefix. Reads committed records only, and remembers them."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings, self.codec = settings, Codec()
+        self.settings, self.codec = settings, Codec("schemas")
         common: dict[str, str | int | float | bool] = {
             "bootstrap.servers": settings.bootstrap_servers,
             "log_level": 2,

@@ -105,7 +105,7 @@ class Bench:
     ) -> None:
         self.path, self.reactor, self.now = path, reactor, 1_000_000
         self.policy = policy or RetryPolicy()
-        self.codec, self.records, self.inputs = Codec(), list[Raw](), list[Raw]()
+        self.codec, self.records, self.inputs = Codec("schemas"), list[Raw](), list[Raw]()
         self.breaker = Breaker(threshold=3)
         self.start(path / "a.sqlite")
 

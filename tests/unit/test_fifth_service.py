@@ -31,18 +31,18 @@ class Return(Command):
     order_id: str
 
 decider = Decider("returns.events", (Return, OrderCreated), None, lambda m, s: [], lambda s, e: s)
-service = Service("returns", (decider,), port=8005)
+service = Service("returns", (decider,), ("schemas",), port=8005)
 """
 LOOK = """
 import json
 from pathlib import Path
 from tools import wiring
-from tools.audit import ledger, parked
-from tools.chaos.site import SERVICES as chaos
-from tools.hostile.catalogue import IN_LETTERS, IN_RETRIES, OWN_LOGS
+from verification.audit import ledger, parked
+from verification.chaos.site import SERVICES as chaos
+from verification.hostile.catalogue import IN_LETTERS, IN_RETRIES, OWN_LOGS
 from tools.operate import environment
-from tools.sim.story import tell
-from tools.sim.world import World
+from verification.sim.story import tell
+from verification.sim.world import World
 from tools.stack.compose import compose_env
 from tools.stack.plan import ports, programs
 from tools.stack.settings import PASSED_ON, Record, StackSettings, parse_scale

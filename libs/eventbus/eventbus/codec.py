@@ -1,25 +1,20 @@
 """Avro in the Confluent wire format, with CloudEvents 1.0 headers (Kafka binding, binary mode).
 
-A value is ``0x00``, a 4-byte big-endian schema id, and the Avro body. Schemas, their pinned ids and the upcasts
-lie beside the module of the message classes: for all services that is the package ``schemas``. Timestamps travel
-as ``timestamp-millis`` and are plain ``int`` in Python.
+A value is ``0x00``, a 4-byte big-endian schema id, and the Avro body. Timestamps travel as ``timestamp-millis`` and
+are plain ``int`` in Python.
 Source: Confluent "Wire format"; CloudEvents "Kafka Protocol Binding" 1.0.2; W3C Trace Context.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import io
-import json
 import struct
-import sys
 import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from operator import attrgetter
-from pathlib import Path
 from typing import Any
 
 import fastavro
@@ -27,10 +22,12 @@ import fastavro
 from eventbus.headers import _millis, _number, _short
 from eventbus.model.errors import Poison
 from eventbus.model.limits import MAX_KEY
-from eventbus.model.messages import Envelope, Message, message_class, message_classes
+from eventbus.model.messages import Envelope, Message
 from eventbus.model.record import Raw
+from eventbus.schema_package import Record, SchemaPackage, Upcast
 
-Record = dict[str, Any]
+OPERATION = "eventbus.admin"
+"""The schema package of what operators say. Every process knows it."""
 
 
 @dataclass(frozen=True)
@@ -47,39 +44,42 @@ class Shape:
 class Codec:
     """Writes with the newest version of a schema and reads every version ever released."""
 
-    def __init__(self, package: str = "schemas") -> None:
-        """Knows the messages of ``package``, and those bound elsewhere with an ``ids.json`` beside their module.
+    def __init__(self, *packages: str) -> None:
+        """Knows the messages of these schema packages, such as ``schemas``, and what operators say.
 
-        Raises ValueError if two folders claim the same schema or id.
+        Raises ValueError if a package is incomplete, or two claim the same message, schema or id.
         """
-        importlib.import_module(package)
-        classes = {cls: folder for cls in message_classes() if (folder := _schema_folder(cls))}
-        self._upcasts: dict[tuple[str, int], Callable[[Record], Record]] = {}
+        self._upcasts: dict[tuple[str, int], Upcast] = {}
         self._written: dict[int, tuple[str, int, Any]] = {}
+        self._shapes: dict[type[Message], Shape] = {}
+        self._by_name: dict[str, Shape] = {}
+        for name in dict.fromkeys((*packages, OPERATION)):
+            self._add(SchemaPackage.load(name))
+
+    def _add(self, package: SchemaPackage) -> None:
         parsed: dict[str, Any] = {}
-        ids: dict[str, int] = {}
-        for folder, owner in {folder: cls.__module__ for cls, folder in classes.items()}.items():
-            for full, schema_id in json.loads((folder / "ids.json").read_text()).items():
-                if full in ids or schema_id in self._written:
-                    raise ValueError(f"{folder}/ids.json: {full} or its id {schema_id} is taken elsewhere")
-                [path] = folder.glob(f"*/{full}.avsc")
-                name, version = full.rsplit(".v", 1)
-                parsed[full] = fastavro.parse_schema(_plain(json.loads(path.read_text())), named_schemas={})
-                self._written[schema_id] = (name, int(version), parsed[full])
-                ids[full] = schema_id
-            if (folder / "upcasts.py").exists():
-                self._upcasts |= importlib.import_module(f"{owner.rpartition('.')[0]}.upcasts").UPCASTS
-        self._shapes = {
-            cls: Shape(cls, parsed[cls.schema], ids[cls.schema], *_converters(cls, parsed[cls.schema]))
-            for cls in classes
-        }
+        for full, schema_id in package.ids.items():
+            name, version = full.rsplit(".v", 1)
+            if schema_id in self._written:
+                raise ValueError(
+                    f"{package.folder}/ids.json: the id {schema_id} of {full} is taken elsewhere"
+                )
+            parsed[full] = fastavro.parse_schema(_plain(package.schemas[full]), named_schemas={})
+            self._written[schema_id] = (name, int(version), parsed[full])
+        for cls in package.classes:
+            if cls.name in self._by_name:
+                raise ValueError(f"{package.folder}: another package has a message {cls.name}")
+            schema = parsed[cls.schema]
+            shape = Shape(cls, schema, package.ids[cls.schema], *_converters(cls, schema))
+            self._shapes[cls] = self._by_name[cls.name] = shape
+        self._upcasts |= package.upcasts
 
     def encode(self, message: Message) -> bytes:
         """The value of a message; raises Poison if a field does not fit its schema."""
         shape = self._shapes.get(type(message))
         if shape is None:
             raise TypeError(
-                f"{message.schema} has no schema: is it in the ids.json beside {type(message).__module__}?"
+                f"{type(message).__module__}.{message.name} is in no schema package that this process was given"
             )
         out = io.BytesIO()
         out.write(b"\0" + struct.pack(">I", shape.schema_id))
@@ -104,14 +104,14 @@ class Codec:
             raise Poison("not in the Confluent wire format: expected 0x00 and a 4-byte schema id")
         (schema_id,) = struct.unpack(">I", value[1:5])
         if schema_id not in self._written:
-            raise Poison(f"unknown schema id {schema_id}: it is not in schemas/ids.json")
+            raise Poison(f"unknown schema id {schema_id}: it is in the ids.json of no schema package here")
         return schema_id, *self._written[schema_id]
 
     def decode_value(self, value: bytes | None) -> Message:
         """The message in a value of any released version; raises Poison."""
         schema_id, name, version, writer = self._writer(value)
         assert value is not None
-        shape = self._shapes[message_class(name)]
+        shape = self._by_name[name]
         body = io.BytesIO(value[5:])
         try:
             if schema_id == shape.schema_id:
@@ -165,13 +165,6 @@ class Codec:
             offset=raw.offset,
             size=len(raw.value or b""),
         )
-
-
-def _schema_folder(cls: type[Message]) -> Path | None:
-    """The folder of the module that binds a message class, if it holds schemas."""
-    module = sys.modules.get(cls.__module__)
-    folder = Path(str(getattr(module, "__file__", ""))).parent
-    return folder if (folder / "ids.json").exists() else None
 
 
 def _plain(schema: Any) -> Any:

@@ -24,7 +24,7 @@ ORDER = CreateOrder(
 
 @pytest.fixture(scope="module")
 def codec() -> Codec:
-    return Codec()
+    return Codec("schemas")
 
 
 def raw(codec: Codec, *, key: bytes | None = b"o1", headers: Headers | None = None) -> Raw:

@@ -22,7 +22,7 @@ from eventbus.retry.preview import Effect
 from schemas import CancelOrder
 
 NOW = 1_800_000_000_000
-CODEC = Codec()
+CODEC = Codec("schemas")
 
 
 def parked(key: str, offset: int, state: State = State.DEAD, **fields: object) -> Parked:

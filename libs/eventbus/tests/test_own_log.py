@@ -18,7 +18,7 @@ from eventbus.processing.own_log import Doubtful, Foreign, next_event, parked_me
 from eventbus.retry.parked import RETRY, Parked, State
 from schemas import OrderPaid, PaymentVoided
 
-CODEC = Codec()
+CODEC = Codec("schemas")
 KEY = "o1"
 PARTITION = partition_of(KEY.encode(), 6)
 

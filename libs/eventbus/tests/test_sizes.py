@@ -82,7 +82,7 @@ def test_an_input_that_could_not_wait_is_a_dead_letter(tmp_path: Path) -> None:
 
 
 def raw(headers: Headers) -> Raw:
-    return Raw("order.commands", 0, 7, b"o1", Codec().encode(ORDER), headers, 5)
+    return Raw("order.commands", 0, 7, b"o1", Codec("schemas").encode(ORDER), headers, 5)
 
 
 @pytest.mark.parametrize("name", ["correlationid", "traceparent", "ce_id"])
@@ -92,7 +92,7 @@ def test_a_header_that_is_copied_on_has_at_most_200_characters(
     name: str, letter: str, count: int, kept: bool
 ) -> None:
     text = letter * count
-    envelope = Codec().decode(raw([(name, text.encode())]))
+    envelope = Codec("schemas").decode(raw([(name, text.encode())]))
     copied = {
         "correlationid": envelope.correlation_id,
         "traceparent": envelope.traceparent,
@@ -103,5 +103,5 @@ def test_a_header_that_is_copied_on_has_at_most_200_characters(
 
 @pytest.mark.parametrize("time", ["0001-01-01T00:00:00", "9" * 200, "9999-12-31T23:59:59-23:59", "-1", "NaN"])
 def test_a_time_that_is_none_counts_as_absent(time: str) -> None:
-    envelope = Codec().decode(raw([("ce_time", time.encode())]))
+    envelope = Codec("schemas").decode(raw([("ce_time", time.encode())]))
     assert envelope.time == 5

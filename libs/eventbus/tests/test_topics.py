@@ -77,8 +77,8 @@ from eventbus import Decider, Service
 def decider(log):
     return Decider(log, (), None, lambda m, s: [], lambda s, e: s)
 
-ready = Service("parcel", (decider("parcel.events"),))
-misnamed = Service("parcel", (decider("parcel.log"),))
+ready = Service("parcel", (decider("parcel.events"),), ())
+misnamed = Service("parcel", (decider("parcel.log"),), ())
 number = 3
 
 def service():

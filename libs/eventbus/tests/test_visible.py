@@ -96,7 +96,7 @@ def test_m8_the_dlq_commands_show_hostile_records_as_text(text: str) -> None:
         encodable,
         f"Traceback\n{encodable}",
     )
-    board = DeadLetterIndex(Codec().name_of, keep=encodable)
+    board = DeadLetterIndex(Codec("schemas").name_of, keep=encodable)
     board.take(Raw("order.retry", 0, 0, b"k", raw.value, parked.headers(), NOW))
     (queue,) = board.queues()
     row = Row(parked.raw.coordinates, encodable, Effect.FAILS, "DEAD", (encodable,), encodable)
@@ -106,7 +106,7 @@ def test_m8_the_dlq_commands_show_hostile_records_as_text(text: str) -> None:
     out.print(list_table(listing(board.queues(), []), NOW))
     say_report(out, Report("redrive", False, results, [("order", encodable, encodable)]))
     for item in board.about(encodable):
-        say_message(out, shown(board, Codec(), item))
+        say_message(out, shown(board, Codec("schemas"), item))
 
     printed = out.file.getvalue()  # type: ignore[attr-defined]
     assert no_glyph(printed) == set()

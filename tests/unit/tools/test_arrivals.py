@@ -21,7 +21,7 @@ def heard(key: bytes | None, value: bytes, *headers: tuple[str, bytes | None]) -
 
 def test_an_event_of_orders_is_heard() -> None:
     assert heard(b"o1", b"", ("ce_type", b"OrderConfirmed"), CAUSE) == {"o1": "CONFIRMED"}
-    value = Codec().encode(FAILED)
+    value = Codec("schemas").encode(FAILED)
     assert heard(b"o1", value, ("ce_type", b"OrderFailed"), CAUSE) == {"o1": "FAILED PAYMENT: declined"}
 
 

@@ -14,6 +14,7 @@ from eventbus.cli.creation import create_topics
 from eventbus.cli.ending import CommandError, Exit
 from eventbus.cli.index import BURIED, Filters
 from eventbus.cli.options import (
+    SCHEMAS,
     DryRun,
     Error,
     Json,
@@ -191,8 +192,16 @@ def common(
     topic_prefix: Annotated[
         str | None, typer.Option(help="before every topic [default: EVENTBUS_TOPIC_PREFIX]")
     ] = None,
+    schemas: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="a schema package whose messages are shown decoded (repeat for more) [default: EVENTBUS_SCHEMAS]"
+        ),
+    ] = None,
 ) -> None:
     """Operate services built on eventbus."""
+    if schemas:
+        os.environ[SCHEMAS] = " ".join(schemas)
     if bootstrap_servers is not None:
         os.environ["EVENTBUS_BOOTSTRAP_SERVERS"] = bootstrap_servers
     if topic_prefix is not None:

@@ -12,6 +12,8 @@ from eventbus.cli.ending import CommandError, Exit
 from eventbus.cli.index import STATES, Filters, instant
 
 URLS = "EVENTBUS_URLS"
+SCHEMAS = "EVENTBUS_SCHEMAS"
+"""The schema packages whose messages are shown decoded, separated by spaces."""
 
 Services = Annotated[
     list[str] | None, typer.Option("--service", help="of this service (repeat for more); else of all")

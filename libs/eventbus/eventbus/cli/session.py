@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from pydantic import ValidationError
 
 from eventbus.cli.ending import CommandError, Exit
 from eventbus.cli.index import BURIED, DeadLetterIndex, Filters, ParkedKey, why_not
-from eventbus.cli.options import now
+from eventbus.cli.options import SCHEMAS, now
 from eventbus.cli.reader import TopicReader
 from eventbus.codec import Codec
 from eventbus.settings import Settings
 
 
 def connected() -> tuple[TopicReader, Codec]:
-    """Kafka, as the environment says. Raises Trouble if it is away, or the environment is wrong."""
+    """Kafka, as the environment says. Raises CommandError if it is away, or the environment is wrong."""
     try:
-        codec, settings = Codec(), Settings()
+        codec, settings = Codec(*os.environ.get(SCHEMAS, "").split()), Settings()
     except ValidationError as error:
         wrong = error.errors()[0]
         raise CommandError(Exit.USAGE, f"EVENTBUS_{str(wrong['loc'][0]).upper()}: {wrong['msg']}.") from error
+    except ValueError as error:
+        raise CommandError(Exit.USAGE, f"{SCHEMAS}: {error}.") from error
     return TopicReader(settings, codec), codec
 
 

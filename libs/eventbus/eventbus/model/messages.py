@@ -1,15 +1,15 @@
 """Messages: immutable, typed records that travel through topics.
 
 A *command* is a wish (``CancelOrder``) and an *event* a fact (``OrderCancelled``). Each message class
-is bound to its Avro schema, its topic and the field that is its key; the classes themselves are
-generated from ``schemas/*.avsc``. This module imports the standard library only.
+is bound to its Avro schema, its topic and the field that is its key; the classes themselves are generated from the
+``.avsc`` files of their schema package.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
@@ -108,11 +108,6 @@ class Envelope:
         )
 
 
-_by_schema: dict[str, type[Message]] = {}
-
-_by_name: dict[str, type[Message]] = {}
-
-
 def message(*, topic: str, key: str, schema: str) -> Callable[[M], M]:
     """Bind a message class to its topic, key field (snake_case) and schema (``Name.vN``)."""
 
@@ -120,18 +115,6 @@ def message(*, topic: str, key: str, schema: str) -> Callable[[M], M]:
         cls.topic, cls.key_field, cls.schema = topic, key, schema
         cls.name = schema.rsplit(".v", 1)[0]
         cls.stamped = any(f.name == "timestamp" for f in dataclasses.fields(cls))  # type: ignore[arg-type]
-        _by_schema[schema] = cls
-        _by_name[cls.name] = cls
         return cls
 
     return bind
-
-
-def message_class(name: str) -> type[Message]:
-    """The class of the message named ``name`` (``OrderCreated``); KeyError if no such message is known."""
-    return _by_name[name]
-
-
-def message_classes() -> Iterable[type[Message]]:
-    """Every message class that has been bound."""
-    return _by_name.values()

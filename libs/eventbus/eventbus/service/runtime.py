@@ -53,6 +53,8 @@ class Service:
 
     name: str
     deciders: tuple[Decider[Any], ...]
+    schemas: tuple[str, ...]
+    """The schema packages with the messages it reads and writes, such as ``schemas``."""
     routes: Routes | None = None
     port: int = 0
     on_start: Callable[[], Any] | None = None
@@ -122,7 +124,7 @@ class Replica:
             slot = Slot(self.settings.state_dir, self.service.name, self.settings.slot)
         except EventBusError as error:
             return error
-        codec = Codec()
+        codec = Codec(*self.service.schemas)
         self._calls = Calls(loop, self.settings)
         self._bus = Bus(self.service.name, self.settings, codec, loop)
         if self.service.on_start:
