@@ -9,8 +9,7 @@ A table is a service, its name is the consumer group and stands before the servi
     logs        the event logs that it alone writes (default: ["<name>.events"])
     start       whether `make up` starts it (default: true); `make scale <name>=1` starts any
 
-``python -m tools.registry`` prints the names, ``python -m tools.registry schemas`` the folders of schemas
-beside ``schemas/``.
+``python -m tools.registry`` prints the names.
 """
 
 from __future__ import annotations
@@ -170,9 +169,5 @@ SCHEMAS = tuple(dict.fromkeys(package for service in SERVICES for package in ser
 """The packages that hold the messages of all services."""
 
 
-def _folders() -> list[str]:
-    return [package.replace(".", "/") for package in SCHEMAS if package != "schemas"]
-
-
 if __name__ == "__main__":
-    print(*(_folders() if sys.argv[1:] == ["schemas"] else BY_NAME))
+    print(*BY_NAME)
