@@ -12,11 +12,12 @@ from tests.support.processes import ServiceProcess
 from tests.support.system import System
 from tests.support.waiting import eventually
 from tools.registry import BY_NAME
-from tools.wiring import topics
+from tools.wiring import codec, topics
 
 
 def fraud(system: System) -> ServiceProcess:
     create(system.settings, topics([BY_NAME["fraud"]]))
+    system.topics.codec = codec()
     return system.service("fraud").start().wait_ready()
 
 
