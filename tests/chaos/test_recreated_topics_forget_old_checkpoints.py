@@ -6,22 +6,23 @@ from http import HTTPStatus
 
 from confluent_kafka.admin import AdminClient
 
-from eventbus.kafka.topics import TOPICS, create
+from eventbus.kafka.topics import create
 from tests.chaos.conftest import OpenCluster
 from tests.chaos.invariants import under_load
 from tests.support.waiting import eventually
 from tools.stack.ready import request
+from tools.wiring import topics
 from verification.chaos.cluster import SIMULATOR, ChaosCluster
 
 
 def recreate(chaos: ChaosCluster) -> None:
     """Delete every topic of the cluster, and make it again."""
     admin = AdminClient({"bootstrap.servers": chaos.cluster.bootstrap_servers})
-    names = [chaos.kafka.topic(topic.name) for topic in TOPICS]
+    names = [chaos.kafka.topic(topic.name) for topic in topics()]
     for future in admin.delete_topics(names, operation_timeout=20.0).values():
         future.result()
     eventually(lambda: not set(names) & admin.list_topics(timeout=10).topics.keys(), "they are gone", 30)
-    assert len(create(chaos.kafka)) == len(names)
+    assert len(create(chaos.kafka, topics())) == len(names)
 
 
 def test_recreated_topics_forget_what_old_checkpoints_knew(open_cluster: OpenCluster) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from eventbus import Message
+from tools.registry import STARTED
 from verification.sim.fault import Fault
 
-SERVICES = ("order", "payment", "inventory", "notification")
+SERVICES = tuple(service.name for service in STARTED)
 LENGTH = 24_000
 """Ms of commands and faults. Then all faults end, and the simulation may come to rest."""
 

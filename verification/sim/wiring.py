@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from eventbus import Decider, Message
+from eventbus.cli.creation import load
 from eventbus.settings import Settings
 from services.inventory.reservation import reservation_decider
 from services.inventory.stock import stock_decider
@@ -17,6 +18,7 @@ from services.notification.decider import notification_reactor
 from services.order.decider import order_decider
 from services.payment.decider import give_up, payment_reactor
 from services.payment.idempotent_gateway import IdempotentGateway
+from tools.registry import BY_NAME
 from verification.sim.outside import Gateway, NoticeChannel
 from verification.sim.plan import SERVICES, SimulationPlan
 from verification.sim.service import Service
@@ -45,9 +47,10 @@ def services(
     def notify(clock: Callable[[], int]) -> Sequence[Decider[Any]]:
         return (notification_reactor(Messenger(channel).call),)
 
-    starts = dict(zip(SERVICES, (order, pay, stock, notify), strict=True))
+    starts = {"order": order, "payment": pay, "inventory": stock, "notification": notify}
     found = {}
-    for name, start in starts.items():
+    for name in SERVICES:
+        start = starts.get(name) or partial(_rules_of, name)
         deciders = start(lambda: 0)
         inputs = sorted({cls.topic for d in deciders for cls in d.inputs})
         found[name] = Service(
@@ -57,6 +60,11 @@ def services(
             (*(d.log for d in deciders), f"{name}.retry"),
         )
     return found
+
+
+def _rules_of(name: str, clock: Callable[[], int]) -> Sequence[Decider[Any]]:
+    """The deciders of a service of which the simulator knows nothing else."""
+    return load(BY_NAME[name].wiring).deciders
 
 
 def _with_bugs(decider: Decider[Any], bugs: set[tuple[str, str]]) -> Decider[Any]:
