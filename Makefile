@@ -55,12 +55,13 @@ fuzz: $(VENV)/.dev  ## thousands of records that are almost right, to every inpu
 	FUZZ_RECORDS=$(or $(RECORDS),5000) FUZZ_SEED=$$number $(BIN)/python -m pytest tests/integration/test_fuzz.py -q -s
 chaos: $(VENV)/.dev  ## three brokers, orders, and faults by a seeded schedule, then the audit (SECONDS=180 RATE= SEED=)
 	@$(BIN)/python -m verification.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(RATE),--rate $(RATE)) $(if $(SEED),--seed $(SEED))
-check: $(VENV)/.dev  ## lint, types, import rules, generated files
+check: $(VENV)/.dev  ## lint, types, import rules, generated files, recorded folds
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy $(CHECKED)
 	@$(BIN)/lint-imports
 	@$(BIN)/python tools/generate_messages.py --check examples/fraud
+	@$(BIN)/python -m tools.recordings --check
 
 lock:  ## renew the requirements files (needs uv)
 	@compile="$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(LOCK)"; \
