@@ -4,6 +4,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 SERVICES := order payment inventory notification
+# Folders with the messages of tests.
+SCHEMAS := libs/eventbus/tests/parcels
 CHECKED := libs services tools verification schemas tests examples
 VENV := .venv
 BIN := $(VENV)/bin
@@ -60,7 +62,7 @@ check: $(VENV)/.dev  ## lint, types, import rules, generated files, recorded fol
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy $(CHECKED)
 	@$(BIN)/lint-imports
-	@$(BIN)/python tools/generate_messages.py --check examples/fraud
+	@$(BIN)/python tools/generate_messages.py --check examples/fraud $(SCHEMAS)
 	@$(BIN)/python -m tools.recordings --check
 
 lock:  ## renew the requirements files (needs uv)
