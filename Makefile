@@ -3,9 +3,8 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
-SERVICES := order payment inventory notification
-# Folders with the messages of tests.
-SCHEMAS := libs/eventbus/tests/parcels
+# Folders with the messages of tests, beside the schema packages of services.toml.
+TEST_SCHEMAS := libs/eventbus/tests/parcels
 CHECKED := libs services tools verification schemas tests examples
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,6 +14,8 @@ UV ?= uv
 # The first Python that is new enough; PYTHON=... goes first.
 FOUND := $(shell for p in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v "$$p"; break; }; done)
+# Asked only by the targets that need it: services.toml is the list of services.
+SERVICES = $(shell $(FOUND) -m tools.registry)
 NO_PYTHON := Python 3.11 or newer was not found: install it (Debian: apt install python3 python3-venv), or name one with PYTHON=/path/to/python3.
 NO_VENV := This Python cannot make a virtual environment: install its venv module (Debian: apt install python3-venv), then repeat.
 
@@ -43,9 +44,8 @@ dlq: $(VENV)/.stack  ## what waits for a person (ARGS="list", "show KEY", "redri
 	@$(BIN)/python -m tools.operate dlq $(or $(ARGS),--help)
 skip: $(VENV)/.stack  ## set a record aside that stops a task (ARGS="order.events 3 17 --reason 'forged'")
 	@$(BIN)/python -m tools.operate skip $(or $(ARGS),--help)
-fraud: $(VENV)/.stack  ## the example of a fifth service, beside what runs (port 8004; Ctrl-C ends it)
-	@$(BIN)/python -m eventbus.kafka.topics fraud
-	@exec $(BIN)/python -m examples.fraud
+fraud: python  ## the example of a fifth service, beside what runs (port 8004), until Ctrl-C; to keep it: make scale fraud=1
+	@$(FOUND) -m tools.stack run fraud
 
 setup: $(VENV)/.dev  ## the virtual environment with everything to develop and test
 test: $(VENV)/.dev  ## all tests (ARGS="-k payment" chooses)
@@ -62,7 +62,8 @@ check: $(VENV)/.dev  ## lint, types, import rules, generated files, recorded fol
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy $(CHECKED)
 	@$(BIN)/lint-imports
-	@$(BIN)/python tools/generate_messages.py --check examples/fraud $(SCHEMAS)
+	@$(BIN)/python tools/generate_messages.py --check
+	@$(BIN)/python tools/generate_messages.py --check $(TEST_SCHEMAS)
 	@$(BIN)/python -m tools.recordings --check
 
 lock:  ## renew the requirements files (needs uv)

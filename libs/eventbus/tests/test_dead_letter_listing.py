@@ -11,6 +11,7 @@ from rich.console import Console
 
 from eventbus.cli.details import message_details
 from eventbus.cli.ending import CommandError, Exit
+from eventbus.cli.execution import DryRunClient
 from eventbus.cli.index import DeadLetterIndex, Filters, age, instant, why_not_redrivable
 from eventbus.cli.options import addresses, filters
 from eventbus.cli.printing import list_table, listing, print_report
@@ -202,10 +203,21 @@ def test_an_invalid_filter_is_refused_in_one_sentence(wrong: dict[str, str]) -> 
 
 
 def test_an_address_names_its_service() -> None:
-    assert addresses(["order=http://o:1/"])["order"] == "http://o:1"
-    assert addresses([])["payment"] == "http://127.0.0.1:8001"
+    assert addresses(["order=http://o:1/"]) == {"order": "http://o:1"}
+    assert addresses([]) == {}
     with pytest.raises(CommandError):
         addresses(["localhost:8000"])
+
+
+def test_a_dry_run_without_an_address_of_the_service_says_how_to_give_one(index: DeadLetterIndex) -> None:
+    [key, *_] = index.parked_keys()
+    with pytest.raises(CommandError) as refused:
+        DryRunClient({"courier": "http://127.0.0.1:1"}).result("redrive", key, None)
+    assert refused.value.code is Exit.USAGE
+    assert str(refused.value) == (
+        "A dry run asks a replica of parcel: say where one is, with --url parcel=http://host:port, "
+        "or in EVENTBUS_URLS."
+    )
 
 
 def test_counts_are_of_messages_and_leave_busy_keys_out(index: DeadLetterIndex) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from eventbus.admin import Discard, Redrive
 from eventbus.cli.ending import CommandError, Exit
 from eventbus.cli.index import DeadLetterIndex, ParkedKey
+from eventbus.cli.options import URLS
 from eventbus.cli.reader import TopicReader
 from eventbus.cli.result import BUSY, DONE, UNFINISHED, KeyResult, Row
 from eventbus.cli.writer import CommandWriter
@@ -63,10 +64,10 @@ class DryRunClient:
 
     def _ask(self, action: str, key: ParkedKey, count: int | None) -> dict[str, Any]:
         base = self._urls.get(key.service)
-        hint = f"--url {key.service}=http://host:port"
+        hint = f"--url {key.service}=http://host:port, or in {URLS}"
         if base is None:
             raise CommandError(
-                Exit.USAGE, f"A dry run asks a replica of {key.service}: say where one is with {hint}."
+                Exit.USAGE, f"A dry run asks a replica of {key.service}: say where one is, with {hint}."
             )
         query = {"key": key.key, "log": key.log, "action": action, **({"count": count} if count else {})}
         try:
@@ -81,7 +82,7 @@ class DryRunClient:
             reason = getattr(error, "reason", error)
             raise CommandError(
                 Exit.AWAY,
-                f"No replica of {key.service} answers at {base} ({reason}): name one with {hint}.",
+                f"No replica of {key.service} answers at {base} ({reason}): name one, with {hint}.",
             ) from error
 
 

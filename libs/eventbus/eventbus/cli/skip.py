@@ -43,7 +43,7 @@ def write_skip(writer: CommandWriter, position: Position, reason: str, *, undo: 
 def _require(topics: TopicReader, position: Position) -> None:
     if not topics.partition_count(TOPIC):
         raise CommandError(
-            Exit.AWAY, f"There is no topic {TOPIC}: run `python -m eventbus.kafka.topics`, then repeat."
+            Exit.AWAY, f"There is no topic {TOPIC}: run `eventbus topics create`, then repeat."
         )
     count = topics.partition_count(position.topic)
     if not count:

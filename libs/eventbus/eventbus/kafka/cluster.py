@@ -30,7 +30,7 @@ class Cluster:
         except KafkaException as exception:
             raise Unavailable(
                 f"cannot describe the topics {', '.join(names)} at {settings.bootstrap_servers}: "
-                f"{exception.args[0].str()}. If they do not exist, run `python -m eventbus.kafka.topics`."
+                f"{exception.args[0].str()}. If they do not exist, run `eventbus topics create`."
             ) from exception
         self.topic_ids = {t: str(found[settings.topic(t)].topic_id) for t in topics}
         counts = {t: len(found[settings.topic(t)].partitions) for t in topics}
