@@ -191,7 +191,10 @@ def test_compose_gets_the_same_ports() -> None:
     ("words", "says"),
     [
         (["payment=ten"], "payment=ten"),
-        (["shipping=1"], "Cannot scale shipping: .* The services are order, payment, inventory, notification"),
+        (
+            ["shipping=1"],
+            "Cannot scale shipping: .* The services are order, payment, inventory, notification",
+        ),
         (["paymnet=3", "order=1", "shipping=1"], "Cannot scale paymnet, shipping: "),
         (["order=10"], "order=10"),
         ([], "Nothing to scale: .* The services are order, payment, inventory, notification"),
