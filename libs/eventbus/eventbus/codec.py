@@ -83,13 +83,17 @@ class Shape:
     from_record: Callable[[Record], Any]
 
 
+class SchemaMissing(ValueError):
+    """A message class without an id in ``ids.json``, or an id without its one schema file."""
+
+
 class Codec:
     """Writes with the newest version of a schema and reads every version ever released."""
 
     def __init__(self, package: str = "schemas") -> None:
         """Knows the messages of ``package``, and those bound elsewhere with an ``ids.json`` beside their module.
 
-        Raises ValueError if two folders claim the same schema or id.
+        Raises ValueError if two folders claim the same schema or id, and SchemaMissing.
         """
         importlib.import_module(package)
         classes = {cls: folder for cls in message_classes() if (folder := _schema_folder(cls))}
@@ -101,13 +105,19 @@ class Codec:
             for full, schema_id in json.loads((folder / "ids.json").read_text()).items():
                 if full in ids or schema_id in self._written:
                     raise ValueError(f"{folder}/ids.json: {full} or its id {schema_id} is taken elsewhere")
-                [path] = folder.glob(f"*/{full}.avsc")
+                path = _schema_file(folder, full)
                 name, version = full.rsplit(".v", 1)
                 parsed[full] = fastavro.parse_schema(_plain(json.loads(path.read_text())), named_schemas={})
                 self._written[schema_id] = (name, int(version), parsed[full])
                 ids[full] = schema_id
             if (folder / "upcasts.py").exists():
                 self._upcasts |= importlib.import_module(f"{owner.rpartition('.')[0]}.upcasts").UPCASTS
+        for cls, folder in classes.items():
+            if cls.schema not in ids:
+                raise SchemaMissing(
+                    f"{cls.__module__}.{cls.__name__} is written as {cls.schema}, which has no id in "
+                    f"{folder / 'ids.json'}: add the id there, or generate the message classes again"
+                )
         self._shapes = {
             cls: Shape(cls, parsed[cls.schema], ids[cls.schema], *_converters(cls, parsed[cls.schema]))
             for cls in classes
@@ -204,6 +214,18 @@ class Codec:
             offset=raw.offset,
             size=len(raw.value or b""),
         )
+
+
+def _schema_file(folder: Path, full: str) -> Path:
+    """The file of a schema that ``ids.json`` names, as ``<Name>.v<N>``; raises SchemaMissing."""
+    found = sorted(folder.glob(f"*/{full}.avsc"))
+    if len(found) == 1:
+        return found[0]
+    among = ", ".join(map(str, found)) or "none is there"
+    raise SchemaMissing(
+        f"{folder / 'ids.json'} names {full}, so there must be one file {folder}/<topic>/{full}.avsc, "
+        f"but {among}: restore a file that was released, or take an id that was never used out of ids.json"
+    )
 
 
 def _schema_folder(cls: type[Message]) -> Path | None:

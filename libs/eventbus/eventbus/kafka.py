@@ -312,14 +312,36 @@ class Cluster:
         try:
             self.id = str(admin.list_topics(timeout=timeout).cluster_id)
             described = admin.describe_topics(TopicCollection(names), request_timeout=timeout)
-            found = {name: future.result() for name, future in described.items()}
         except KafkaException as exception:
             raise Unavailable(
-                f"cannot describe the topics {', '.join(names)} at {settings.bootstrap_servers}: "
-                f"{exception.args[0].str()}. If they do not exist, run `python -m eventbus.topics`."
+                f"no answer from the brokers at {settings.bootstrap_servers}: {exception.args[0].str()}. "
+                "Is this their address (EVENTBUS_BOOTSTRAP_SERVERS), and do they run?"
             ) from exception
+        found = _described(described, settings)
         self.topic_ids = {t: str(found[settings.topic(t)].topic_id) for t in topics}
         counts = {t: len(found[settings.topic(t)].partitions) for t in topics}
         if len(set(counts.values())) != 1:
             raise Fenced(f"co-partitioned topics must have the same number of partitions, found {counts}")
         self.partitions = next(iter(counts.values()))
+
+
+def _described(futures: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    """What the cluster says of each topic. Raises Unavailable, which names those that are missing."""
+    found: dict[str, Any] = {}
+    missing: list[str] = []
+    for name, future in futures.items():
+        try:
+            found[name] = future.result()
+        except KafkaException as exception:
+            error = exception.args[0]
+            if error.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise Unavailable(
+                    f"cannot describe the topic {name} at {settings.bootstrap_servers}: {error.str()}"
+                ) from exception
+            missing.append(name)
+    if missing:
+        raise Unavailable(
+            f"missing at {settings.bootstrap_servers}: {', '.join(missing)}. "
+            "Create them: `python -m eventbus.topics`, with the same EVENTBUS_TOPIC_PREFIX"
+        )
+    return found

@@ -181,7 +181,7 @@ class Replica:
                 codec=codec,
                 store=store,
                 cluster=cluster,
-                transactional_id=f"{self.service.name}-{slot.number}",
+                transactional_id=slot.transactional_id,
                 calls=self._calls,
                 publish=self._bus.progress.publish,
                 after_step=self._after_step,
