@@ -44,7 +44,7 @@ dlq: $(VENV)/.stack  ## what waits for a person (ARGS="list", "show KEY", "redri
 skip: $(VENV)/.stack  ## set a record aside that stops a task (ARGS="order.events 3 17 --reason 'forged'")
 	@$(BIN)/python -m tools.operate skip $(or $(ARGS),--help)
 fraud: $(VENV)/.stack  ## the example of a fifth service, beside what runs (port 8004; Ctrl-C ends it)
-	@$(BIN)/python -m eventbus.topics fraud
+	@$(BIN)/python -m eventbus.kafka.topics fraud
 	@exec $(BIN)/python -m examples.fraud
 
 setup: $(VENV)/.dev  ## the virtual environment with everything to develop and test

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from eventbus.messages import Command, Event, message
+from eventbus.model.messages import Command, Event, message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,9 +11,12 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka import Message as Record
 
 from eventbus import Settings
-from eventbus.codec import Codec, Raw
-from eventbus.errors import Poison
-from eventbus.kafka import UNREADABLE, after_unreadable, common, probe_consumer, raw_of
+from eventbus.codec import Codec
+from eventbus.kafka.clients import common, probe_consumer
+from eventbus.kafka.errors import UNREADABLE
+from eventbus.kafka.records import after_unreadable, raw_of
+from eventbus.model.errors import Poison
+from eventbus.model.record import Raw
 from schemas import OrderFailed
 
 LOG = "order.events"
@@ -36,7 +39,7 @@ class Arrivals:
 
     def __init__(self, settings: Settings) -> None:
         self.settled: dict[str, Settled] = {}
-        self._codec = Codec()
+        self._codec = Codec("schemas")
         self._settings = settings
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="arrivals", daemon=True)

@@ -31,7 +31,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from eventbus.messages import {imports}
+from eventbus.model.messages import {imports}
 '''
 
 PRIMITIVES = {"string": "str", "int": "int", "long": "int", "boolean": "bool"}

@@ -6,7 +6,7 @@ import os
 import sys
 
 from eventbus.cli import main
-from eventbus.cli.options import URLS
+from eventbus.cli.options import SCHEMAS, URLS
 from tools.stack.settings import SERVICES, StackError, StackSettings
 
 
@@ -15,6 +15,7 @@ def environment() -> dict[str, str]:
     stack = StackSettings.from_env(os.environ)
     return {
         "EVENTBUS_BOOTSTRAP_SERVERS": stack.bootstrap_servers,
+        SCHEMAS: "schemas",
         URLS: " ".join(f"{service}={stack.url(service)}" for service in SERVICES),
     }
 

@@ -18,4 +18,4 @@ def routes(app: FastAPI, bus: Bus) -> None:
 
 
 if __name__ == "__main__":
-    serve(Service("fraud", (decider,), routes, port=8004))
+    serve(Service("fraud", (decider,), ("schemas", "examples.fraud"), routes, port=8004))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from eventbus.messages import Event, message
+from eventbus.model.messages import Event, message
 
 
 @message(topic="fraud.events", key="order_id", schema="FraudSuspected.v1")

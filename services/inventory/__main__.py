@@ -12,7 +12,10 @@ from services.inventory.stock import stock_decider
 def main() -> None:
     """Run one replica of inventory."""
     routes = stock_routes(InventorySettings())
-    serve(Service("inventory", (reservation_decider, stock_decider), routes, port=8002), Settings())
+    serve(
+        Service("inventory", (reservation_decider, stock_decider), ("schemas",), routes, port=8002),
+        Settings(),
+    )
 
 
 if __name__ == "__main__":

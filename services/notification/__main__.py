@@ -14,7 +14,7 @@ def main() -> None:
     """Run one replica of notification."""
     channel = LogChannel(NotificationSettings().lines)
     notification = replace(reactor, call=Messenger(channel).call)
-    serve(Service("notification", (notification,), port=8003), Settings())
+    serve(Service("notification", (notification,), ("schemas",), port=8003), Settings())
 
 
 if __name__ == "__main__":

@@ -23,7 +23,9 @@ def service(settings: OrderSettings) -> Service:
     def routes(app: FastAPI, bus: Bus) -> None:
         OrderApi(bus, decider, settings, prices, Admission(bus, settings)).mount(app)
 
-    return Service(name="order", deciders=(decider,), routes=routes, port=8000, watches=WATCHED)
+    return Service(
+        name="order", deciders=(decider,), schemas=("schemas",), routes=routes, port=8000, watches=WATCHED
+    )
 
 
 if __name__ == "__main__":

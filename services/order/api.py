@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import AfterValidator
 
 from eventbus import Bus, Decider, Entry, Message, Unavailable
-from eventbus.http import ONE_LINE, Problem, Turns, Work, invalid, one_line, read_body
+from eventbus.http import ONE_LINE, Problem, SlicedWork, Slices, invalid, one_line, read_body
 from schemas import (
     CancelOrder,
     CancelRefused,
@@ -65,7 +65,7 @@ class OrderApi:
     settings: OrderSettings
     prices: PriceList
     admission: Admission
-    turns: Turns = field(default_factory=Turns)
+    turns: Slices = field(default_factory=Slices)
 
     def mount(self, app: FastAPI) -> None:
         """Add the routes to ``app``."""
@@ -101,7 +101,7 @@ class OrderApi:
                 answer = order_view(entry)
         return JSONResponse(answer, 202, headers)
 
-    def _command(self, order_id: str, raw: bytes) -> Work[CreateOrder]:
+    def _command(self, order_id: str, raw: bytes) -> SlicedWork[CreateOrder]:
         limits = self.settings.limits
         body = yield from parse_order(raw, limits)
         return (yield from create_order(order_id, body, self.prices, limits, self.settings.default_currency))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
-from eventbus.http import MAX_ERRORS, Work, invalid
+from eventbus.http import MAX_ERRORS, SlicedWork, invalid
 from schemas import Contact, CreateOrder, Item
 from schemas.money import EXPONENTS, InvalidAmount, minor_units
 from services.order.models import BREAK_EVERY, OrderBody
@@ -15,7 +15,7 @@ from services.order.rules import Limits, broken_rule
 
 def create_order(
     order_id: str, body: OrderBody, prices: PriceList, limits: Limits, default_currency: str
-) -> Work[CreateOrder]:
+) -> SlicedWork[CreateOrder]:
     """The command that a request asks for. Raises Problem 422 naming the fields that are wrong."""
     currency = default_currency if body.currency is None else body.currency
     if currency not in EXPONENTS:
@@ -49,7 +49,7 @@ def fingerprint(body: OrderBody, given: list[int | None]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _given_prices(body: OrderBody, currency: str) -> Work[list[int | None]]:
+def _given_prices(body: OrderBody, currency: str) -> SlicedWork[list[int | None]]:
     given: list[int | None] = []
     errors = []
     for index, line in enumerate(body.lines):
@@ -71,7 +71,7 @@ def _given_prices(body: OrderBody, currency: str) -> Work[list[int | None]]:
 
 def _items(
     body: OrderBody, given: list[int | None], prices: PriceList, currency: str
-) -> Work[tuple[Item, ...]]:
+) -> SlicedWork[tuple[Item, ...]]:
     items = []
     for index, (line, price) in enumerate(zip(body.lines, given, strict=True)):
         if price is None:

@@ -16,7 +16,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from eventbus.http import LINES, MAX_ERRORS, MAX_VALUES, ONE_LINE, Work, field_path, invalid, parse_json
+from eventbus.http import LINES, MAX_ERRORS, MAX_VALUES, ONE_LINE, SlicedWork, field_path, invalid, parse_json
 from schemas.address import wrong_address
 from schemas.money import EXPONENTS, parse_amount
 from services.order.rules import MAX_TEXT, Limits
@@ -152,7 +152,7 @@ class CompleteBody(Body):
 B = TypeVar("B", bound=Body)
 
 
-def parse_order(raw: bytes, limits: Limits) -> Work[OrderBody]:
+def parse_order(raw: bytes, limits: Limits) -> SlicedWork[OrderBody]:
     """The order in a request body. Raises Problem: 400 if it is no JSON, 422 naming what is wrong.
 
     How many items there are is looked at before any of them, and no more are once enough errors are found.
@@ -175,7 +175,7 @@ def parse_order(raw: bytes, limits: Limits) -> Work[OrderBody]:
     return order
 
 
-def _parse_items(data: dict[str, Any], limits: Limits) -> Work[tuple[tuple[ItemBody, ...], Errors]]:
+def _parse_items(data: dict[str, Any], limits: Limits) -> SlicedWork[tuple[tuple[ItemBody, ...], Errors]]:
     if "items" not in data:
         return (), [("items", "is needed, or productId and quantity")]
     lines = data["items"]

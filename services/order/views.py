@@ -10,7 +10,7 @@ from typing import Any, NotRequired
 
 from typing_extensions import TypedDict
 
-from eventbus import Entry, Held
+from eventbus import Entry, HoldStatus
 from schemas import CreateOrder
 from schemas.money import EXPONENTS, decimal_text
 from services.order.rules import total_of
@@ -115,7 +115,7 @@ def _accepted(order_id: str, user_id: str, currency: str, total: int) -> Accepte
     }
 
 
-def order_view(entry: Entry[Order], held: Held | None = None) -> OrderView:
+def order_view(entry: Entry[Order], held: HoldStatus | None = None) -> OrderView:
     """The order with all its fields; a refused one has neither items nor money."""
     order = entry.state
     currency = order.currency or None

@@ -23,7 +23,7 @@ def main() -> None:
     )
     exhausted = give_up if settings.on_exhausted == "fail" else None
     payment = replace(reactor, call=Cashier(gateway).call, exhausted=exhausted)
-    serve(Service("payment", (payment,), routes, port=8001, on_stop=gateway.close), Settings())
+    serve(Service("payment", (payment,), ("schemas",), routes, port=8001, on_stop=gateway.close), Settings())
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from eventbus import Settings
-from eventbus.kafka import PASSING, probe_consumer, transactional_producer
+from eventbus.kafka.clients import probe_consumer, transactional_producer
+from eventbus.kafka.errors import PASSING
 from tests.chaos.conftest import OpenSite
 from tests.chaos.trial import load, more_settle
 from tests.support.waiting import eventually

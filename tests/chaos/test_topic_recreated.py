@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from confluent_kafka.admin import AdminClient
 
-from eventbus.topics import TOPICS, create
+from eventbus.kafka.topics import TOPICS, create
 from tests.chaos.conftest import OpenSite
 from tests.chaos.trial import load
 from tests.support.waiting import eventually

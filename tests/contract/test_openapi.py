@@ -16,8 +16,10 @@ from schemathesis.engine.recorder import ScenarioRecorder
 
 from eventbus import Bus, Decider, Settings
 from eventbus.codec import Codec
-from eventbus.http import ONE_LINE, create_app
-from eventbus.store import Store
+from eventbus.http import ONE_LINE
+from eventbus.http.app import create_app
+from eventbus.service.runtime import http_routes
+from eventbus.state.store import Store
 from services.inventory.api import stock_routes
 from services.inventory.settings import InventorySettings
 from services.inventory.stock import stock_decider
@@ -42,7 +44,7 @@ class Consultable:
         return getattr(self._bus, name)
 
     def consult(self, question: Any) -> Any:
-        return question(Codec(), self._store, 1)
+        return question(Codec("schemas"), self._store, 1)
 
 
 def app_of(name: str, directory: Path) -> FastAPI:
@@ -56,7 +58,9 @@ def app_of(name: str, directory: Path) -> FastAPI:
     }
     bus, routes, decider = parts[name]
     consultable = cast(Bus, Consultable(name, bus, decider, directory))
-    return create_app(name, why_not_ready=lambda: "", max_body=1_048_576, routes=routes, bus=consultable)
+    return create_app(
+        name, why_not_ready=lambda: "", max_body=1_048_576, routes=http_routes(routes, consultable)
+    )
 
 
 INTEGER = r"(items\[[0-9]+\]\.)?quantity: Input should be a valid integer"

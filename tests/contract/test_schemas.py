@@ -16,7 +16,7 @@ from fastavro.read import SchemaResolutionError
 
 import schemas
 from eventbus.codec import Codec
-from eventbus.messages import Command, Event, message_class
+from eventbus.model.messages import Command, Event
 from schemas.upcasts import UPCASTS, upcast
 from tools.avro_rules import conflicts
 from tools.generate_messages import SchemaFile, latest, nested, outdated, schema_files, snake
@@ -87,7 +87,7 @@ def test_golden_bytes_from_the_wire_become_the_latest_class(file: SchemaFile, sa
     value = b"\0" + struct.pack(">I", IDS[file.id]) + body
     record = upcast(file.name, file.version, decode(body, file, LATEST[file.name]))
     wanted = instance(file.name, record)
-    assert Codec().decode_value(value) == wanted
+    assert Codec("schemas").decode_value(value) == wanted
     assert wanted.schema == LATEST[file.name].id
     assert wanted.key == sample["record"][file.record["key"]]
 
@@ -96,7 +96,7 @@ def test_golden_bytes_from_the_wire_become_the_latest_class(file: SchemaFile, sa
 def test_version_1_of_one_product_reads_as_one_item(name: str) -> None:
     sample = GOLDEN[f"{name}.v1"][0]
     value = b"\0" + struct.pack(">I", IDS[f"{name}.v1"]) + bytes.fromhex(sample["hex"])
-    message: Any = Codec().decode_value(value)
+    message: Any = Codec("schemas").decode_value(value)
     old = sample["record"]
     assert message.items == (
         schemas.Item(product_id=old["productId"], quantity=old["quantity"], unit_price=0),
@@ -174,7 +174,7 @@ def test_a_schema_names_its_topic_key_and_kind(file: SchemaFile) -> None:
     assert record["topic"].endswith(".commands") == (record["kind"] == "command")
     key = {field["name"]: field for field in record["fields"]}[record["key"]]
     assert key["type"] == "string"
-    cls = message_class(file.name)
+    cls = getattr(schemas, file.name)
     assert issubclass(cls, Command if record["kind"] == "command" else Event)
     assert (cls.topic, cls.key_field) == (record["topic"], snake(record["key"]))
 

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from eventbus.messages import Position
+from eventbus.model.places import Position
 from tests.e2e.shop import Shop, assert_problem, order_of
 from tests.e2e.topics import Topics
 

@@ -11,8 +11,8 @@ from uuid import uuid4
 
 import pytest
 
-from eventbus.codec import Headers, Raw
-from eventbus.kafka import partition_of
+from eventbus.kafka.records import partition_of
+from eventbus.model.record import Headers, Raw
 from schemas import CreateOrder, Item, OrderRefused
 from tests.e2e.shop import Shop, order_of
 from tests.e2e.topics import Topics

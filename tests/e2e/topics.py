@@ -8,9 +8,10 @@ from typing import TypeVar
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from eventbus.codec import Codec, Headers, Raw
-from eventbus.kafka import partition_of, raw_of
-from eventbus.messages import Envelope, Message
+from eventbus.codec import Codec
+from eventbus.kafka.records import partition_of, raw_of
+from eventbus.model.messages import Envelope, Message
+from eventbus.model.record import Headers, Raw
 from tests.e2e.waiting import until
 
 M = TypeVar("M", bound=Message)
@@ -24,7 +25,7 @@ class Topics:
     """The topics of one cluster. Reads are read_committed and start where they are told to."""
 
     def __init__(self, bootstrap_servers: str) -> None:
-        self.codec = Codec()
+        self.codec = Codec("schemas")
         common: dict[str, str | int | float | bool] = {
             "bootstrap.servers": bootstrap_servers,
             "reconnect.backoff.max.ms": 500,

@@ -1,7 +1,7 @@
 """``python -m tests.integration.crashing <service>``: a real service that kills itself where a test says so.
 
-The file ``CRASH_FILE`` names the step after which to die (a value of :class:`eventbus.processor.Step`). It is looked
-at after each step that had work in hand, and removed just before dying, so that the next process lives.
+The file ``CRASH_FILE`` names the step after which to die (a value of :class:`eventbus.processing.processor.Step`). It
+is looked at after each step that had work in hand, and removed just before dying, so that the next process lives.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 import eventbus
-from eventbus.processor import Step
+from eventbus.processing.processor import Step
 
 
 def die_after(file: Path) -> None:

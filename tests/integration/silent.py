@@ -59,4 +59,4 @@ def routes(app: FastAPI, bus: Bus) -> None:
 
 
 if __name__ == "__main__":
-    serve(Service(name="order", deciders=(DECIDER,), routes=routes))
+    serve(Service(name="order", deciders=(DECIDER,), schemas=("schemas",), routes=routes))

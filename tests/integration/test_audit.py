@@ -14,9 +14,9 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from eventbus import Settings
-from eventbus.kafka import partition_of
-from eventbus.messages import Position
-from eventbus.topics import create
+from eventbus.kafka.records import partition_of
+from eventbus.kafka.topics import create
+from eventbus.model.places import Position
 from tests.support.books import Books
 from tests.support.forgeries import FORGERIES, PRODUCT, Forgery, shop
 from tools.audit.__main__ import main

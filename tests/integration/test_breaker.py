@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from eventbus.retry import Breaker
+from eventbus.retry.breaker import Breaker
 from schemas import OrderConfirmed, OrderCreated, OrderFailed
 from tests.integration.loaded import load
 from tests.integration.orders import created, order_ids

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from eventbus.admin import Redrive
-from eventbus.cli.topics import Topics as AdminTopics
+from eventbus.cli.reader import TopicReader as AdminTopics
 from schemas import CompleteOrder
 from tests.integration.faulty import UNLUCKY
 from tests.integration.operator import Operator

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from eventbus.messages import Message
+from eventbus.model.messages import Message
 from schemas import CancelOrder, InventoryReleased, OrderCancelled, OrderConfirmed, OrderFailed
 from tests.integration.history import LOGS
 from tests.integration.orders import PRICE, create, order_ids

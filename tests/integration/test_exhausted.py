@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from eventbus.admin import Discard, Redrive
-from eventbus.retry import ERRORS, State
+from eventbus.retry.parked import ERRORS, State
 from tests.integration.waits import Waits
 from tests.support.processes import ServiceProcess
 from tests.support.system import Simulator, System

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from eventbus.retry import ERRORS
+from eventbus.retry.parked import ERRORS
 from schemas import InventoryReserved, Item, PaymentRefunded, PaymentSucceeded, StockAnswered
 from tests.integration.history import Shop
 from tests.integration.orders import created

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-from eventbus.topics import create, of_service
+from eventbus.kafka.topics import create, of_service
 from examples.fraud.messages import FraudSuspected, OrderCleared
 from tests.integration.orders import create as command
 from tests.integration.orders import order_ids

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from eventbus.messages import Position
+from eventbus.model.places import Position
 from tests.integration.history import Shop
 from tests.support.fuzzing import generate
 from tests.support.system import SERVICES, System

@@ -8,10 +8,12 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from eventbus.codec import Headers, Raw, headers_of
-from eventbus.kafka import partition_of
-from eventbus.messages import Envelope, Position
-from eventbus.retry import RETRY, Parked, State
+from eventbus.headers import headers_of
+from eventbus.kafka.records import partition_of
+from eventbus.model.messages import Envelope
+from eventbus.model.places import Position
+from eventbus.model.record import Headers, Raw
+from eventbus.retry.parked import RETRY, Parked, State
 from schemas import OrderPaid, ReserveStock
 from tests.integration.history import Shop
 from tests.integration.operator import Operator

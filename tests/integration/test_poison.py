@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from eventbus.codec import Headers, Raw
-from eventbus.kafka import partition_of
-from eventbus.messages import Envelope, Message, Position
-from eventbus.retry import ERRORS
+from eventbus.kafka.records import partition_of
+from eventbus.model.messages import Envelope, Message
+from eventbus.model.places import Position
+from eventbus.model.record import Headers, Raw
+from eventbus.retry.parked import ERRORS
 from schemas import (
     AdjustStock,
     Contact,

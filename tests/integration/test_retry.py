@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from eventbus.retry import State
+from eventbus.retry.parked import State
 from schemas import PaymentSucceeded
 from tests.integration.orders import created, failed, order_ids
 from tests.integration.waits import Waits

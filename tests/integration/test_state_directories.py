@@ -6,10 +6,11 @@ import shutil
 
 import pytest
 
-from eventbus.errors import Unavailable
-from eventbus.kafka import Cluster
-from eventbus.processor import Step
-from eventbus.topics import of_service
+from eventbus.kafka.cluster import Cluster
+from eventbus.kafka.topics import create as create_topics
+from eventbus.kafka.topics import of_service
+from eventbus.model.errors import Unavailable
+from eventbus.processing.processor import Step
 from tests.integration.orders import create, order_ids
 from tests.support.processes import ServiceProcess
 from tests.support.system import System
@@ -92,12 +93,10 @@ def test_topics_that_are_missing_are_named_and_only_these(system: System) -> Non
     said = str(raised.value)
     assert f"{prefix}typo.events, {prefix}typo.retry" in said
     assert f"{prefix}order" not in said
-    assert "python -m eventbus" in said and system.settings.bootstrap_servers in said
+    assert "eventbus topics create" in said and system.settings.bootstrap_servers in said
 
 
 def test_a_service_whose_topics_are_missing_says_which_and_goes_on_once_they_are_made(system: System) -> None:
-    from eventbus.topics import create as create_topics
-
     fraud: ServiceProcess = system.service("fraud", module="examples.fraud").start()
     eventually(lambda: "waiting for Kafka: missing at" in fraud.tail(), "it says what it waits for")
     assert f"{system.settings.topic_prefix}fraud.events" in fraud.tail()

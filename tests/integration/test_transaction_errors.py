@@ -10,8 +10,9 @@ from __future__ import annotations
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from eventbus.errors import Fenced
-from eventbus.kafka import Aborted, transactional_producer, transactionally
+from eventbus.kafka.clients import transactional_producer
+from eventbus.kafka.transactions import Aborted, transactionally
+from eventbus.model.errors import Fenced
 from tests.integration.orders import create, order_ids
 from tests.support.system import System
 from tests.support.topics import by_key
@@ -46,7 +47,7 @@ def test_a_retriable_error_repeats_the_same_call() -> None:
 def test_an_error_that_stays_retriable_for_too_long_ends_the_producer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("eventbus.kafka.PATIENCE", 0.0)
+    monkeypatch.setattr("eventbus.kafka.transactions.PATIENCE", 0.0)
     passing = kafka_error(KafkaError._TIMED_OUT, retriable=True)
 
     with pytest.raises(Fenced, match="no further"):

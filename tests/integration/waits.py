@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eventbus.retry import Parked, State
+from eventbus.retry.parked import Parked, State
 from tests.support.system import System
 
 

@@ -10,9 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from eventbus.codec import Codec, Headers, Raw, headers_of
-from eventbus.messages import Envelope, Message, Position
-from eventbus.retry import Parked, State
+from eventbus.codec import Codec
+from eventbus.headers import headers_of
+from eventbus.model.messages import Envelope, Message
+from eventbus.model.places import Position
+from eventbus.model.record import Headers, Raw
+from eventbus.retry.parked import Parked, State
 from schemas import (
     AdjustStock,
     CancelOrder,
@@ -75,7 +78,7 @@ class Books:
     available: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.codec = Codec()
+        self.codec = Codec("schemas")
         self._versions: dict[tuple[str, str], int] = {}
         self._ends: dict[tuple[str, int], int] = {}
 

@@ -15,11 +15,12 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 import schemas
-from eventbus.codec import Codec, Raw
-from eventbus.errors import Poison
-from eventbus.kafka import partition_of
-from eventbus.messages import Message, message_class
-from eventbus.own_log import Foreign, claim, parked_message
+from eventbus.codec import Codec
+from eventbus.kafka.records import partition_of
+from eventbus.model.errors import Poison
+from eventbus.model.messages import Message
+from eventbus.model.record import Raw
+from eventbus.processing.own_log import Foreign, claim, parked_message
 from tools.hostile.case import Case
 from tools.hostile.catalogue import INPUTS, OWN_LOGS, SERVICES
 from tools.hostile.catalogue import RETRY_KINDS as PARKED_KINDS
@@ -103,7 +104,7 @@ def value_of(hint: Any) -> st.SearchStrategy[Any]:
 
 def messages(name: str, id: str) -> st.SearchStrategy[Message]:
     """Messages of one name about one id: each field is either what a shop would say, or anything of its type."""
-    cls = message_class(name)
+    cls = getattr(schemas, name)
     hints = typing.get_type_hints(cls)
     usual: dict[str, Any] = {
         "currency": "GBP",
@@ -237,7 +238,7 @@ def written(message: Message, topic: str, codec: Codec, partitions: int) -> Host
 def generate(count: int, number: int, partitions: int) -> list[Hostile]:
     """So many records for the topics in turn; the same number gives the same ones."""
     each = -(-count // len(SHARES))
-    codec = Codec()
+    codec = Codec("schemas")
     by_topic = [
         _some(topic, each, number, f"fuzz-{number}-{place}", codec, partitions)
         for place, topic in enumerate(SHARES)

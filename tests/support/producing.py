@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from confluent_kafka import KafkaError, Producer
 from confluent_kafka import Message as Record
 
-from eventbus.messages import Position
+from eventbus.model.places import Position
 from tests.support.topics import Topics
 
 

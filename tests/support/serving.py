@@ -10,10 +10,13 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 
-from eventbus.connections import HttpLimits, Refusals
-from eventbus.edge import Hosts
-from eventbus.http import create_app, parse_json, read_body
-from eventbus.server import HttpServer
+from eventbus.http import parse_json, read_body
+from eventbus.http.app import create_app
+from eventbus.http.connections import Refusals
+from eventbus.http.edge import Hosts
+from eventbus.http.server import HttpServer
+from eventbus.model.limits import HttpLimits
+from eventbus.service.runtime import http_routes
 
 MAX_BODY = 100_000
 QUICK = HttpLimits(max_header=4_096, header_timeout=0.5, body_rate=1_000, window=0.5, keep_alive=0.5)
@@ -56,7 +59,11 @@ async def serving(
     service = Service()
     bus: Any = object()
     app = create_app(
-        "test", why_not_ready=lambda: "", max_body=MAX_BODY, routes=service.routes, bus=bus, hosts=hosts
+        "test",
+        why_not_ready=lambda: "",
+        max_body=MAX_BODY,
+        routes=http_routes(service.routes, bus),
+        hosts=hosts,
     )
     server = HttpServer(app, "127.0.0.1", 0, limits, Refusals())
     service.stop = lambda: setattr(server, "should_exit", True)

@@ -11,8 +11,8 @@ from typing import Any
 
 import httpx
 
+from eventbus.kafka.topics import create
 from eventbus.settings import Settings
-from eventbus.topics import create
 from tests.support.processes import ROOT, ServiceProcess, python
 from tests.support.topics import Topics
 from tests.support.waiting import eventually

@@ -13,9 +13,12 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.admin._resource import ResourceType
 
-from eventbus.codec import Codec, Headers, Raw, headers_of
-from eventbus.kafka import partition_of, raw_of
-from eventbus.messages import Envelope, Message, Position
+from eventbus.codec import Codec
+from eventbus.headers import headers_of
+from eventbus.kafka.records import partition_of, raw_of
+from eventbus.model.messages import Envelope, Message
+from eventbus.model.places import Position
+from eventbus.model.record import Headers, Raw
 from eventbus.settings import Settings
 
 TIMEOUT = 10.0
@@ -25,7 +28,7 @@ class Topics:
     """One test's topics, named without their prefix. Reads committed records only, and remembers them."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings, self.codec = settings, Codec()
+        self.settings, self.codec = settings, Codec("schemas")
         common: dict[str, str | int | float | bool] = {
             "bootstrap.servers": settings.bootstrap_servers,
             "log_level": 2,

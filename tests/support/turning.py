@@ -7,15 +7,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from eventbus import DeadlinePassed, Message, Outcome, Reactor, Request
-from eventbus.agenda import Agenda
-from eventbus.codec import Codec, Raw, headers_of
-from eventbus.limits import Limits
-from eventbus.messages import Envelope
-from eventbus.outgoing import Outgoing, placed
-from eventbus.retry import Breaker, Parked, RetryPolicy, State
-from eventbus.step import Turn
-from eventbus.store import Store
-from eventbus.work import Pending, Router, Surroundings, Work
+from eventbus.codec import Codec
+from eventbus.headers import headers_of
+from eventbus.model.limits import Limits
+from eventbus.model.messages import Envelope
+from eventbus.model.record import Raw
+from eventbus.processing.due import DueQueue
+from eventbus.processing.outgoing import Outgoing, placed
+from eventbus.processing.turn import Turn
+from eventbus.processing.work import Pending, Router, TurnContext, WorkItem
+from eventbus.retry.breaker import Breaker
+from eventbus.retry.parked import Parked, State
+from eventbus.retry.policy import RetryPolicy
+from eventbus.state.store import Store
 from schemas import OrderCreated, OrderFailed, OrderPaid, PaymentFailed, PaymentSucceeded, PaymentVoided
 
 LOG, RETRY, DLQ = "payment.events", "payment.retry", "payment.dlq"
@@ -101,17 +105,17 @@ class Bench:
     ) -> None:
         self.path, self.reactor, self.now = path, reactor, 1_000_000
         self.policy = policy or RetryPolicy()
-        self.codec, self.records, self.inputs = Codec(), list[Raw](), list[Raw]()
+        self.codec, self.records, self.inputs = Codec("schemas"), list[Raw](), list[Raw]()
         self.breaker = Breaker(threshold=3)
         self.start(path / "a.sqlite")
 
     def start(self, path: Path) -> None:
         """A process begins, with the state of ``path``."""
         self.store = Store(path, [self.reactor], retry=RETRY)
-        self.agenda, self.pending = Agenda(self.store), Pending()
-        self.requests: list[tuple[Work, Request]] = []
+        self.agenda, self.pending = DueQueue(self.store), Pending()
+        self.requests: list[tuple[WorkItem, Request]] = []
         self.agenda.rebuild([0])
-        self.around = Surroundings(
+        self.around = TurnContext(
             service="payment",
             version="1",
             codec=self.codec,

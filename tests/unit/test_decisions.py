@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-import eventbus.kafka
-from eventbus.kafka import transactional_producer
+from eventbus.kafka import clients
 from eventbus.settings import Settings
 from tools.stack.settings import ROOT
 
@@ -19,9 +18,9 @@ def test_decision_2_gives_the_wait_between_transactions_that_the_producer_has(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made: list[dict[str, Any]] = []
-    monkeypatch.setattr(eventbus.kafka, "Producer", made.append)
+    monkeypatch.setattr(clients, "Producer", made.append)
 
-    transactional_producer(Settings(), "order-0")
+    clients.transactional_producer(Settings(), "order-0")
 
     text = (DECISIONS / "0002-exactly-once-transactions.md").read_text()
     written = re.search(r"`retry.backoff.ms` is (\d+)", text)

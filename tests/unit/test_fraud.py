@@ -39,7 +39,7 @@ def test_an_order_is_looked_at_once() -> None:
 
 def test_its_messages_are_what_its_schemas_say_and_travel_as_avro() -> None:
     assert outdated(ROOT / "examples" / "fraud") == {}
-    codec = Codec()
+    codec = Codec("schemas", "examples.fraud")
     assert codec.decode_value(codec.encode(SUSPECTED)) == SUSPECTED
 
 

@@ -10,10 +10,10 @@ from prometheus_client.metrics import MetricWrapperBase
 from pydantic_settings import BaseSettings
 
 from eventbus import Settings, metrics
-from eventbus.cli.trouble import Exit
-from eventbus.codec import Raw
-from eventbus.retry import ERRORS, TRUNCATED, Parked, State
-from eventbus.verdicts import Verdict
+from eventbus.cli.ending import Exit
+from eventbus.model.record import Raw
+from eventbus.retry.parked import ERRORS, TRUNCATED, Parked, State
+from eventbus.retry.preview import Effect
 from services.inventory.settings import InventorySettings
 from services.notification.settings import NotificationSettings
 from services.order.settings import OrderSettings
@@ -72,5 +72,5 @@ def test_every_header_of_a_dead_letter_is_listed() -> None:
 
 def test_every_verdict_and_every_exit_code_is_listed() -> None:
     section = PAGE.split("### See what waits")[1].split("\n## ")[0]
-    assert re.findall(r"^\| `([a-z ]+)` \|", section, re.MULTILINE) == [v.value for v in Verdict]
+    assert re.findall(r"^\| `([a-z ]+)` \|", section, re.MULTILINE) == [v.value for v in Effect]
     assert re.findall(r"^\| ([0-9]) \|", section, re.MULTILINE) == [str(e.value) for e in Exit]

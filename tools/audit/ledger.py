@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from eventbus import skips
-from eventbus.codec import Codec, Raw
-from eventbus.errors import Poison
-from eventbus.messages import Envelope, Position
-from eventbus.own_log import Foreign, claim
+from eventbus.codec import Codec
+from eventbus.model.errors import Poison
+from eventbus.model.messages import Envelope
+from eventbus.model.places import Position
+from eventbus.model.record import Raw
+from eventbus.processing import skips
+from eventbus.processing.own_log import Foreign, claim
 from schemas import StockAdjusted, StockRefused, StockReleased, StockReserved, StockShipped
 from tools.audit.findings import DeadLetter, Violation, Waiting
 from tools.audit.money import account

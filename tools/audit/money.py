@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from eventbus.messages import Message
+from eventbus.model.messages import Message
 from schemas import OrderConfirmed, OrderCreated, OrderPaid, OrderRefunded, PaymentRefunded, PaymentSucceeded
 from tools.audit.findings import Broken
 from tools.audit.orders import Life

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from eventbus.codec import Raw
-from eventbus.own_log import PartitionOf, parked_message
-from eventbus.retry import State
+from eventbus.model.record import Raw
+from eventbus.processing.own_log import PartitionOf, parked_message
+from eventbus.retry.parked import State
 from tools.audit.findings import DeadLetter, Waiting
 
 LOGS = {

@@ -25,17 +25,12 @@ from confluent_kafka import Message as Record
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
-from eventbus import Settings, skips
-from eventbus.codec import Raw
-from eventbus.kafka import (
-    PASSING,
-    UNREADABLE,
-    after_unreadable,
-    common,
-    probe_consumer,
-    raw_of,
-    unreadable,
-)
+from eventbus import Settings
+from eventbus.kafka.clients import common, probe_consumer
+from eventbus.kafka.errors import PASSING, UNREADABLE
+from eventbus.kafka.records import after_unreadable, raw_of, unreadable
+from eventbus.model.record import Raw
+from eventbus.processing import skips
 from tools.audit.ledger import LISTENERS, TOPICS, Frontier
 
 Part = tuple[str, int]

@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from eventbus import skips
-from eventbus.codec import Codec, Raw
-from eventbus.errors import Poison
-from eventbus.kafka import partition_of
+from eventbus.codec import Codec
+from eventbus.kafka.records import partition_of
+from eventbus.model.errors import Poison
+from eventbus.model.record import Raw
+from eventbus.processing import skips
 from tools.audit.gateway import GatewayRecord
 from tools.audit.judge import Verdict, judge
 from tools.audit.ledger import LETTERS, LISTENERS, Ledger
@@ -35,7 +36,7 @@ def audit(
     topics = Topics(system.kafka)
     try:
         count = topics.counts["order.events"]
-        ledger = Ledger(Codec(), lambda key: partition_of(key, count))
+        ledger = Ledger(Codec("schemas"), lambda key: partition_of(key, count))
         gateway = GatewayRecord(system.gateway) if with_gateway else None
         deadline = time.monotonic() + wait
         under_way: set[str] | None = None

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from eventbus.codec import Raw
+from eventbus.model.record import Raw
 from eventbus.settings import Settings
 from tools.audit.reading import Topics
 

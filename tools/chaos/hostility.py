@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import cycle
 
-from eventbus.messages import Position
+from eventbus.model.places import Position
 from tools.audit.judge import Verdict
 from tools.chaos.site import PARTITIONS, Site
 from tools.hostile import fates

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
+from eventbus.kafka.topics import create
 from eventbus.settings import Settings
-from eventbus.topics import create
 from tools.audit.judge import Verdict
 from tools.audit.run import audit
 from tools.chaos.processes import Child, Children

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from eventbus.admin import Redrive
 from eventbus.codec import Codec
-from eventbus.kafka import partition_of
-from eventbus.messages import Message
+from eventbus.kafka.records import partition_of
+from eventbus.model.messages import Message
 from schemas import (
     AdjustStock,
     ChargeWithdrawn,

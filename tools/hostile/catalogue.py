@@ -12,9 +12,10 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from eventbus.codec import Codec, Raw
-from eventbus.kafka import partition_of
-from eventbus.retry import ERRORS, Parked, State
+from eventbus.codec import Codec
+from eventbus.kafka.records import partition_of
+from eventbus.model.record import Raw
+from eventbus.retry.parked import ERRORS, Parked, State
 from tools.hostile.case import Case, harmless, type_header, unheard
 from tools.hostile.record import Hostile
 
@@ -198,7 +199,7 @@ class Catalogue:
     """Makes records of every kind for topics of so many partitions, each about an id of its own."""
 
     def __init__(self, partitions: int) -> None:
-        self._partitions, self._codec = partitions, Codec()
+        self._partitions, self._codec = partitions, Codec("schemas")
 
     def make(self, family: Family, kind: str, topic: str) -> Hostile:
         """One record."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable
 
-from eventbus.codec import Raw
-from eventbus.messages import Position
-from eventbus.retry import ERRORS
+from eventbus.model.places import Position
+from eventbus.model.record import Raw
+from eventbus.retry.parked import ERRORS
 from eventbus.settings import Settings
 from tools.audit.ledger import LETTERS, WRITERS
 from tools.audit.reading import Topics

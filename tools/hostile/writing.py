@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import Message as Record
 
-from eventbus.kafka import common
-from eventbus.messages import Position
+from eventbus.kafka.clients import common
+from eventbus.model.places import Position
 from eventbus.settings import Settings
 from tools.hostile.record import MARK, Hostile
 from tools.hostile.wire import NotWritten, produce

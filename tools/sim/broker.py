@@ -14,7 +14,7 @@ from random import Random
 
 from confluent_kafka import KafkaError, KafkaException
 
-from eventbus.codec import Headers, Raw
+from eventbus.model.record import Headers, Raw
 from tools.sim.clock import Clock
 from tools.sim.groups import Group, Place
 

@@ -12,8 +12,9 @@ from typing import Any, TypeVar, cast
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_INVALID, Consumer, KafkaError, TopicPartition
 from confluent_kafka import Producer as KafkaProducer
 
-from eventbus.guard import Guard
-from eventbus.kafka import Clients, Heard
+from eventbus.kafka.clients import Clients
+from eventbus.kafka.guard import Guard
+from eventbus.kafka.health import BrokerHealth
 from eventbus.settings import Settings
 from tools.sim.broker import Broker, Stored, Transaction, failure
 from tools.sim.groups import Group, Place
@@ -349,7 +350,7 @@ class MemoryClients(Clients):
         self._trouble = trouble
         self.inputs: InputConsumer | None = None
 
-    def input(self, settings: Settings, group: str, heard: Heard) -> Consumer:
+    def input(self, settings: Settings, group: str, heard: BrokerHealth) -> Consumer:
         self.inputs = InputConsumer(self._broker, self._line, self._group, self._name)
         return cast(Consumer, self.inputs)
 

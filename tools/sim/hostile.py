@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Protocol
 
 from eventbus.admin import Skip
-from eventbus.codec import Codec, Headers
-from eventbus.kafka import partition_of
-from eventbus.messages import Position
-from eventbus.retry import ERRORS, RETRY
-from eventbus.skips import PARTITION, TOPIC
+from eventbus.codec import Codec
+from eventbus.kafka.records import partition_of
+from eventbus.model.places import Position
+from eventbus.model.record import Headers
+from eventbus.processing.skips import PARTITION, TOPIC
+from eventbus.retry.parked import ERRORS, RETRY
 from schemas import CreateOrder, Item, OrderPaid
 from tools.sim.broker import Broker, Stored
 from tools.sim.replica import Replica

@@ -1,7 +1,7 @@
 """A replica's state and the wire format, in memory.
 
-``MemoryStore`` keeps what :class:`eventbus.store.Store` keeps. ``Interned`` is the real codec but for the bodies: a
-value is the number of a message that this world has seen, instead of Avro. Headers are real.
+``MemoryStore`` keeps what :class:`eventbus.state.store.Store` keeps. ``Interned`` is the real codec but for the
+bodies: a value is the number of a message that this world has seen, instead of Avro. Headers are real.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from eventbus.codec import Codec
-from eventbus.decider import Decider
-from eventbus.errors import Poison
-from eventbus.folding import Folded
-from eventbus.messages import Envelope, Message, Position
-from eventbus.retry import Parked, State
+from eventbus.model.decider import Decider
+from eventbus.model.errors import Poison
+from eventbus.model.folding import Folded
+from eventbus.model.messages import Envelope, Message
+from eventbus.model.places import Position
+from eventbus.retry.parked import Parked, State
 
 Entity = tuple[str, str]
 

@@ -11,16 +11,18 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from eventbus.codec import Codec, Raw
-from eventbus.folding import Folded
-from eventbus.follower import Follower
-from eventbus.kafka import transactionally
-from eventbus.own_log import claim
-from eventbus.parking import Parking
-from eventbus.processor import Processor
-from eventbus.retry import Breaker, Parked
-from eventbus.step import Turn
-from eventbus.work import Pending
+from eventbus.codec import Codec
+from eventbus.kafka.transactions import transactionally
+from eventbus.model.folding import Folded
+from eventbus.model.record import Raw
+from eventbus.processing.follower import Follower
+from eventbus.processing.own_log import claim
+from eventbus.processing.processor import Processor
+from eventbus.processing.turn import Turn
+from eventbus.processing.work import Pending
+from eventbus.retry.breaker import Breaker
+from eventbus.retry.parked import Parked
+from eventbus.retry.queues import RetryQueues
 from schemas import ReleaseStock
 from services.inventory import reservation, stock
 from services.payment.cashier import Cashier
@@ -63,7 +65,7 @@ def unfenced_group() -> AbstractContextManager[Any]:
 
 def hasty_takeover() -> AbstractContextManager[Any]:
     """A new leader does not wait until it has folded the own logs to their end."""
-    return patch("eventbus.tasks.Tasks._reached", lambda self, targets: True)
+    return patch("eventbus.processing.tasks.Tasks._reached", lambda self, targets: True)
 
 
 def stable_target() -> AbstractContextManager[Any]:
@@ -120,7 +122,7 @@ def folded_before_told() -> AbstractContextManager[Any]:
 
 def queue_forgotten() -> AbstractContextManager[Any]:
     """What is parked is found no more."""
-    return patch.object(Parking, "queue", lambda self, entity: [])
+    return patch.object(RetryQueues, "queue", lambda self, entity: [])
 
 
 def charge_without_lookup() -> AbstractContextManager[Any]:
@@ -156,12 +158,14 @@ def any_version_folded() -> AbstractContextManager[Any]:
         key, _ = claim(raw, partition_of)
         return replace(codec.decode(raw), key_version=folded(key) + 1)
 
-    return patch("eventbus.follower.next_event", next_event)
+    return patch("eventbus.processing.follower.next_event", next_event)
 
 
 def retry_unchecked() -> AbstractContextManager[Any]:
     """Whatever a record of a retry topic says is believed."""
-    return patch("eventbus.follower.parked_message", lambda raw, partition_of, logs: Parked.from_record(raw))
+    return patch(
+        "eventbus.processing.follower.parked_message", lambda raw, partition_of, logs: Parked.from_record(raw)
+    )
 
 
 def forgery_believed() -> AbstractContextManager[Any]:

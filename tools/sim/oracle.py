@@ -7,10 +7,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from eventbus import Message
-from eventbus.folding import Folded, fold
-from eventbus.kafka import partition_of
-from eventbus.retry import Parked
-from eventbus.work import COMMANDS
+from eventbus.kafka.records import partition_of
+from eventbus.model.folding import Folded, fold
+from eventbus.processing.work import COMMANDS
+from eventbus.retry.parked import Parked
 from schemas import CreateOrder, NotificationSent, NotificationSkipped, OrderCreated
 from tools.audit.gateway import GatewayRecord
 from tools.audit.judge import judge

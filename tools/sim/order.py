@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from eventbus.messages import Position
-from eventbus.retry import Parked
+from eventbus.model.places import Position
+from eventbus.retry.parked import Parked
 from tools.sim.broker import Stored, Transaction
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from random import Random
 from typing import Any, Generic, TypeVar
 
 from eventbus import Outcome, Poison, Reactor, Request, Retryable
-from eventbus.work import Work
+from eventbus.processing.work import WorkItem
 from services.notification.channel import Notice
 from services.payment.gateway import Receipt, Result
 from tools.sim.clock import Clock
@@ -205,12 +205,12 @@ class SimulatedCalls:
 
     def __init__(self, clock: Clock, answered: Callable[[], None]) -> None:
         self._clock, self._answered = clock, answered
-        self._finished: list[tuple[Work, Request, Outcome | Exception]] = []
-        self._current: set[Work] = set()
+        self._finished: list[tuple[WorkItem, Request, Outcome | Exception]] = []
+        self._current: set[WorkItem] = set()
         self.dead = False
         """The process died: what it had begun goes no further."""
 
-    def start(self, work: Work, request: Request) -> None:
+    def start(self, work: WorkItem, request: Request) -> None:
         assert isinstance(work.decider, Reactor)
         self._current.add(work)
         call: Coroutine[Any, Any, Outcome] = work.decider.call(request)  # type: ignore[assignment]
@@ -246,7 +246,7 @@ class SimulatedCalls:
         self._clock.later(CALL_TIMEOUT, expire)
         go_on()
 
-    def collect(self) -> list[tuple[Work, Request, Outcome | Exception]]:
+    def collect(self) -> list[tuple[WorkItem, Request, Outcome | Exception]]:
         done = [(w, r, o) for w, r, o in self._finished if w in self._current]
         self._finished.clear()
         self._current -= {work for work, _, _ in done}

@@ -12,13 +12,14 @@ from random import Random
 from typing import Any, Protocol
 
 from eventbus.codec import Codec
-from eventbus.decider import Decider
-from eventbus.errors import Fenced
-from eventbus.follower import CHANGED
-from eventbus.guard import Stuck
-from eventbus.kafka import Cluster
-from eventbus.messages import Envelope, Position
-from eventbus.processor import Processor, Step
+from eventbus.kafka.cluster import Cluster
+from eventbus.kafka.guard import Stuck
+from eventbus.model.decider import Decider
+from eventbus.model.errors import Fenced
+from eventbus.model.messages import Envelope
+from eventbus.model.places import Position
+from eventbus.processing.follower import CHANGED
+from eventbus.processing.processor import Processor, Step
 from eventbus.settings import Settings
 from tools.sim.broker import Broker, failure
 from tools.sim.clients import Line, MemoryClients

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from eventbus import Message
-from eventbus.processor import Step
+from eventbus.processing.processor import Step
 from schemas import AdjustStock, CancelOrder, CompleteOrder, Contact, CreateOrder, Item
 from tools.sim.clock import START
 from tools.sim.forger import FORGED

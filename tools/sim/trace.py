@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Callable
 
 from eventbus.codec import Codec
-from eventbus.errors import Poison
-from eventbus.retry import RETRY
+from eventbus.model.errors import Poison
+from eventbus.retry.parked import RETRY
 from tools.sim.broker import Stored, Transaction
 
 

@@ -12,8 +12,8 @@ from typing import Any
 from eventbus import Decider, Message
 from eventbus.admin import Discard, Redrive
 from eventbus.codec import Codec
-from eventbus.kafka import partition_of
-from eventbus.retry import State
+from eventbus.kafka.records import partition_of
+from eventbus.retry.parked import State
 from eventbus.settings import Settings
 from services.inventory.reservation import in_waves_of
 from services.inventory.stock import stock_decider

@@ -113,7 +113,7 @@ class LocalStack:
 
     def _create_topics(self, record: Record) -> None:
         env = {**os.environ, **service_env(self.settings, record.env)}
-        command = [sys.executable, "-m", "eventbus.topics"]
+        command = [sys.executable, "-m", "eventbus.kafka.topics"]
         done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
         if done.returncode:
             raise StackError(f"The topics could not be created: {last_line(done.stdout + done.stderr)}")

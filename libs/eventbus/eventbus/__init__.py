@@ -3,14 +3,15 @@
 A service is a :class:`Service` of :class:`Decider` and :class:`Reactor`; :func:`serve` runs one replica of it.
 """
 
-from eventbus.bus import Bus
-from eventbus.decider import DeadlinePassed, Decider, Outcome, Projection, Reactor, Request, Table
-from eventbus.errors import EventBusError, Fenced, Mismatch, Poison, Retryable, Unavailable
-from eventbus.folding import Entry
-from eventbus.messages import Command, Envelope, Event, Message, Position
-from eventbus.runtime import Service, serve
+from eventbus.model.decider import DeadlinePassed, Decider, Outcome, Projection, Reactor, Request, Table
+from eventbus.model.errors import EventBusError, Fenced, Mismatch, Poison, Retryable, Unavailable
+from eventbus.model.folding import Entry
+from eventbus.model.messages import Command, Envelope, Event, Message
+from eventbus.model.places import Position
+from eventbus.service.bus import Bus
+from eventbus.service.runtime import Service, serve
 from eventbus.settings import Settings
-from eventbus.waiting import Held
+from eventbus.state.parked import HoldStatus
 
 __all__ = [
     "Bus",
@@ -22,7 +23,7 @@ __all__ = [
     "Event",
     "EventBusError",
     "Fenced",
-    "Held",
+    "HoldStatus",
     "Message",
     "Mismatch",
     "Outcome",

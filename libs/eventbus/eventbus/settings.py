@@ -8,9 +8,8 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from eventbus.connections import HttpLimits, room_for
-from eventbus.limits import Limits
-from eventbus.retry import RetryPolicy
+from eventbus.model.limits import HttpLimits, Limits, room_for
+from eventbus.retry.policy import RetryPolicy
 
 
 class Settings(BaseSettings):

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import Any, Generic, TypeVar
 
-from eventbus.decider import Decider, Outcome, Output, Request
-from eventbus.messages import Message
+from eventbus.model.decider import Decider, Outcome, Output, Request
+from eventbus.model.messages import Message
 
 S = TypeVar("S")
 

@@ -9,9 +9,9 @@ from decimal import Decimal
 
 import pytest
 
-from eventbus.bodies import parse_json
-from eventbus.problems import Problem
-from eventbus.turns import SMALL, Turns, Work, at_once
+from eventbus.http.bodies import parse_json
+from eventbus.http.problems import Problem
+from eventbus.http.slices import SMALL, SlicedWork, Slices, at_once
 
 MEGABYTE = 1_048_576
 
@@ -89,9 +89,9 @@ def test_decimals_are_exact() -> None:
 
 async def test_large_work_leaves_the_loop_to_others() -> None:
     """While ten requests want a second of the loop in all, somebody else has it back every few milliseconds."""
-    turns = Turns()
+    turns = Slices()
 
-    def work() -> Work[int]:
+    def work() -> SlicedWork[int]:
         for _ in range(100):
             busy_until = time.thread_time() + 0.001
             while time.thread_time() < busy_until:
@@ -110,9 +110,9 @@ async def test_large_work_leaves_the_loop_to_others() -> None:
 
 
 async def test_small_work_is_done_at_once() -> None:
-    turns = Turns()
+    turns = Slices()
 
-    def work() -> Work[int]:
+    def work() -> SlicedWork[int]:
         yield
         return 7
 
@@ -123,13 +123,13 @@ async def test_small_work_is_done_at_once() -> None:
 
 
 async def test_an_error_in_a_turn_gives_the_turn_on() -> None:
-    turns = Turns()
+    turns = Slices()
 
-    def fails() -> Work[int]:
+    def fails() -> SlicedWork[int]:
         yield
         raise Problem(422, "wrong")
 
-    def works() -> Work[int]:
+    def works() -> SlicedWork[int]:
         yield
         return 7
 

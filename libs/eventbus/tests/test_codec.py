@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import struct
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from eventbus import messages
-from eventbus.codec import Codec, Headers, Raw, SchemaMissing, headers_of
-from eventbus.errors import Poison
-from eventbus.messages import Envelope
+from eventbus.codec import Codec
+from eventbus.headers import headers_of
+from eventbus.model.errors import Poison
+from eventbus.model.messages import Envelope
+from eventbus.model.record import Headers, Raw
 from schemas import CreateOrder, Item, StockAdjusted
 
 ORDER = CreateOrder(
@@ -28,7 +24,7 @@ ORDER = CreateOrder(
 
 @pytest.fixture(scope="module")
 def codec() -> Codec:
-    return Codec()
+    return Codec("schemas")
 
 
 def raw(codec: Codec, *, key: bytes | None = b"o1", headers: Headers | None = None) -> Raw:
@@ -94,55 +90,3 @@ def test_a_key_that_is_not_the_bodys_id_is_poison(codec: Codec, key: bytes | Non
 def test_a_field_that_does_not_fit_its_schema_is_poison(codec: Codec, quantity: object) -> None:
     with pytest.raises(Poison, match="StockAdjusted"):
         codec.encode(StockAdjusted(product_id="cup", quantity=quantity, reason="", available_qty=0))  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A package of one message, Ping, version 2; forgotten after the test."""
-    folder = tmp_path / "pings"
-    (folder / "ping.events").mkdir(parents=True)
-    (folder / "__init__.py").write_text(
-        "from dataclasses import dataclass\n"
-        "from eventbus.messages import Event, message\n"
-        '@message(topic="ping.events", key="ping_id", schema="Ping.v2")\n'
-        "@dataclass(frozen=True, slots=True, kw_only=True)\n"
-        "class Ping(Event):\n"
-        "    ping_id: str\n"
-    )
-    schema = {"type": "record", "name": "Ping", "fields": [{"name": "pingId", "type": "string"}]}
-    for version in (1, 2):
-        (folder / "ping.events" / f"Ping.v{version}.avsc").write_text(json.dumps(schema))
-    (folder / "ids.json").write_text('{"Ping.v1": 900001, "Ping.v2": 900002}')
-    monkeypatch.syspath_prepend(tmp_path)
-    for registry in ("_by_schema", "_by_name"):
-        monkeypatch.setattr(messages, registry, dict(getattr(messages, registry)))
-    yield folder
-    sys.modules.pop("pings", None)
-
-
-def test_a_version_without_an_id_is_named_with_its_class_its_file_and_the_remedy(package: Path) -> None:
-    (package / "ids.json").write_text('{"Ping.v1": 900001}')
-
-    with pytest.raises(
-        SchemaMissing, match=r"pings\.Ping is written as Ping\.v2, which has no id in"
-    ) as raised:
-        Codec("pings")
-
-    assert str(package / "ids.json") in str(raised.value) and "add the id there" in str(raised.value)
-
-
-def test_an_id_without_its_schema_file_is_named_with_the_file_and_the_remedy(package: Path) -> None:
-    (package / "ping.events" / "Ping.v1.avsc").unlink()
-
-    with pytest.raises(SchemaMissing, match=r"ids\.json names Ping\.v1, .*none is there: restore") as raised:
-        Codec("pings")
-
-    assert f"{package}/<topic>/Ping.v1.avsc" in str(raised.value)
-
-
-def test_a_schema_that_stands_twice_is_named_with_both_places(package: Path) -> None:
-    (package / "pong.events").mkdir()
-    shutil.copy(package / "ping.events" / "Ping.v1.avsc", package / "pong.events")
-
-    with pytest.raises(SchemaMissing, match=r"ping\.events/Ping\.v1\.avsc, .*pong\.events/Ping\.v1\.avsc"):
-        Codec("pings")

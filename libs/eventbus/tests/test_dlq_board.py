@@ -9,19 +9,20 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from eventbus.cli.board import Board, Filters, age, instant, why_not
+from eventbus.cli.ending import CommandError, Exit
+from eventbus.cli.index import DeadLetterIndex, Filters, age, instant, why_not
 from eventbus.cli.options import addresses, filters
 from eventbus.cli.printing import list_table, listing, say_report
 from eventbus.cli.result import BUSY, DONE, KeyResult, Report, Row
 from eventbus.cli.showing import shown
-from eventbus.cli.trouble import Exit, Trouble
-from eventbus.codec import Codec, Headers, Raw
-from eventbus.retry import Parked, State
-from eventbus.verdicts import Verdict
+from eventbus.codec import Codec
+from eventbus.model.record import Headers, Raw
+from eventbus.retry.parked import Parked, State
+from eventbus.retry.preview import Effect
 from schemas import CancelOrder
 
 NOW = 1_800_000_000_000
-CODEC = Codec()
+CODEC = Codec("schemas")
 
 
 def parked(key: str, offset: int, state: State = State.DEAD, **fields: object) -> Parked:
@@ -44,9 +45,9 @@ def letter(waits: Parked, at: int, service: str = "order") -> Raw:
 
 
 @pytest.fixture
-def board() -> Board:
+def board() -> DeadLetterIndex:
     """Order: a is dead, with two behind it; b waits. Payment: a was resolved. Junk of order lies buried."""
-    board = Board(CODEC.name_of, keep="a")
+    board = DeadLetterIndex(CODEC.name_of, keep="a")
     behind = {"exception": "", "message": "", "attempt": 0}
     records = [
         retry(parked("a", 1, State.WAITING, attempt=1), 0),
@@ -65,11 +66,11 @@ def board() -> Board:
     return board
 
 
-def chosen(board: Board, **wanted: object) -> list[str]:
+def chosen(board: DeadLetterIndex, **wanted: object) -> list[str]:
     return [q.key for q in board.chosen(Filters(**wanted))]  # type: ignore[arg-type]
 
 
-def test_the_last_word_counts_and_a_queue_is_in_its_order(board: Board) -> None:
+def test_the_last_word_counts_and_a_queue_is_in_its_order(board: DeadLetterIndex) -> None:
     first, second = board.queues()
     assert (first.service, first.log, first.key) == ("order", "order.events", "a")
     assert [(i.parked.raw.offset, i.state) for i in first.items] == [
@@ -80,7 +81,7 @@ def test_the_last_word_counts_and_a_queue_is_in_its_order(board: Board) -> None:
     assert second.key == "b"
 
 
-def test_filters_choose_whole_keys(board: Board) -> None:
+def test_filters_choose_whole_keys(board: DeadLetterIndex) -> None:
     assert chosen(board) == ["a", "b"]
     assert chosen(board, keys=("b", "c")) == ["b"]
     assert chosen(board, error="zerodivision") == ["a"]
@@ -94,7 +95,9 @@ def test_filters_choose_whole_keys(board: Board) -> None:
     assert len(board.chosen(Filters(state="DEAD"))[0].items) == 3
 
 
-def test_what_no_retry_record_tells_of_is_buried_and_what_is_over_is_told_only_if_asked(board: Board) -> None:
+def test_what_no_retry_record_tells_of_is_buried_and_what_is_over_is_told_only_if_asked(
+    board: DeadLetterIndex,
+) -> None:
     assert [(i.state, i.parked.key) for i in board.single(Filters())] == [("BURIED", "x")]
     assert board.single(Filters(error="bug")) == []
     assert [(i.service, i.parked.events) for i in board.single(Filters(state="RESOLVED"))] == [
@@ -103,7 +106,7 @@ def test_what_no_retry_record_tells_of_is_buried_and_what_is_over_is_told_only_i
     assert [q.key for q in board.chosen(Filters(state="BURIED"))] == []
 
 
-def test_only_a_dead_head_can_be_redriven(board: Board) -> None:
+def test_only_a_dead_head_can_be_redriven(board: DeadLetterIndex) -> None:
     dead, waiting = board.queues()
     assert why_not(dead, NOW) == ""
     assert why_not(waiting, NOW) == "busy: it waits for its next try, in 5 s, by itself"
@@ -111,7 +114,7 @@ def test_only_a_dead_head_can_be_redriven(board: Board) -> None:
     assert why_not(board.chosen(Filters(keys=("b",)))[0], NOW).startswith("busy: it was redriven")
 
 
-def test_the_list_has_a_line_a_key_and_cuts_no_key(board: Board) -> None:
+def test_the_list_has_a_line_a_key_and_cuts_no_key(board: DeadLetterIndex) -> None:
     rows = listing(board.chosen(Filters()), board.single(Filters()))
     assert [(r["key"], r["state"], r["attempts"], r["behind"]) for r in rows] == [
         ("a", "DEAD", 3, 2),
@@ -135,7 +138,7 @@ def test_the_list_has_a_line_a_key_and_cuts_no_key(board: Board) -> None:
     assert "1m" in said and "ZeroDivisionError: a bug" in said
 
 
-def test_a_message_is_shown_decoded_with_its_journey(board: Board) -> None:
+def test_a_message_is_shown_decoded_with_its_journey(board: DeadLetterIndex) -> None:
     told = next(shown(board, CODEC, i) for i in board.about("a") if i.state == "DEAD")
     assert told["message"] == {"orderId": "a", "reason": "no", "timestamp": 1}
     assert [(s["state"], s["attempts"]) for s in told["journey"]] == [
@@ -150,7 +153,7 @@ def test_a_message_is_shown_decoded_with_its_journey(board: Board) -> None:
 
 
 def test_what_cannot_be_decoded_is_shown_as_bytes() -> None:
-    board = Board(CODEC.name_of, keep="order.commands-0-7")
+    board = DeadLetterIndex(CODEC.name_of, keep="order.commands-0-7")
     junk = parked("x", 7)
     junk = replace(junk, raw=junk.raw._replace(value=b"\x00junk!", key=b"\xff", headers=[("empty", None)]))
     board.take(letter(junk, 0))
@@ -184,7 +187,7 @@ def test_ages() -> None:
 )
 def test_a_filter_that_is_none_is_refused_in_one_sentence(wrong: dict[str, str]) -> None:
     options = dict.fromkeys(("keys", "type_", "error", "since", "until", "state"))
-    with pytest.raises(Trouble) as refused:
+    with pytest.raises(CommandError) as refused:
         filters(**(options | wrong))
     assert refused.value.code is Exit.USAGE and "\n" not in str(refused.value)
 
@@ -192,17 +195,17 @@ def test_a_filter_that_is_none_is_refused_in_one_sentence(wrong: dict[str, str])
 def test_addresses() -> None:
     assert addresses(["order=http://o:1/"])["order"] == "http://o:1"
     assert addresses([])["payment"] == "http://127.0.0.1:8001"
-    with pytest.raises(Trouble):
+    with pytest.raises(CommandError):
         addresses(["localhost:8000"])
 
 
-def test_counts_are_of_messages_and_leave_busy_keys_out(board: Board) -> None:
+def test_counts_are_of_messages_and_leave_busy_keys_out(board: DeadLetterIndex) -> None:
     first, second = board.queues()
     rows = tuple(
         Row(i.coordinates, i.type, v, i.state)
-        for i, v in zip(first.items, (Verdict.APPLIES, Verdict.DUPLICATE, Verdict.APPLIES), strict=True)
+        for i, v in zip(first.items, (Effect.APPLIES, Effect.DUPLICATE, Effect.APPLIES), strict=True)
     )
-    busy = KeyResult(second, BUSY, (Row("c", "t", Verdict.STAYS, "DEAD"),), "a call is under way")
+    busy = KeyResult(second, BUSY, (Row("c", "t", Effect.STAYS, "DEAD"),), "a call is under way")
     report = Report("redrive", False, [KeyResult(first, DONE, rows), busy], [("order", "x", "buried")])
     assert report.counts() == {"applies": 2, "duplicate": 1}
     out = Console(file=io.StringIO(), width=200)

@@ -8,8 +8,10 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request
 
-from eventbus.edge import Hosts, host_of, is_loopback
-from eventbus.http import create_app, parse_json, read_body
+from eventbus.http import parse_json, read_body
+from eventbus.http.app import create_app
+from eventbus.http.edge import Hosts, host_of, is_loopback
+from eventbus.service.runtime import http_routes
 
 Headers = list[tuple[str, str]]
 JSON = [("content-type", "application/json")]
@@ -24,7 +26,9 @@ def routes(app: FastAPI, _: Any) -> None:
 
 def client(hosts: Hosts | None) -> httpx.AsyncClient:
     bus: Any = object()
-    app = create_app("test", why_not_ready=lambda: "", max_body=1_000, routes=routes, bus=bus, hosts=hosts)
+    app = create_app(
+        "test", why_not_ready=lambda: "", max_body=1_000, routes=http_routes(routes, bus), hosts=hosts
+    )
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost:8000")
 
 

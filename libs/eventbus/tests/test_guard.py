@@ -9,8 +9,8 @@ from itertools import count
 
 import pytest
 
-from eventbus.errors import Fenced
-from eventbus.guard import GRACE, LEFT_BEHIND, Guard, Stuck
+from eventbus.kafka.guard import GRACE, LEFT_BEHIND, Guard, Stuck
+from eventbus.model.errors import Fenced
 
 
 class Hanging:

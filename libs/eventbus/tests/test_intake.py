@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from confluent_kafka import Consumer
 
-from eventbus.intake import SLICE, take
+from eventbus.processing.intake import SLICE, take
 
 
 class Record:

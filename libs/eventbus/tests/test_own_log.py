@@ -9,14 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventbus.codec import Codec, Headers, Raw, headers_of
-from eventbus.kafka import partition_of
-from eventbus.messages import Envelope
-from eventbus.own_log import Doubtful, Foreign, next_event, parked_message
-from eventbus.retry import RETRY, Parked, State
+from eventbus.codec import Codec
+from eventbus.headers import headers_of
+from eventbus.kafka.records import partition_of
+from eventbus.model.messages import Envelope
+from eventbus.model.record import Headers, Raw
+from eventbus.processing.own_log import Doubtful, Foreign, next_event, parked_message
+from eventbus.retry.parked import RETRY, Parked, State
 from schemas import OrderPaid, PaymentVoided
 
-CODEC = Codec()
+CODEC = Codec("schemas")
 KEY = "o1"
 PARTITION = partition_of(KEY.encode(), 6)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from eventbus.codec import Raw
-from eventbus.work import Pending, Queue
+from eventbus.model.record import Raw
+from eventbus.processing.work import KeyQueue, Pending
 
 
 def raw(offset: int, partition: int = 0) -> Raw:
@@ -39,7 +39,7 @@ def test_what_goes_to_another_replica_is_forgotten_and_nothing_else() -> None:
     pending = Pending()
     for partition in (0, 1):
         pending.begin(raw(3, partition))
-        pending.queues["log", f"k{partition}"] = Queue(partition)
+        pending.queues["log", f"k{partition}"] = KeyQueue(partition)
 
     pending.drop({0})
 

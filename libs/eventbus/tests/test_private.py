@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from eventbus.private import close_to_others
-from eventbus.slot import Slot
-from eventbus.store import Store
+from eventbus.service.slot import Slot
+from eventbus.state.store import Store
 
 
 @pytest.fixture(autouse=True)

@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-from eventbus.messages import Envelope
-from eventbus.progress import EARLY_BYTES, Answer, Progress, Sent
+from eventbus.model.messages import Envelope
+from eventbus.service.progress import EARLY_BYTES, Answer, Progress, Sent
 from schemas import PaymentVoided
 
 TOPIC, LOG = "order.commands", "payment.events"

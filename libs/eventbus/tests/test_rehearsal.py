@@ -8,13 +8,13 @@ import pytest
 
 from eventbus import Message, Retryable, Settings
 from eventbus.admin import Discard, Redrive
-from eventbus.rehearsal import rehearse
-from eventbus.retry import Parked, State
-from eventbus.verdicts import Verdict, fates
+from eventbus.retry.parked import Parked, State
+from eventbus.retry.preview import Effect, previews
+from eventbus.service.dry_run import dry_run
 from tests.support.turning import LOG, Bench, created, failed, paid
 
-APPLIES, CALLS, DEPENDS = Verdict.APPLIES, Verdict.CALLS, Verdict.DEPENDS
-FAILS, STAYS, DISCARDED = Verdict.FAILS, Verdict.STAYS, Verdict.DISCARDED
+APPLIES, CALLS, DEPENDS = Effect.APPLIES, Effect.CALLS, Effect.DEPENDS
+FAILS, STAYS, DISCARDED = Effect.FAILS, Effect.STAYS, Effect.DISCARDED
 AWAY = Retryable("away")
 
 
@@ -23,20 +23,20 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
-def dry(bench: Bench, wish: Redrive | Discard) -> list[Verdict]:
+def dry(bench: Bench, wish: Redrive | Discard) -> list[Effect]:
     before = (list(bench.records), bench.waits("a"), bench.story("a"), list(bench.requests))
-    found = rehearse("payment", Settings(), bench.codec, bench.store, 1, wish)
+    found = dry_run("payment", Settings(), bench.codec, bench.store, 1, wish)
     assert (list(bench.records), bench.waits("a"), bench.story("a"), list(bench.requests)) == before
     return [fate.verdict for fate in found]
 
 
-def real(bench: Bench, wish: Redrive | Discard, answer: Exception | None = None) -> list[Verdict]:
+def real(bench: Bench, wish: Redrive | Discard, answer: Exception | None = None) -> list[Effect]:
     queue, told = bench.store.waiting.queue((LOG, "a")), len(bench.topic("payment.retry"))
     bench.feed(wish)
     while bench.asked():
         bench.answer("a", answer)
     news = [Parked.from_record(r) for r in bench.topic("payment.retry")[told:]]
-    return [fate.verdict for fate in fates(queue, {p.raw.coordinates: p for p in news})]
+    return [fate.verdict for fate in previews(queue, {p.raw.coordinates: p for p in news})]
 
 
 def dead(bench: Bench, *messages: Message) -> None:
@@ -70,7 +70,7 @@ def test_the_dry_run_says_what_the_real_one_does(
     messages: tuple[Message, ...],
     wish: Redrive | Discard,
     answer: Exception | None,
-    expected: list[Verdict] | None,
+    expected: list[Effect] | None,
 ) -> None:
     dead(bench, *messages)
     if expected is None:

@@ -9,11 +9,13 @@ from random import Random
 import pytest
 
 from eventbus import Decider, Retryable
-from eventbus.agenda import Agenda
-from eventbus.codec import Raw
-from eventbus.folding import Folded
-from eventbus.retry import Breaker, Parked, RetryPolicy, State
-from eventbus.store import Store
+from eventbus.model.folding import Folded
+from eventbus.model.record import Raw
+from eventbus.processing.due import DueQueue
+from eventbus.retry.breaker import Breaker
+from eventbus.retry.parked import Parked, State
+from eventbus.retry.policy import RetryPolicy
+from eventbus.state.store import Store
 
 LOG, RETRY = "x.events", "x.retry"
 RAW = Raw("t", 1, 7, b"k", b"\0value", [("ce_id", b"1"), ("odd", b"\xff\0"), ("odd", b"")], 99)
@@ -157,7 +159,7 @@ def opened(now: int = 0) -> Breaker:
 
 
 def test_an_agenda_hands_out_each_key_when_it_is_due_and_once(store: Store) -> None:
-    agenda = Agenda(store)
+    agenda = DueQueue(store)
     for key, due in (("b", 2_000), ("a", 1_000), ("c", 2_500)):
         agenda.note((LOG, key), [replace(PARKED, key=key, due=due)])
     assert agenda.due(999, 9) == []
@@ -172,7 +174,7 @@ def test_an_agenda_hands_out_each_key_when_it_is_due_and_once(store: Store) -> N
 
 def test_probes_take_keys_by_chance_and_not_in_the_order_of_the_queue(store: Store) -> None:
     """Bad keys that came first must not be all that is asked about."""
-    agenda, dice = Agenda(store), Random(1).random
+    agenda, dice = DueQueue(store), Random(1).random
     for n in range(100):
         agenda.note((LOG, f"{n}"), [replace(PARKED, key=f"{n}", due=10_000 + n)])
     first = agenda.some(10, lambda entity, due: True, dice)
@@ -190,7 +192,7 @@ def test_an_agenda_is_made_anew_for_what_is_led_and_forgets_the_rest(store: Stor
     other = replace(PARKED, raw=RAW._replace(partition=2), key="z")
     second = replace(PARKED, raw=RAW._replace(offset=8), sequence=2, due=0)
     put(store, PARKED, second, other)
-    agenda = Agenda(store)
+    agenda = DueQueue(store)
     agenda.rebuild([1, 2])
     assert agenda.due(10**9, 9) == [(LOG, "k"), (LOG, "z")]
     agenda.rebuild([2])
@@ -202,7 +204,7 @@ def test_an_agenda_is_made_anew_for_what_is_led_and_forgets_the_rest(store: Stor
 def test_deadlines_come_once_of_what_is_led_and_again_after_an_abort(store: Store) -> None:
     for key, partition, ends in (("a", 0, 100), ("b", 1, 100), ("c", 0, 900), ("d", 0, None)):
         store.write({(LOG, key): (partition, Folded(Life(ends), 1))}, [], {})
-    agenda = Agenda(store, look_every=10)
+    agenda = DueQueue(store, look_every=10)
     assert agenda.deadlines(99, [0]) == []
     assert agenda.deadlines(105, [0]) == [], "it is looked up every so often"
     assert agenda.deadlines(110, [0]) == [(LOG, "a", 100)]

@@ -10,10 +10,10 @@ import pytest
 
 from eventbus import DeadlinePassed, Message, Mismatch, Outcome, Poison, Request, Retryable
 from eventbus.admin import Discard, Redrive
-from eventbus.codec import Raw
-from eventbus.retry import ERRORS, Parked, State
-from eventbus.step import Turn
-from eventbus.work import Work
+from eventbus.model.record import Raw
+from eventbus.processing.turn import Turn
+from eventbus.processing.work import WorkItem
+from eventbus.retry.parked import ERRORS, Parked, State
 from schemas import OrderPaid
 from tests.support.turning import (
     DLQ,
@@ -275,7 +275,7 @@ def test_deadlines_of_one_moment_make_events_of_different_ids(bench: Bench) -> N
     turn, moment = Turn(bench.around), Raw(f"{LOG}.deadline", 0, 5, None, None, [], 5)
     keys = ("a", "b")
     turn.decide(
-        [Work(bench.reactor, moment, key, DeadlinePassed(key, 5), correlation_id=key) for key in keys]
+        [WorkItem(bench.reactor, moment, key, DeadlinePassed(key, 5), correlation_id=key) for key in keys]
     )
     events = [out.event for out in turn.outgoing if out.event]
     assert [event.message.key for event in events] == ["a", "b"]

@@ -12,15 +12,9 @@ from dataclasses import replace
 import pytest
 import uvloop
 
-from eventbus.connections import (
-    Crowd,
-    HttpLimits,
-    Refusals,
-    Refused,
-    raise_descriptors,
-    room_for,
-)
+from eventbus.http.connections import Crowd, Refusals, Refused, raise_descriptors
 from eventbus.metrics import HTTP_CONNECTIONS, HTTP_REFUSED
+from eventbus.model.limits import HttpLimits, room_for
 from tests.support.serving import JSON, MAX_BODY, PATIENT, QUICK, Client, get, post, serving, until
 
 pytestmark = pytest.mark.filterwarnings("ignore:Overriding the .event_loop_policy. fixture")
@@ -229,7 +223,7 @@ async def test_a_413_reaches_a_client_that_sends_in_chunks() -> None:
 
 
 async def test_what_a_client_sends_after_its_answer_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eventbus.connection.LINGER_BYTES", 1_000_000)
+    monkeypatch.setattr("eventbus.http.connection.LINGER_BYTES", 1_000_000)
     async with serving() as (port, _):
         client = await Client.connect(port)
         await client.send(post("/things", 10**9, JSON))

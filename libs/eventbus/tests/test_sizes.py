@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from eventbus import Message, Poison
-from eventbus.codec import Codec, Headers, Raw
-from eventbus.limits import MAX_LETTER
-from eventbus.outgoing import letter
-from eventbus.retry import ERRORS, Parked
+from eventbus.codec import Codec
+from eventbus.model.limits import MAX_LETTER
+from eventbus.model.record import Headers, Raw
+from eventbus.processing.outgoing import dead_letter
+from eventbus.retry.parked import ERRORS, Parked
 from schemas import CreateOrder, Item, OrderPaid, PaymentVoided
 from tests.support.turning import DLQ, REACTOR, Bench, created, paid
 
@@ -33,7 +34,7 @@ def test_a_dead_letter_that_does_not_fit_keeps_what_does(
     tmp_path: Path, key: bytes, value: int, header: int
 ) -> None:
     raw = Raw("order.events", 0, 7, key, b"v" * value, [("h", b"h" * header)], 1)
-    written = letter(Bench(tmp_path).around, Parked.buried(raw, Poison("too large"), 1))
+    written = dead_letter(Bench(tmp_path).around, Parked.buried(raw, Poison("too large"), 1))
 
     assert written.size < MAX_LETTER + 20_000
     assert key.startswith(written.key or b"-") and raw.value and raw.value.startswith(written.value or b"-")
@@ -45,7 +46,7 @@ def test_a_dead_letter_that_does_not_fit_keeps_what_does(
 
 def test_a_dead_letter_that_fits_is_whole(tmp_path: Path) -> None:
     raw = Raw("order.events", 0, 7, b"k", b"v" * 1_000_000, [("h", b"h")], 1)
-    written = letter(Bench(tmp_path).around, Parked.buried(raw, Poison("x"), 1))
+    written = dead_letter(Bench(tmp_path).around, Parked.buried(raw, Poison("x"), 1))
     assert (written.key, written.value) == (raw.key, raw.value)
     assert f"{ERRORS}truncated" not in dict(written.headers)
 
@@ -81,7 +82,7 @@ def test_an_input_that_could_not_wait_is_a_dead_letter(tmp_path: Path) -> None:
 
 
 def raw(headers: Headers) -> Raw:
-    return Raw("order.commands", 0, 7, b"o1", Codec().encode(ORDER), headers, 5)
+    return Raw("order.commands", 0, 7, b"o1", Codec("schemas").encode(ORDER), headers, 5)
 
 
 @pytest.mark.parametrize("name", ["correlationid", "traceparent", "ce_id"])
@@ -91,7 +92,7 @@ def test_a_header_that_is_copied_on_has_at_most_200_characters(
     name: str, letter: str, count: int, kept: bool
 ) -> None:
     text = letter * count
-    envelope = Codec().decode(raw([(name, text.encode())]))
+    envelope = Codec("schemas").decode(raw([(name, text.encode())]))
     copied = {
         "correlationid": envelope.correlation_id,
         "traceparent": envelope.traceparent,
@@ -102,5 +103,5 @@ def test_a_header_that_is_copied_on_has_at_most_200_characters(
 
 @pytest.mark.parametrize("time", ["0001-01-01T00:00:00", "9" * 200, "9999-12-31T23:59:59-23:59", "-1", "NaN"])
 def test_a_time_that_is_none_counts_as_absent(time: str) -> None:
-    envelope = Codec().decode(raw([("ce_time", time.encode())]))
+    envelope = Codec("schemas").decode(raw([("ce_time", time.encode())]))
     assert envelope.time == 5

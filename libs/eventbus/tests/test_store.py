@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from eventbus import Decider, Envelope, Event, Message, Table
-from eventbus.errors import Fenced
-from eventbus.folding import Folded, fold
-from eventbus.messages import Position
-from eventbus.slot import Slot
-from eventbus.store import Store
+from eventbus.model.errors import Fenced
+from eventbus.model.folding import Folded, fold
+from eventbus.model.places import Position
+from eventbus.service.slot import Slot
+from eventbus.state.store import Store
 
 
 @dataclass(frozen=True)

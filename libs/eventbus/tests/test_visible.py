@@ -11,13 +11,14 @@ import sys
 import pytest
 from rich.console import Console
 
-from eventbus.cli.board import Board
+from eventbus.cli.index import DeadLetterIndex
 from eventbus.cli.printing import list_table, listing, say_message, say_report
 from eventbus.cli.result import DONE, KeyResult, Report, Row
 from eventbus.cli.showing import shown
-from eventbus.codec import Codec, Headers, Raw
-from eventbus.retry import Parked, State
-from eventbus.verdicts import Verdict
+from eventbus.codec import Codec
+from eventbus.model.record import Headers, Raw
+from eventbus.retry.parked import Parked, State
+from eventbus.retry.preview import Effect
 from eventbus.visible import VisibleFormatter, visible, visible_json
 
 NOW = 1_800_000_000_000
@@ -95,17 +96,17 @@ def test_m8_the_dlq_commands_show_hostile_records_as_text(text: str) -> None:
         encodable,
         f"Traceback\n{encodable}",
     )
-    board = Board(Codec().name_of, keep=encodable)
+    board = DeadLetterIndex(Codec("schemas").name_of, keep=encodable)
     board.take(Raw("order.retry", 0, 0, b"k", raw.value, parked.headers(), NOW))
     (queue,) = board.queues()
-    row = Row(parked.raw.coordinates, encodable, Verdict.FAILS, "DEAD", (encodable,), encodable)
+    row = Row(parked.raw.coordinates, encodable, Effect.FAILS, "DEAD", (encodable,), encodable)
     results = [KeyResult(queue, DONE, (row,)), KeyResult(queue, "busy", (row,), encodable)]
     out = Console(file=io.StringIO(), highlight=False, markup=False, emoji=False, width=400)
 
     out.print(list_table(listing(board.queues(), []), NOW))
     say_report(out, Report("redrive", False, results, [("order", encodable, encodable)]))
     for item in board.about(encodable):
-        say_message(out, shown(board, Codec(), item))
+        say_message(out, shown(board, Codec("schemas"), item))
 
     printed = out.file.getvalue()  # type: ignore[attr-defined]
     assert no_glyph(printed) == set()
@@ -139,10 +140,10 @@ def test_m8_a_traceback_keeps_its_lines_and_forges_none() -> None:
 
 def test_m8_an_error_of_the_command_line_is_text(capsys: pytest.CaptureFixture[str]) -> None:
     from eventbus.cli import app
-    from eventbus.cli.trouble import Exit, Trouble
+    from eventbus.cli.ending import CommandError, Exit
 
     def fail(**_: object) -> None:
-        raise Trouble(Exit.NOTHING, "No message of \x1b]52;c;eA==\x07 waits.")
+        raise CommandError(Exit.NOTHING, "No message of \x1b]52;c;eA==\x07 waits.")
 
     before, app.app = app.app, fail  # type: ignore[assignment]
     try:

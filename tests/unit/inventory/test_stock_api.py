@@ -12,7 +12,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from eventbus import Bus, Envelope, Message, Position, Unavailable
-from eventbus.http import create_app
+from eventbus.http.app import create_app
+from eventbus.service.runtime import http_routes
 from schemas import AdjustStock, ReleaseStock, ReserveStock, ShipStock
 from services.inventory.api import stock_routes
 from services.inventory.settings import InventorySettings
@@ -106,7 +107,9 @@ def bus() -> MemoryBus:
 @pytest.fixture
 def http(bus: MemoryBus) -> Iterator[TestClient]:
     routes = stock_routes(InventorySettings(page_size=2))
-    app = create_app("inventory", why_not_ready=lambda: "", max_body=1000, routes=routes, bus=cast(Bus, bus))
+    app = create_app(
+        "inventory", why_not_ready=lambda: "", max_body=1000, routes=http_routes(routes, cast(Bus, bus))
+    )
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client
 

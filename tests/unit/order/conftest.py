@@ -8,7 +8,8 @@ from typing import cast
 import pytest
 
 from eventbus import Bus
-from eventbus.http import create_app
+from eventbus.http.app import create_app
+from eventbus.service.runtime import http_routes
 from services.order.__main__ import service
 from services.order.settings import OrderSettings
 from tests.unit.order.memory_bus import HttpClient, MemoryBus
@@ -20,7 +21,10 @@ def stack() -> Iterator[tuple[MemoryBus, HttpClient]]:
     order = service(OrderSettings(answer_timeout=0.1))
     bus = MemoryBus(order.deciders[0])
     app = create_app(
-        "order", why_not_ready=lambda: "", max_body=1_048_576, routes=order.routes, bus=cast(Bus, bus)
+        "order",
+        why_not_ready=lambda: "",
+        max_body=1_048_576,
+        routes=http_routes(order.routes, cast(Bus, bus)),
     )
     with HttpClient(app) as client:
         yield bus, client

@@ -11,7 +11,7 @@ from typing import Any, Self
 import httpx
 from fastapi import FastAPI
 
-from eventbus import DeadlinePassed, Decider, Entry, Envelope, Held, Message, Position, Unavailable
+from eventbus import DeadlinePassed, Decider, Entry, Envelope, HoldStatus, Message, Position, Unavailable
 
 NOW = 1_700_000_000_000
 
@@ -29,7 +29,7 @@ class MemoryBus:
         self.log: list[Envelope] = []
         self.traces: list[tuple[str | None, str | None]] = []
         self.away = self.stalled = False
-        self.waiting: dict[str, Held] = {}
+        self.waiting: dict[str, HoldStatus] = {}
         self.behind = 0
         self.on_wait: Callable[[], object] = lambda: None
         self.on_caught_up: Callable[[], object] = lambda: None
@@ -117,7 +117,7 @@ class MemoryBus:
     def fresh(self) -> bool:
         return not self.away
 
-    def held(self, key: str) -> Held | None:
+    def held(self, key: str) -> HoldStatus | None:
         return self.waiting.get(key)
 
     def held_keys(self) -> int:

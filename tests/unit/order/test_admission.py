@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from eventbus import Bus, Held
+from eventbus import Bus, HoldStatus
 from schemas import CreateOrder
 from services.order.admission import FEW, LONGEST, STANDSTILL, Admission
 from services.order.settings import OrderSettings
@@ -114,7 +114,7 @@ def test_a_few_that_settle_during_an_outage_are_no_pace() -> None:
 
 def test_orders_that_are_held_do_not_count() -> None:
     load = Load(max_open=2_000)
-    load.bus.waiting = {f"o{n}": Held("payment", 3, 0, True) for n in range(1_500)}
+    load.bus.waiting = {f"o{n}": HoldStatus("payment", 3, 0, True) for n in range(1_500)}
     load.second(3_000, 0)
     assert load.reason() is None
     load.second(1_000, 0)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from eventbus import DeadlinePassed, Held, Message
+from eventbus import DeadlinePassed, HoldStatus, Message
 from eventbus.testing import given
 from schemas import OrderFailed
 from services.order.state import Inventory, Payment, Status
@@ -91,7 +91,7 @@ def test_an_order_that_waits_says_where_how_often_tried_and_since_when(
 ) -> None:
     bus.happens(CREATE)
     assert "held" not in client.get("/orders/o1").json()
-    bus.waiting["o1"] = Held("payment", 3, T0, True)
+    bus.waiting["o1"] = HoldStatus("payment", 3, T0, True)
     assert client.get("/orders/o1").json()["held"] == {
         "service": "payment",
         "attempts": 3,

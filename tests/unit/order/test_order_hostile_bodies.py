@@ -10,7 +10,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from eventbus.http import Problem, Work
+from eventbus.http import Problem, SlicedWork
 from schemas import CreateOrder
 from services.order.intake import create_order
 from services.order.models import parse_order
@@ -52,7 +52,7 @@ LARGE = {
 }
 
 
-def longest_slice(work: Work[CreateOrder]) -> float:
+def longest_slice(work: SlicedWork[CreateOrder]) -> float:
     """The most CPU (s) that the work takes without a break."""
     longest = 0.0
     while True:
@@ -66,7 +66,7 @@ def longest_slice(work: Work[CreateOrder]) -> float:
 
 @pytest.mark.parametrize("name", LARGE)
 def test_no_order_holds_the_loop_for_more_than_50_ms(name: str) -> None:
-    def work() -> Work[CreateOrder]:
+    def work() -> SlicedWork[CreateOrder]:
         body = yield from parse_order(LARGE[name], Limits())
         return (yield from create_order("o1", body, OnePrice("GBP"), Limits(), "GBP"))
 

@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from eventbus import Bus, Entry
-from eventbus.http import create_app
+from eventbus.http.app import create_app
+from eventbus.service.runtime import http_routes
 from services.payment.api import routes
 from services.payment.decider import Payment, Status
 
@@ -35,7 +36,9 @@ def state() -> LocalState:
 
 @pytest.fixture
 def client(state: LocalState) -> httpx.AsyncClient:
-    app = create_app("payment", why_not_ready=lambda: "", max_body=1000, routes=routes, bus=cast(Bus, state))
+    app = create_app(
+        "payment", why_not_ready=lambda: "", max_body=1000, routes=http_routes(routes, cast(Bus, state))
+    )
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://payment")
 
 

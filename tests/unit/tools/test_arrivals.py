@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from eventbus import Settings
-from eventbus.codec import Codec, Headers, Raw
+from eventbus.codec import Codec
+from eventbus.model.record import Headers, Raw
 from schemas import OrderFailed
 from tools.arrivals import Arrivals
 
@@ -20,7 +21,7 @@ def heard(key: bytes | None, value: bytes, *headers: tuple[str, bytes | None]) -
 
 def test_an_event_of_orders_is_heard() -> None:
     assert heard(b"o1", b"", ("ce_type", b"OrderConfirmed"), CAUSE) == {"o1": "CONFIRMED"}
-    value = Codec().encode(FAILED)
+    value = Codec("schemas").encode(FAILED)
     assert heard(b"o1", value, ("ce_type", b"OrderFailed"), CAUSE) == {"o1": "FAILED PAYMENT: declined"}
 
 

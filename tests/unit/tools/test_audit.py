@@ -7,7 +7,7 @@ import json
 import pytest
 
 from eventbus.codec import Codec
-from eventbus.messages import Position
+from eventbus.model.places import Position
 from schemas import (
     CancelOrder,
     CancelRefused,
@@ -27,7 +27,7 @@ from tools.audit.ledger import LISTENERS, Frontier, Ledger
 from tools.audit.orders import REPEATS
 from tools.audit.report import as_json, text
 
-CODEC = Codec()
+CODEC = Codec("schemas")
 
 
 def one_partition(key: bytes) -> int:

@@ -10,9 +10,10 @@ from typing import Any, cast
 
 import pytest
 
-from eventbus.codec import Codec, Raw
-from eventbus.messages import Position
-from eventbus.retry import ERRORS
+from eventbus.codec import Codec
+from eventbus.model.places import Position
+from eventbus.model.record import Raw
+from eventbus.retry.parked import ERRORS
 from tools.arrivals import Settled
 from tools.audit.findings import DeadLetter
 from tools.audit.judge import Verdict
@@ -191,7 +192,7 @@ def test_a_burst_has_every_kind_and_reaches_every_input() -> None:
 
 def test_the_catalogue_spares_what_others_act_upon() -> None:
     """A sound OrderCreated in order's log would be charged: nobody can tell that order did not write it."""
-    codec = Codec()
+    codec = Codec("schemas")
     for record in Catalogue(6).all_of(*FAMILIES[:2]):
         if record.topic == "order.events" and record.value and len(record.value) < 1_000:
             names = [value for name, value in record.headers if name == b"ce_type"]

@@ -1,38 +1,5 @@
 """What operators say: about messages that wait, on ``<service>.admin``; about records to be skipped, to everybody."""
 
-from __future__ import annotations
+from eventbus.admin.messages import Discard, Redrive, Skip
 
-from dataclasses import dataclass
-
-from eventbus.messages import Command, message
-
-
-@message(topic="admin", key="message_key", schema="Redrive.v1")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Redrive(Command):
-    """Put a parked key's dead message back to work, and what waits behind it. ``log``: only of that decider."""
-
-    message_key: str
-    log: str | None = None
-    timestamp: int = 0
-
-
-@message(topic="admin", key="message_key", schema="Discard.v1")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Discard(Command):
-    """Never decide a parked key's messages: all, or the ``count`` oldest."""
-
-    message_key: str
-    log: str | None = None
-    count: int | None = None
-    timestamp: int = 0
-
-
-@message(topic="eventbus.skips", key="record", schema="Skip.v1")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Skip(Command):
-    """Set a record aside: nothing is folded from it, and it is not decided. ``record``: topic-partition-offset."""
-
-    record: str
-    reason: str
-    timestamp: int = 0
+__all__ = ["Discard", "Redrive", "Skip"]

@@ -9,8 +9,11 @@ from typing import Annotated
 
 import typer
 
-from eventbus.cli.board import BURIED, Filters
+from eventbus.cli.action import Action
+from eventbus.cli.ending import CommandError, Exit
+from eventbus.cli.index import BURIED, Filters
 from eventbus.cli.options import (
+    SCHEMAS,
     DryRun,
     Error,
     Json,
@@ -29,11 +32,10 @@ from eventbus.cli.options import (
     now,
 )
 from eventbus.cli.printing import console, list_table, listing, say_message
+from eventbus.cli.session import Session, connected, redrivable
 from eventbus.cli.showing import shown
 from eventbus.cli.skip import skip
-from eventbus.cli.trouble import Exit, Trouble
-from eventbus.cli.work import Desk, Work, connected, redrivable
-from eventbus.messages import Position
+from eventbus.model.places import Position
 from eventbus.visible import visible, visible_json
 
 HELP = """What waits for a person in the services' dead letter queues.
@@ -60,7 +62,7 @@ def list_(
 ) -> None:
     """What waits: a line for each key, by its oldest message, and for each letter that nothing brings back."""
     wanted = filters(key, type_, error, since, until, state)
-    desk = Desk(service)
+    desk = Session(service)
     rows = listing(desk.board.chosen(wanted), desk.board.single(wanted))[:limit]
     if json:
         print(visible_json(rows))
@@ -83,10 +85,12 @@ def show(
     json: Json = False,
 ) -> None:
     """Each message of a key: decoded, with its headers, its journey, and what waits behind it."""
-    desk = Desk(service, keep=key)
+    desk = Session(service, keep=key)
     found = [shown(desk.board, desk.codec, item) for item in desk.board.about(key)]
     if not found:
-        raise Trouble(Exit.NOTHING, f"No message of {key} waits or has waited in {', '.join(desk.services)}.")
+        raise CommandError(
+            Exit.NOTHING, f"No message of {key} waits or has waited in {', '.join(desk.services)}."
+        )
     if json:
         print(visible_json(found))
         return
@@ -113,9 +117,9 @@ def redrive(
 ) -> None:
     """Put keys back to work: the dead message of each, as it is, and all that waits behind it, in order."""
     wanted = filters(key, type_, error, since, until, state)
-    desk = Desk(service)
+    desk = Session(service)
     queues, left_out = redrivable(desk.board, wanted)
-    work = Work("redrive", desk, queues[:limit], left_out, None, rate, url or (), wait)
+    work = Action("redrive", desk, queues[:limit], left_out, None, rate, url or (), wait)
     work.run(dry=dry_run, sure=yes, json=json)
 
 
@@ -141,9 +145,9 @@ def discard(
 ) -> None:
     """Never decide what waits for keys: all of it, or the oldest of each; the rest then goes on."""
     wanted = filters(key, type_, error, since, until, state)
-    desk = Desk(service)
+    desk = Session(service)
     left_out = [(i.service, i.coordinates, "a dead letter only") for i in desk.board.single(wanted)]
-    work = Work("discard", desk, desk.board.chosen(wanted)[:limit], left_out, count, rate, url or (), wait)
+    work = Action("discard", desk, desk.board.chosen(wanted)[:limit], left_out, count, rate, url or (), wait)
     work.run(dry=dry_run, sure=yes, json=json)
 
 
@@ -158,7 +162,7 @@ def skip_(
 ) -> None:
     """Set a record aside: nothing is folded from it, and nobody decides it. For records that nobody wrote rightly."""
     if not reason.strip():
-        raise Trouble(Exit.USAGE, "--reason must say why.")
+        raise CommandError(Exit.USAGE, "--reason must say why.")
     topics, codec = connected()
     skip(topics, codec, Position(topic, partition, offset), reason.strip(), undo=undo, sure=yes)
 
@@ -171,8 +175,16 @@ def common(
     topic_prefix: Annotated[
         str | None, typer.Option(help="before every topic [default: EVENTBUS_TOPIC_PREFIX]")
     ] = None,
+    schemas: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="a schema package whose messages are shown decoded (repeat for more) [default: EVENTBUS_SCHEMAS]"
+        ),
+    ] = None,
 ) -> None:
     """Operate services built on eventbus."""
+    if schemas:
+        os.environ[SCHEMAS] = " ".join(schemas)
     if bootstrap_servers is not None:
         os.environ["EVENTBUS_BOOTSTRAP_SERVERS"] = bootstrap_servers
     if topic_prefix is not None:
@@ -183,6 +195,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and end the process with its exit code."""
     try:
         app(args=None if arguments is None else list(arguments), prog_name="eventbus")
-    except Trouble as trouble:
+    except CommandError as trouble:
         print(visible(str(trouble)), file=sys.stderr)
         sys.exit(trouble.code)

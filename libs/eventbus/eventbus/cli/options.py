@@ -8,12 +8,14 @@ from typing import Annotated
 
 import typer
 
-from eventbus.cli.board import STATES, Filters, instant
-from eventbus.cli.trouble import Exit, Trouble
+from eventbus.cli.ending import CommandError, Exit
+from eventbus.cli.index import STATES, Filters, instant
 
 PORTS = {"order": 8000, "payment": 8001, "inventory": 8002, "notification": 8003}
 """Where a replica is asked for a dry run, if nobody says otherwise."""
 URLS = "EVENTBUS_URLS"
+SCHEMAS = "EVENTBUS_SCHEMAS"
+"""The schema packages whose messages are shown decoded, separated by spaces."""
 
 Services = Annotated[
     list[str] | None, typer.Option("--service", help="of this service (repeat for more); else of all")
@@ -63,11 +65,11 @@ def filters(
         try:
             times[option] = None if text is None else instant(text, moment)
         except ValueError as wrong:
-            raise Trouble(
+            raise CommandError(
                 Exit.USAGE, f"{option} {text} is no time: give 2026-05-04T10:00 (UTC), or 15m, 2h, 1d (ago)."
             ) from wrong
     if state is not None and state.upper() not in STATES:
-        raise Trouble(Exit.USAGE, f"--state {state} is none of {', '.join(STATES)}.")
+        raise CommandError(Exit.USAGE, f"--state {state} is none of {', '.join(STATES)}.")
     return Filters(
         tuple(keys or ()), type_, error, times["--since"], times["--until"], state and state.upper()
     )
@@ -79,6 +81,6 @@ def addresses(given: Sequence[str]) -> dict[str, str]:
     for text in given:
         name, _, url = text.partition("=")
         if not url.startswith(("http://", "https://")):
-            raise Trouble(Exit.USAGE, f"--url {text} is none: give service=http://host:port.")
+            raise CommandError(Exit.USAGE, f"--url {text} is none: give service=http://host:port.")
         urls[name] = url.rstrip("/")
     return urls

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from eventbus.cli.board import Item, Queue, age
+from eventbus.cli.index import Item, ParkedKey, age
 from eventbus.cli.result import Report
 from eventbus.visible import visible, visible_json
 
@@ -59,7 +59,7 @@ def row_of(item: Item, behind: int) -> dict[str, Any]:
     }
 
 
-def listing(queues: Sequence[Queue], single: Sequence[Item]) -> list[dict[str, Any]]:
+def listing(queues: Sequence[ParkedKey], single: Sequence[Item]) -> list[dict[str, Any]]:
     """A line for every key, by its oldest message, and one for each message that stands alone."""
     return [row_of(q.head, len(q.items) - 1) for q in queues] + [row_of(item, 0) for item in single]
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from eventbus.cli.board import Queue
-from eventbus.verdicts import Verdict
+from eventbus.cli.index import ParkedKey
+from eventbus.retry.preview import Effect
 
 DONE, BUSY, UNFINISHED = "done", "busy", "unfinished"
 """``busy``: the service had a call for the key under way and left it as it is; ``unfinished``: not over in time."""
@@ -20,7 +20,7 @@ class Row:
 
     coordinates: str
     type: str
-    verdict: Verdict
+    verdict: Effect
     state: str
     events: tuple[str, ...] = ()
     error: str = ""
@@ -31,7 +31,7 @@ class Row:
         return cls(
             told["coordinates"],
             told["type"],
-            Verdict(told["verdict"]),
+            Effect(told["verdict"]),
             told["state"],
             tuple(told["events"]),
             told["error"],
@@ -52,7 +52,7 @@ class Row:
 class KeyResult:
     """One key, with all that waited for it."""
 
-    queue: Queue
+    queue: ParkedKey
     result: str
     rows: tuple[Row, ...]
     note: str = ""
@@ -60,7 +60,7 @@ class KeyResult:
     @property
     def well(self) -> bool:
         """Whether nothing is left for a person to look at."""
-        failed = (Verdict.FAILS, Verdict.STAYS)
+        failed = (Effect.FAILS, Effect.STAYS)
         return (
             self.result == DONE
             and not any(row.verdict in failed for row in self.rows)
@@ -91,7 +91,7 @@ class Report:
     def counts(self) -> dict[str, int]:
         """Messages by verdict. Those of busy keys are none of them."""
         counted = Counter(row.verdict for r in self.results if r.result != BUSY for row in r.rows)
-        return {verdict.value: counted[verdict] for verdict in Verdict if counted[verdict]}
+        return {verdict.value: counted[verdict] for verdict in Effect if counted[verdict]}
 
     def as_json(self) -> dict[str, Any]:
         return {

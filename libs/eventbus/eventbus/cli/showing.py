@@ -5,13 +5,15 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from eventbus.cli.board import BURIED, Board, Item
-from eventbus.codec import Codec, Raw, rfc3339
-from eventbus.errors import Poison
-from eventbus.retry import Parked
+from eventbus.cli.index import BURIED, DeadLetterIndex, Item
+from eventbus.codec import Codec
+from eventbus.headers import rfc3339
+from eventbus.model.errors import Poison
+from eventbus.model.record import Raw
+from eventbus.retry.parked import Parked
 
 
-def shown(board: Board, codec: Codec, item: Item) -> dict[str, Any]:
+def shown(board: DeadLetterIndex, codec: Codec, item: Item) -> dict[str, Any]:
     """One message. The board must have kept its history."""
     kept = board.history.get((item.service, item.coordinates), [])
     parked, records = item.parked, sorted(kept, key=lambda record: record.timestamp)
@@ -53,7 +55,7 @@ def _note(item: Item) -> str:
     return note
 
 
-def _behind(board: Board, item: Item) -> list[str]:
+def _behind(board: DeadLetterIndex, item: Item) -> list[str]:
     queue = [
         i
         for i in board.about(item.parked.key)

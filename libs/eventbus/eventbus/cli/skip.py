@@ -5,16 +5,19 @@ from __future__ import annotations
 import time
 
 from eventbus.admin import Skip
+from eventbus.cli.ending import CommandError, Exit, ask
 from eventbus.cli.printing import console, say
-from eventbus.cli.topics import Topics
-from eventbus.cli.trouble import Exit, Trouble, ask
-from eventbus.codec import Codec, Raw, headers_of, rfc3339
-from eventbus.errors import Poison
-from eventbus.messages import Envelope, Position
-from eventbus.skips import PARTITION, TOPIC
+from eventbus.cli.reader import TopicReader
+from eventbus.codec import Codec
+from eventbus.headers import headers_of, rfc3339
+from eventbus.model.errors import Poison
+from eventbus.model.messages import Envelope
+from eventbus.model.places import Position
+from eventbus.model.record import Raw
+from eventbus.processing.skips import PARTITION, TOPIC
 
 
-def skip(topics: Topics, codec: Codec, place: Position, reason: str, *, undo: bool, sure: bool) -> None:
+def skip(topics: TopicReader, codec: Codec, place: Position, reason: str, *, undo: bool, sure: bool) -> None:
     """Put it on record that the record at ``place`` is skipped, or (``undo``) not any more. Raises Trouble."""
     _require(topics, place)
     _show(codec, place, topics.record(place))
@@ -27,7 +30,7 @@ def skip(topics: Topics, codec: Codec, place: Position, reason: str, *, undo: bo
     )
 
 
-def put_on_record(topics: Topics, codec: Codec, place: Position, reason: str, *, undo: bool) -> None:
+def put_on_record(topics: TopicReader, codec: Codec, place: Position, reason: str, *, undo: bool) -> None:
     """Write the skip, or that there is none any more; returns once that is durable."""
     key, now = str(place).encode(), time.time_ns() // 1_000_000
     if undo:
@@ -38,14 +41,16 @@ def put_on_record(topics: Topics, codec: Codec, place: Position, reason: str, *,
         topics.write(TOPIC, PARTITION, key, codec.encode(wish), headers_of(envelope))
 
 
-def _require(topics: Topics, place: Position) -> None:
+def _require(topics: TopicReader, place: Position) -> None:
     if not topics.partitions(TOPIC):
-        raise Trouble(Exit.AWAY, f"There is no topic {TOPIC}: run `python -m eventbus.topics`, then repeat.")
+        raise CommandError(
+            Exit.AWAY, f"There is no topic {TOPIC}: run `python -m eventbus.kafka.topics`, then repeat."
+        )
     count = topics.partitions(place.topic)
     if not count:
-        raise Trouble(Exit.USAGE, f"There is no topic {place.topic} (name it without its prefix).")
+        raise CommandError(Exit.USAGE, f"There is no topic {place.topic} (name it without its prefix).")
     if place.partition >= count:
-        raise Trouble(Exit.USAGE, f"{place.topic} has the partitions 0 to {count - 1}.")
+        raise CommandError(Exit.USAGE, f"{place.topic} has the partitions 0 to {count - 1}.")
 
 
 def _show(codec: Codec, place: Position, raw: Raw | None) -> None:

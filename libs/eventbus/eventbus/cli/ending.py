@@ -1,0 +1,38 @@
+"""How a command ends: the exit codes, the exception that carries one with a sentence, the question before it acts."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import typer
+
+
+class Exit(IntEnum):
+    """What the process returns. 130 is an interrupt."""
+
+    DONE = 0
+    NOTHING = 1
+    """Nothing matches, or the question was answered with no."""
+    USAGE = 2
+    AWAY = 3
+    """Kafka, or the replica that is to answer a dry run, cannot be reached."""
+    NOT_ALL = 4
+    """Some keys were busy, failed again, or were not finished in time."""
+
+
+class CommandError(Exception):
+    """Ends the command: one sentence on standard error, and the exit code."""
+
+    def __init__(self, code: Exit, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+def ask(question: str) -> None:
+    """Ask the person at the terminal. Raises Trouble unless the answer is yes."""
+    try:
+        agreed = typer.confirm(question, err=True)
+    except typer.Abort:
+        agreed = False
+    if not agreed:
+        raise CommandError(Exit.NOTHING, "Nothing was done (--yes goes without asking).")

@@ -1,0 +1,104 @@
+"""What the HTTP side of every service has in common: problems (RFC 9457), health, metrics, what may come in."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from eventbus.http.connections import Refusals
+from eventbus.http.edge import Edge, Hosts
+from eventbus.http.openapi import METRICS, READY, document
+from eventbus.http.problems import Problem, field_path, invalid
+from eventbus.model.errors import Unavailable
+
+log = logging.getLogger("eventbus.http")
+
+
+def create_app(
+    name: str,
+    *,
+    why_not_ready: Callable[[], str],
+    max_body: int,
+    routes: Sequence[Callable[[FastAPI], None]] = (),
+    hosts: Hosts | None = None,
+    refusals: Refusals | None = None,
+) -> FastAPI:
+    """The application of a service: its own routes beside those every service has.
+
+    ``routes``: functions that add routes. ``hosts``: the names it answers to; any without them.
+    """
+    app = FastAPI(title=f"{name} service", version="1.0.0", redoc_url=None)
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(Unavailable, _unavailable)
+    app.add_exception_handler(HTTPException, _http_exception)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(ClientDisconnect, _hung_up)
+    app.add_exception_handler(Exception, _unexpected)
+
+    @app.get("/healthz", tags=["operation"])
+    async def healthz() -> dict[str, str]:
+        """The process lives."""
+        return {"status": "ok"}
+
+    @app.get("/readyz", tags=["operation"], responses=READY)
+    async def readyz() -> Response:
+        """It is caught up and may be sent traffic."""
+        if reason := why_not_ready():
+            return Problem(503, "Not ready", reason, headers={"Retry-After": "1"}).response()
+        return JSONResponse({"status": "ready"})
+
+    @app.get("/metrics", tags=["operation"], response_class=Response, responses=METRICS)
+    async def metrics() -> Response:
+        """Prometheus text format."""
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    for add in routes:
+        add(app)
+    # The last one added is the first to see a request.
+    app.add_middleware(Edge, max_body=max_body, hosts=hosts, refusals=refusals or Refusals())
+    document(app)
+    return app
+
+
+async def _problem(_: Request, exception: Exception) -> Response:
+    assert isinstance(exception, Problem)
+    return exception.response()
+
+
+async def _unavailable(_: Request, exception: Exception) -> Response:
+    return Problem(503, "Service Unavailable", str(exception), headers={"Retry-After": "1"}).response()
+
+
+async def _http_exception(request: Request, exception: Exception) -> Response:
+    assert isinstance(exception, HTTPException)
+    detail = exception.detail if exception.detail != HTTPStatus(exception.status_code).phrase else ""
+    if exception.status_code == 404:
+        detail = f"there is nothing at {request.url.path[:200]}"
+    if exception.status_code == 405:
+        detail = f"{request.method} is not allowed here"
+    headers = dict(exception.headers) if exception.headers else None
+    phrase = HTTPStatus(exception.status_code).phrase
+    return Problem(exception.status_code, phrase, detail, headers=headers).response()
+
+
+async def _invalid(_: Request, exception: Exception) -> Response:
+    assert isinstance(exception, RequestValidationError)
+    errors = ((field_path(e["loc"][1:]), e["msg"].removeprefix("Value error, ")) for e in exception.errors())
+    return invalid(errors).response()
+
+
+async def _hung_up(_: Request, exception: Exception) -> Response:
+    return Response(status_code=400)  # nobody is there to read it
+
+
+async def _unexpected(request: Request, exception: Exception) -> Response:
+    log.error("%s %s failed", request.method, request.url.path, exc_info=exception)
+    return Problem(500, "Internal Server Error", "the error is in this service's log").response()

@@ -1,0 +1,98 @@
+"""JSON bodies: which media types are read, and how much a body may hold before anybody looks at it.
+
+The size of a body says little of what it costs: a megabyte may be 350,000 objects. So what could become a value is
+counted first, in the bytes; and what is counted is bounded before any error is made of it.
+"""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+
+from eventbus.http.problems import Problem, invalid
+
+MAX_VALUES = 50_000
+"""Commas, colons, braces and brackets a body may have. Those within its texts count too, as bytes are counted."""
+MAX_FIELDS = 100
+"""Fields one object may have: far more than any has here, and few enough to name those that are unknown."""
+MAX_DIGITS = 1_000
+"""Of a number. To turn a longer one into text, as an error does, takes time that grows with its square."""
+
+
+async def read_body(request: Request) -> bytes:
+    """The body of a route that takes JSON. Raises Problem 415 if there is one of another media type.
+
+    ``application/json`` and ``application/*+json`` are JSON, with any parameters but a charset that is not UTF-8. A
+    body must say what it is: a web page can post anything else to any site, this one included, without asking.
+    """
+    raw = await request.body()
+    if raw and (wrong := _unreadable(request.headers)):
+        raise Problem(415, "Unsupported Media Type", wrong, headers={"Accept": "application/json"})
+    return raw
+
+
+def _unreadable(headers: Headers) -> str | None:
+    types, encodings = headers.getlist("content-type"), headers.getlist("content-encoding")
+    if any(encoding.strip().lower() not in ("", "identity") for encoding in encodings):
+        return "the body must not be compressed (Content-Encoding)"
+    if len(types) != 1:
+        return "the body needs one Content-Type: application/json"
+    kind, *parameters = types[0].lower().split(";")
+    name = kind.strip()
+    if name != "application/json" and not (name.startswith("application/") and name.endswith("+json")):
+        return f"the body must be application/json, not {name[:100]!r}"
+    for parameter in parameters:
+        key, _, value = parameter.partition("=")
+        if key.strip() == "charset" and value.strip().strip('"') not in ("utf-8", "utf8", "us-ascii"):
+            return "JSON is UTF-8: leave the charset out"
+    return None
+
+
+def parse_json(raw: bytes, max_values: int = MAX_VALUES) -> Any:
+    """JSON, its decimals exact. Raises Problem: 400 if it is none, 422 if it holds too much, or a field twice.
+
+    NaN and Infinity pass, to be refused with their field's name.
+    """
+    if sum(raw.count(mark) for mark in b"{[,:") > max_values:
+        raise invalid([("body", f"has more than {max_values} values")])
+    try:
+        text = raw.decode("utf-8-sig")
+        return json.loads(text, parse_int=_integer, parse_float=_decimal, object_pairs_hook=_object)
+    except (ValueError, ArithmeticError, RecursionError) as error:
+        raise Problem(400, "Malformed JSON", f"The body is not JSON: {_reason(error)}.") from error
+
+
+def _integer(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise ArithmeticError("too long")
+    return int(text)
+
+
+def _decimal(text: str) -> Decimal:
+    if len(text) > MAX_DIGITS:
+        raise ArithmeticError("too long")
+    return Decimal(text)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(pairs) > MAX_FIELDS:
+        raise invalid([("body", f"has an object with more than {MAX_FIELDS} fields")])
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise invalid([(name, "must be given once") for name in fields if names.count(name) > 1])
+    return fields
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return str(error)
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8"
+    return f"a number has more than {MAX_DIGITS} digits, or too large an exponent"

@@ -1,0 +1,307 @@
+"""One HTTP connection: uvicorn's, which knows no limits, with limits.
+
+What the parser is at, and what ends it:
+
+    NEW, IDLE ──first byte──▶ HEAD ──headers complete──▶ BODY ──message complete──▶ IDLE
+     keep_alive          header_timeout, max_header    body_rate
+
+An answer that ends the connection is followed by a bounded wait for what the client still sends: a socket closed with
+bytes unread is reset, and the reset takes the answer away from the client (RFC 9112, 9.6).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import select
+from enum import Enum
+from http import HTTPStatus
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from eventbus.http.connections import Crowd, Refused
+
+LINGER_SECONDS = 5.0
+LINGER_BYTES = 32 * 1024 * 1024
+"""What is taken from a client, and dropped, after its answer was sent."""
+PADDING = 65_536
+"""Bytes of chunk sizes, extensions and trailers that any body may have; beyond, eight for each byte of body."""
+MAX_PIPELINED = 16
+
+
+class Phase(Enum):
+    """What the parser reads, or waits for."""
+
+    IDLE = "the first byte of a request"
+    HEAD = "headers"
+    BODY = "a body"
+
+
+class Transport:
+    """uvicorn's view of the transport, so that its closing is ours: :meth:`Connection.end`."""
+
+    def __init__(self, transport: asyncio.Transport, connection: Connection) -> None:
+        self._transport, self._connection = transport, connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def is_closing(self) -> bool:
+        return self._connection.ending or self._transport.is_closing()
+
+    def write(self, data: bytes) -> None:
+        if not self.is_closing():  # uvloop raises, where asyncio drops what is written
+            self._transport.write(data)
+
+    def close(self) -> None:
+        self._connection.end()
+
+
+class Connection(HttpToolsProtocol):
+    """uvicorn's protocol, in its crowd. Times are the event loop's."""
+
+    def __init__(self, crowd: Crowd, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._crowd, self._limits = crowd, crowd.limits
+        self._phase = Phase.IDLE
+        self._since = self.loop.time()
+        """Since when the parser waits, or reads headers; while it reads a body: the start of the window."""
+        self._head = self._body = self._around = self._body_before = 0
+        self._dropped = 0
+        self._answered_at: float | None = None
+        """When the answer to a request was complete whose body is not."""
+        self._wrong: tuple[Refused, int] | None = None
+        self._answering: tuple[RequestResponseCycle, asyncio.Task[None]] | None = None
+        self._unread, self._unread_since = 0, self._since
+        self._deaf = self.ending = False
+        self._ended_at = self._since
+
+    # What the transport says
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take the connection in, or answer 503 if there are too many."""
+        self._raw = transport
+        super().connection_made(Transport(transport, self))  # type: ignore[arg-type]
+        if not self._crowd.admit(self):
+            self.ending = True
+            self._write(503, "there are too many connections; ask again in a moment", b"retry-after: 1\r\n")
+            self._raw.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client has hung up, or was made to: nobody waits for the answer any more."""
+        self._crowd.leave(self)
+        super().connection_lost(exc)
+        if self._answering is not None:
+            cycle, task = self._answering
+            if not cycle.response_complete:
+                cycle.disconnected = True
+                task.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser, within the limits."""
+        if self.ending or self._deaf:
+            self._drop(len(data))
+            return
+        self._unset_keepalive_if_required()
+        before, body_before = self._phase, self._body
+        if before is Phase.IDLE:
+            self._begin_head()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # RFC 9110, 7.8: the wish for another protocol may be ignored. The parser reads no further after it.
+            self.cycle.keep_alive, self._deaf = False, True
+        except httptools.HttpParserError:
+            self._refuse(*(self._wrong or (Refused.MALFORMED, 400)))
+            return
+        if self._phase is Phase.HEAD and before is not Phase.BODY:
+            self._head += len(data)
+            if self._head > self._limits.max_header:
+                self._refuse(Refused.LONG_HEADERS, 431)
+        elif self._phase is Phase.BODY and before is Phase.BODY:
+            self._around += len(data) - (self._body - body_before)
+            if self._around > PADDING + 8 * self._body:
+                self._refuse(Refused.PADDED_BODY, 413)
+            elif self._answered_at is not None:
+                self._drop(len(data))
+
+    # What the parser says
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if self._phase is not Phase.HEAD:
+            self._begin_head()
+
+    def on_headers_complete(self) -> None:
+        if sum(len(name) + len(value) + 4 for name, value in self.headers) > self._limits.max_header:
+            self._wrong = Refused.LONG_HEADERS, 431
+        elif len(self.pipeline) >= MAX_PIPELINED:
+            self._wrong = Refused.PIPELINED, 400
+        if self._wrong:
+            raise ValueError(self._wrong[0])  # the parser stops, and data_received learns of it
+        self._phase, self._since, self._answered_at = Phase.BODY, self.loop.time(), None
+        self._body = self._body_before = self._around = self._dropped = 0
+        self._crowd.busy(self)
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._body += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._phase, self._since = Phase.IDLE, self.loop.time()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self.pipeline and (self._answering is None or self._answering[0].response_complete):
+            self._crowd.idle(self)
+        if self._phase is Phase.BODY:
+            self._answered_at = self.loop.time()
+        elif self._phase is Phase.IDLE:
+            self._since = self.loop.time()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        async def answer(scope: Any, receive: Any, send: Any) -> None:
+            try:
+                await app(scope, receive, send)
+            except asyncio.CancelledError:
+                # The client hung up, or the server stops and has waited long enough: no error of the handler.
+                cycle.disconnected = True
+                self.abort()
+
+        task = self.loop.create_task(cycle.run_asgi(answer))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
+        self._answering = cycle, task
+
+    # What ends it
+
+    def sweep(self, now: float) -> None:
+        """Called about twice a second: end what takes too long."""
+        limits, waited = self._limits, now - self._since
+        if self._is_stalled(now):
+            self._crowd.refusals.note(Refused.STALLED)
+            self.abort()
+        elif self.ending:
+            if self._unread:
+                self._ended_at = now
+            elif now - self._ended_at > LINGER_SECONDS:
+                self.abort()
+        elif self.flow.read_paused and self._has_hung_up():
+            self.abort()
+        elif self._phase is Phase.BODY:
+            self._sweep_body(now)
+        elif self.flow.read_paused or self._deaf:
+            self._since = now
+        elif self._phase is Phase.HEAD and waited > limits.header_timeout:
+            self._refuse(Refused.SLOW_HEADERS, 408)
+        elif self._phase is Phase.IDLE and not self._is_answering() and waited > self._may_idle():
+            self.end()
+
+    def _sweep_body(self, now: float) -> None:
+        if self._answered_at is not None:
+            if now - self._answered_at > LINGER_SECONDS:
+                self.abort()
+        elif self.flow.read_paused:
+            self._since, self._body_before = now, self._body
+        elif (took := now - self._since) >= self._limits.window:
+            if self._body - self._body_before < self._limits.body_rate * took:
+                self._refuse(Refused.SLOW_BODY, 408)
+            self._since, self._body_before = now, self._body
+
+    def _has_hung_up(self) -> bool:
+        """Whether the client is gone. The loop learns of it only while it reads."""
+        poll = select.poll()
+        poll.register(
+            self._raw.get_extra_info("socket").fileno(), getattr(select, "POLLRDHUP", select.POLLHUP)
+        )
+        return bool(poll.poll(0))
+
+    def _is_stalled(self, now: float) -> bool:
+        """Whether the client has read nothing of what was written for it, for too long."""
+        unread = self._raw.get_write_buffer_size()
+        if not unread or unread != self._unread:
+            self._unread, self._unread_since = unread, now
+        return now - self._unread_since > self._limits.stall_timeout
+
+    def _may_idle(self) -> float:
+        return self._limits.keep_alive if self._answering else self._limits.header_timeout
+
+    def shutdown(self) -> None:
+        """The server stops: an answer under way is finished, and nothing else is waited for."""
+        if self.ending or (self._phase is Phase.HEAD and not self._is_answering()):
+            self.abort()
+        else:
+            super().shutdown()
+
+    def abort(self) -> None:
+        """Close now, whatever is under way; also to make room for another connection."""
+        if self._is_answering():
+            self.cycle.disconnected = True
+        self._raw.abort()
+
+    def end(self) -> None:
+        """Close, once what was written is sent; where the client may still be sending, once it has hung up."""
+        if self.ending or self._raw.is_closing():
+            return
+        self.ending, self._ended_at = True, self.loop.time()
+        if self._phase is Phase.IDLE or not self._raw.can_write_eof():
+            self._raw.close()
+            return
+        self._dropped = 0
+        try:
+            self._raw.write_eof()
+        except OSError:  # the client was quicker
+            self._raw.abort()
+            return
+        self.flow.resume_reading()
+        self._crowd.idle(self)
+
+    def _refuse(self, reason: Refused, status: int) -> None:
+        """Answer what the client is sending now, and close. An answer under way is finished first."""
+        self._crowd.refusals.note(reason)
+        cycle = self.cycle
+        if not self._is_answering():
+            self._write(status, reason.value)
+            self.end()
+        elif self._phase is Phase.HEAD:
+            cycle.keep_alive, self._deaf = False, True
+        elif cycle.response_started or self.pipeline:
+            self.abort()
+        else:
+            self._write(status, reason.value)
+            self.end()
+            self._hang_up(cycle)
+
+    def _hang_up(self, cycle: RequestResponseCycle) -> None:
+        """Tell the handler that nobody waits any more."""
+        cycle.disconnected = True
+        cycle.message_event.set()
+        if self._answering is not None:
+            self._answering[1].cancel()
+
+    def _drop(self, size: int) -> None:
+        self._dropped += size
+        if self._dropped > LINGER_BYTES:
+            self.abort()
+
+    def _begin_head(self) -> None:
+        self._phase, self._since, self._head = Phase.HEAD, self.loop.time(), 0
+
+    def _is_answering(self) -> bool:
+        return self._answering is not None and not self.cycle.response_complete
+
+    def _write(self, status: int, detail: str, headers: bytes = b"") -> None:
+        if self._raw.is_closing():
+            return
+        title = HTTPStatus(status).phrase
+        body = json.dumps(
+            {"type": "about:blank", "title": title, "status": status, "detail": detail}
+        ).encode()
+        self._raw.write(
+            b"HTTP/1.1 %d %s\r\ncontent-type: application/problem+json\r\ncontent-length: %d\r\n"
+            b"connection: close\r\n%s\r\n%s" % (status, title.encode(), len(body), headers, body)
+        )

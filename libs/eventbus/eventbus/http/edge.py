@@ -1,0 +1,138 @@
+"""What a request must fulfil before any route sees it: where it was sent to, from which site, and how large it is.
+
+A service that listens on a loopback address is reached by everything that runs on the machine: web pages in a browser
+included. Two checks keep them out, as no password does here. ``Host`` must be a name of this machine, or a page whose
+own name was made to point here (DNS rebinding) could read the answers. And a request that changes something must not
+come from another site (``Origin``, ``Sec-Fetch-Site``); a browser sends those, other clients do not.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from eventbus.http.connections import Refusals, Refused
+from eventbus.http.problems import Problem
+
+SAFE = ("GET", "HEAD", "OPTIONS")
+ANY = "*"
+
+
+class Hosts:
+    """The names this service answers to: those of the loopback, and further ones that are allowed.
+
+    ``listens_on``: the address it listens on. ``allowed``: host names without ports; ``*`` is any. On another address
+    than the loopback's nothing is checked unless names are given.
+    """
+
+    def __init__(self, listens_on: str, allowed: Sequence[str] = ()) -> None:
+        self._allowed = {name.lower().rstrip(".") for name in allowed}
+        self.checked = (bool(allowed) or is_loopback(listens_on)) and ANY not in self._allowed
+
+    def know(self, authority: str) -> bool:
+        """Whether ``authority`` (``Host``, with or without a port) is one of the names."""
+        name = host_of(authority)
+        return name is not None and (name in self._allowed or is_loopback(name))
+
+
+def host_of(authority: str) -> str | None:
+    """The host in ``host:port``, in small letters, brackets and a last dot left out; None if it is not one."""
+    try:
+        parts = urlsplit(f"//{authority}")
+        parts.port  # noqa: B018  raises if it is no number
+    except ValueError:
+        return None
+    if parts.hostname is None or parts.path or parts.query or parts.fragment or "@" in authority:
+        return None
+    return parts.hostname.rstrip(".")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether it is an address of the loopback, or a name for it (RFC 6761, 6.3)."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Edge:
+    """ASGI middleware: 421 for an unknown host, 403 for another site, 413 for a body above ``max_body`` bytes."""
+
+    def __init__(self, app: ASGIApp, max_body: int, hosts: Hosts | None, refusals: Refusals) -> None:
+        self.app, self._max_body, self._refusals = app, max_body, refusals
+        self._hosts = hosts if hosts and hosts.checked else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        problem = (self._hosts and self._stranger(scope, headers, self._hosts)) or self._announced(headers)
+        if problem:
+            await problem.response()(scope, receive, send)
+        else:
+            await self.app(scope, self._counted(receive), send)
+
+    def _stranger(self, scope: Scope, headers: Headers, hosts: Hosts) -> Problem | None:
+        named = headers.getlist("host")
+        # Only HTTP/1.0 may leave Host out: health checks of gateways do.
+        if len(named) > 1 or (not named and scope["http_version"] != "1.0"):
+            return Problem(400, "Bad Request", "the Host header must be there once")
+        if named and not hosts.know(named[0]):
+            self._refusals.note(Refused.HOST)
+            return Problem(
+                421,
+                "Misdirected Request",
+                f"this service does not go by the name {named[0][:100]!r}: ask it as localhost, "
+                "or add the name to EVENTBUS_HTTP_ALLOWED_HOSTS",
+            )
+        if scope["method"] not in SAFE and _is_foreign(headers, named, hosts):
+            self._refusals.note(Refused.ORIGIN)
+            return Problem(403, "Forbidden", "pages of other sites may not send this (Origin)")
+        return None
+
+    def _announced(self, headers: Headers) -> Problem | None:
+        digits = headers.get("content-length", "").lstrip("0") or "0"
+        # A number only if it is a short one: Python refuses to read more than 4,300 digits.
+        if len(digits) > 18 or not digits.isdecimal() or int(digits) > self._max_body:
+            return self._too_large()
+        return None
+
+    def _counted(self, receive: Receive) -> Receive:
+        taken = 0
+
+        async def counted() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > self._max_body:
+                raise self._too_large()
+            return message
+
+        return counted
+
+    def _too_large(self) -> Problem:
+        self._refusals.note(Refused.BODY)
+        return Problem(
+            413,
+            "Content Too Large",
+            f"the body is larger than {self._max_body} bytes",
+            headers={"Connection": "close"},
+        )
+
+
+def _is_foreign(headers: Headers, named: list[str], hosts: Hosts) -> bool:
+    """Whether a browser sent the request for a page of another site. Ports do not tell sites apart."""
+    if headers.get("sec-fetch-site") == "cross-site":
+        return True
+    origins = headers.getlist("origin")
+    if not origins:
+        return False
+    host = host_of(origins[0].partition("://")[2]) if len(origins) == 1 else None
+    return host is None or not (hosts.know(host) or (named and host == host_of(named[0])))

@@ -1,0 +1,50 @@
+"""uvicorn within limits: as many connections as there are descriptors for, none for longer than it is used."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+
+import uvicorn
+from fastapi import FastAPI
+
+from eventbus.http.connection import Connection
+from eventbus.http.connections import Crowd, Refusals
+from eventbus.model.limits import HttpLimits
+
+SWEEP_EVERY = 5
+"""Ticks of uvicorn, ten a second, between two looks at all connections."""
+
+
+class HttpServer(uvicorn.Server):
+    """Serves ``app``. It has no signal handlers: the replica stops the processor and HTTP together."""
+
+    def __init__(self, app: FastAPI, host: str, port: int, limits: HttpLimits, refusals: Refusals) -> None:
+        self.crowd = Crowd(limits, refusals)
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=host,
+                port=port,
+                http=partial(Connection, self.crowd),  # type: ignore[arg-type]
+                ws="none",
+                # What is accepted in one turn must find descriptors, however many of them are turned away.
+                backlog=min(1_024, max(16, limits.max_connections // 4)),
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                timeout_keep_alive=int(limits.keep_alive) + 1,
+                timeout_graceful_shutdown=5,
+                lifespan="off",
+            )
+        )
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second."""
+        if counter % SWEEP_EVERY == 0:
+            self.crowd.sweep(asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
+
+    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
+        return nullcontext()

@@ -1,0 +1,82 @@
+"""Records as the client gives them, and where they stand."""
+
+from __future__ import annotations
+
+from operator import methodcaller
+from typing import cast
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition, murmur2
+from confluent_kafka import Message as Record
+
+from eventbus.kafka.errors import UNREADABLE
+from eventbus.model.record import LATEST, Headers, Raw
+
+
+def partition_of(key: bytes, count: int) -> int:
+    """The partition of a key, as Java's default partitioner and ``murmur2_random`` place it."""
+    return int(murmur2(key, count))
+
+
+def end_of(consumer: Consumer, topic: str, partition: int, timeout: float) -> int:
+    """The offset after the last record that a consumer of this isolation may come to see. Raises KafkaException."""
+    marks = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=timeout)
+    if marks is None:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+    return int(marks[1])
+
+
+def after_unreadable(probe: Consumer, topic: str, partition: int, first: int, timeout: float = 1.0) -> int:
+    """The offset after a batch that no consumer can take apart, and that begins at ``first``. Raises KafkaException.
+
+    A fetch from any offset within the batch fails with the batch's first one. So the end is found by halving what is
+    left of the log. ``probe`` is a consumer that reads nothing else; ``topic`` is its name on the cluster.
+    """
+    low, high = first + 1, end_of(probe, topic, partition, timeout)
+    while low < high:
+        middle = (low + high) // 2
+        probe.assign([TopicPartition(topic, partition, middle)])
+        record = probe.poll(timeout)
+        error = record.error() if record else None
+        if record and error and error.code() in UNREADABLE and record.offset() == first:
+            low = middle + 1
+        else:
+            high = middle
+    probe.unassign()
+    return low
+
+
+def raw_of(record: Record, prefix: str) -> Raw:
+    """A confluent-kafka message as a plain record, its topic without the prefix."""
+    topic, partition, offset = record.topic(), record.partition(), record.offset()
+    assert topic is not None and partition is not None and offset is not None
+    headers, flaw = _headers_of(record)
+    millis = record.timestamp()[1]
+    return Raw(
+        topic.removeprefix(prefix),
+        partition,
+        offset,
+        record.key(),
+        record.value(),
+        headers,
+        millis if 0 <= millis <= LATEST else 0,
+        flaw,
+    )
+
+
+def unreadable(topic: str, partition: int, offset: int, error: KafkaError) -> Raw:
+    """What stands in a log where a batch begins that cannot be taken apart."""
+    return Raw(topic, partition, offset, None, None, [], 0, f"the batch cannot be read: {error.str()}")
+
+
+_call_headers = methodcaller("headers")
+"""``record.headers()`` with the interpreter's check of what C code returns. A name that is not UTF-8 leaves a tuple
+with a hole, and an error that is set but not raised (confluent-kafka 2.16); a plain call, once it is hot, looks at
+neither: the error surfaces anywhere, and whoever touches the tuple ends the process."""
+
+
+def _headers_of(record: Record) -> tuple[Headers, str]:
+    """A record's headers, or why it gives none. Asked a second time, the client would hand out broken tuples."""
+    try:
+        return cast(Headers, _call_headers(record) or []), ""
+    except (SystemError, UnicodeDecodeError) as error:
+        return [], f"the name of a header is not UTF-8 ({error})"

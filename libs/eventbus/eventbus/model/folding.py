@@ -1,0 +1,54 @@
+"""Folding: the state of a key is what its decider makes of its events, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from eventbus.model.decider import Decider
+from eventbus.model.errors import Fenced
+from eventbus.model.messages import Envelope
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True)
+class Folded(Generic[S]):
+    """The state of one key after ``version`` events. ``answered``: the highest offset decided, by input topic."""
+
+    state: S
+    version: int = 0
+    updated_at: int = 0
+    answered: Mapping[str, int] = field(default_factory=dict)
+
+    def has_answered(self, topic: str, offset: int) -> bool:
+        """Whether an event of this key was caused by that offset of that topic, or by a later one."""
+        return self.answered.get(topic, -1) >= offset
+
+
+@dataclass(frozen=True)
+class Entry(Generic[S]):
+    """What a read gives: the state of one key, its version (events so far), and when it last changed (ms)."""
+
+    key: str
+    version: int
+    state: S
+    updated_at: int
+
+
+def fold(decider: Decider[S], folded: Folded[S], event: Envelope) -> Folded[S]:
+    """One own event more. An event seen before changes nothing; a gap means the log and the state disagree."""
+    version = event.key_version or 0
+    if version <= folded.version:
+        return folded
+    if version != folded.version + 1:
+        raise Fenced(
+            f"{event.position}: event {version} of {event.message.key} follows event {folded.version}; "
+            "the local state has a gap. Delete the state directory to rebuild it from the log."
+        )
+    answered = dict(folded.answered)
+    if event.cause:
+        topic, _, offset = event.cause.rsplit("-", 2)
+        answered[topic] = max(int(offset), answered.get(topic, -1))
+    return Folded(decider.evolve(folded.state, event.message), version, event.time, answered)

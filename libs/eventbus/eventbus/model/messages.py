@@ -1,0 +1,120 @@
+"""Messages: immutable, typed records that travel through topics.
+
+A *command* is a wish (``CancelOrder``) and an *event* a fact (``OrderCancelled``). Each message class
+is bound to its Avro schema, its topic and the field that is its key; the classes themselves are generated from the
+``.avsc`` files of their schema package.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, TypeVar
+
+from eventbus.model.places import Position
+
+M = TypeVar("M", bound="type[Message]")
+
+
+class Message:
+    """Base of all messages. Subclasses are frozen dataclasses decorated with :func:`message`."""
+
+    __slots__ = ()
+
+    topic: ClassVar[str]
+    key_field: ClassVar[str]
+    schema: ClassVar[str]
+    name: ClassVar[str]
+    stamped: ClassVar[bool]
+
+    @property
+    def key(self) -> str:
+        """The message's key: the id of the order or product it is about."""
+        return str(getattr(self, self.key_field))
+
+    def stamp(self, now: int) -> Message:
+        """This message, with a ``timestamp`` of 0 replaced by ``now`` (ms since epoch, UTC)."""
+        if self.stamped and getattr(self, "timestamp") == 0:  # noqa: B009 - not every message has one
+            return dataclasses.replace(self, timestamp=now)  # type: ignore[type-var]
+        return self
+
+
+class Event(Message):
+    """A fact, named in the past tense. Only the owner of its topic writes it."""
+
+    __slots__ = ()
+
+
+class Command(Message):
+    """A wish, named in the imperative. Anyone may send it; its receiver decides."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A message with what its headers and its place in the log say about it.
+
+    ``time`` is ms since epoch (UTC). ``cause`` is the position of the input an event answers, and
+    ``key_version`` counts the events of its key from 1; both are None on what did not come from a processor.
+    ``size`` is that of the encoded body in bytes, 0 if it was not encoded yet.
+    """
+
+    message: Message
+    id: str
+    time: int
+    source: str
+    correlation_id: str
+    cause: str | None
+    key_version: int | None
+    traceparent: str | None
+    topic: str
+    partition: int
+    offset: int
+    size: int = dataclasses.field(default=0, compare=False)
+
+    @property
+    def position(self) -> Position:
+        return Position(self.topic, self.partition, self.offset)
+
+    @classmethod
+    def from_outside(
+        cls,
+        message: Message,
+        topic: str,
+        partition: int,
+        *,
+        time: int,
+        source: str,
+        correlation_id: str | None = None,
+        traceparent: str | None = None,
+    ) -> Envelope:
+        """What nothing in a log caused, not written yet: it begins a correlation of its own unless given one."""
+        identity = str(uuid.uuid4())
+        return cls(
+            message,
+            identity,
+            time,
+            source,
+            correlation_id or identity,
+            cause=None,
+            key_version=None,
+            traceparent=traceparent,
+            topic=topic,
+            partition=partition,
+            offset=-1,
+        )
+
+
+def message(*, topic: str, key: str, schema: str) -> Callable[[M], M]:
+    """Bind a message class to its topic, key field (snake_case) and schema (``Name.vN``)."""
+
+    def bind(cls: M) -> M:
+        cls.topic, cls.key_field, cls.schema = topic, key, schema
+        cls.name = schema.rsplit(".v", 1)[0]
+        cls.stamped = any(f.name == "timestamp" for f in dataclasses.fields(cls))  # type: ignore[arg-type]
+        return cls
+
+    return bind

@@ -1,0 +1,148 @@
+"""What a turn writes: events and commands, what waits in the retry topic, dead letters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from eventbus.headers import headers_of
+from eventbus.model.errors import Poison
+from eventbus.model.folding import Folded, fold
+from eventbus.model.limits import ALL_OUTPUTS, MAX_KEY, MAX_LETTER, Limits
+from eventbus.model.messages import Envelope, Message
+from eventbus.model.record import Headers, Raw, size_of
+from eventbus.processing.work import TurnContext, WorkItem
+from eventbus.retry.parked import TRUNCATED, Parked
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """A record to produce. Its offset matters where it is an ``event`` of an own log, or a ``parked`` message."""
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    cause: str
+    """The coordinates of the input that led to it."""
+    event: Envelope | None = None
+    parked: Parked | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of key, value and headers."""
+        return size_of(self.key, self.value, self.headers)
+
+
+def produced(
+    around: TurnContext, work: WorkItem, before: Folded[Any], outputs: Sequence[Any]
+) -> tuple[list[Outgoing], Folded[Any]]:
+    """All outputs of one input, encoded, and the state after them. Raises Poison if one cannot be written."""
+    now, folded, version, total = around.clock(), before, before.version, 0
+    records: list[Outgoing] = []
+    for index, output in enumerate(outputs):
+        message = output.stamp(now)
+        own = message.topic == work.decider.log
+        version += own
+        envelope = _envelope(
+            around, work, message, f"{before.version}.{index}", now, version if own else None
+        )
+        record = Outgoing(
+            message.topic,
+            envelope.partition,
+            message.key.encode(),
+            around.codec.encode(message),
+            headers_of(envelope),
+            work.raw.coordinates,
+            envelope if own else None,
+        )
+        total += _checked_size(around.limits, record, message)
+        if own:
+            folded = fold(work.decider, folded, envelope)
+        records.append(record)
+    if not any(record.event for record in records):
+        raise TypeError(f"{work.decider.log}: outputs without an own event leave no trace: {outputs}")
+    if total > around.limits.event * ALL_OUTPUTS:
+        raise Poison(
+            f"{work.raw.coordinates} leads to {len(records)} records of {total} bytes in all, more than "
+            f"{ALL_OUTPUTS} times EVENTBUS_MAX_EVENT_BYTES ({around.limits.event})"
+        )
+    return records, folded
+
+
+def _checked_size(limits: Limits, record: Outgoing, message: Message) -> int:
+    """The size of a record that Kafka will take; raises Poison if it will not."""
+    if not 0 < len(record.key or b"") <= MAX_KEY:
+        raise Poison(f"the key of {message.name} has {len(record.key or b'')} bytes, not 1 to {MAX_KEY}")
+    most, setting = (
+        (limits.event, "EVENTBUS_MAX_EVENT_BYTES")
+        if record.event
+        else (limits.command, "EVENTBUS_MAX_COMMAND_BYTES")
+    )
+    if record.size > most:
+        raise Poison(
+            f"{message.name} for {record.cause} has {record.size} bytes with its key and headers, more than "
+            f"{most} ({setting})"
+        )
+    return record.size
+
+
+def _envelope(
+    around: TurnContext, work: WorkItem, message: Message, place: str, now: int, version: int | None
+) -> Envelope:
+    """``place``: the key's version before, and which output it is. The same decision repeated has the same ids."""
+    return Envelope(
+        message=message,
+        id=f"{around.service}/{work.origin}/{place}",
+        time=now,
+        source=f"/{around.service}",
+        correlation_id=work.correlation_id,
+        cause=work.raw.coordinates,
+        key_version=version,
+        traceparent=work.traceparent,
+        topic=message.topic,
+        partition=around.partition_of(message.key.encode()),
+        offset=-1,
+    )
+
+
+def retry_record(service: str, parked: Parked) -> Outgoing:
+    """What the retry topic is to say of a message from now on, under its coordinates."""
+    raw, place = parked.raw, parked.raw.coordinates
+    topic = f"{service}.retry"
+    return Outgoing(topic, raw.partition, place.encode(), raw.value, parked.headers(), place, parked=parked)
+
+
+def dead_letter(around: TurnContext, parked: Parked) -> Outgoing:
+    """The record as it was, with where it stood, who failed and why in further headers.
+
+    Of one that is larger than a dead letter can be, as much is kept as fits: the headers if they leave room for the
+    rest, then the key, then the beginning of the value. ``__eventbus.errors.truncated`` says how large it was.
+    """
+    whole = parked.raw
+    topic = f"{around.service}.dlq"
+    room = 0 if topic in around.refused.get(whole.coordinates, ()) else MAX_LETTER
+    kept = whole if whole.size <= room else _cut(whole, room)
+    headers = replace(parked, raw=kept).letter(around.service, around.version, around.clock())
+    if kept is not whole:
+        sizes = f"key {len(whole.key or b'')}, value {len(whole.value or b'')}, in all {whole.size} bytes"
+        headers.append((TRUNCATED, sizes.encode()))
+    return Outgoing(topic, whole.partition, kept.key, kept.value, headers, whole.coordinates)
+
+
+def _cut(raw: Raw, room: int) -> Raw:
+    """The record with what does not fit into ``room`` bytes cut off or left out."""
+    told = raw.size - len(raw.key or b"") - len(raw.value or b"")
+    headers = raw.headers if told <= room // 2 else []
+    room -= told if headers else 0
+    key = raw.key if len(raw.key or b"") <= room // 2 else (raw.key or b"")[: min(MAX_KEY, room)]
+    room -= len(key or b"")
+    return raw._replace(headers=headers, key=key, value=None if raw.value is None else raw.value[:room])
+
+
+def placed(outgoing: Outgoing, offset: int) -> Envelope:
+    """The own event of a produced record, now that its offset is known."""
+    assert outgoing.event is not None
+    return replace(outgoing.event, offset=offset, size=len(outgoing.value or b""))

@@ -1,0 +1,220 @@
+"""Which tasks this replica leads.
+
+A task is partition *i* of every input of a service. It is led only while all of them are assigned, and only after the
+own logs have been folded up to their end: a new leader (1) waits until the committed offsets are stable, so that
+nothing of its predecessor is pending, (2) takes the end of the own logs, (3) reads them up to there.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from eventbus.kafka.errors import PASSING
+from eventbus.kafka.transactions import PATIENCE
+from eventbus.model.errors import Fenced
+from eventbus.processing.follower import Follower, Part
+from eventbus.settings import Settings
+
+log = logging.getLogger("eventbus.tasks")
+
+NOT_YET = {KafkaError._STATE, KafkaError._UNKNOWN_PARTITION}
+"""What a seek says while the client itself still asks where an assigned partition's group stands; and what a question
+about a partition gets from a broker that has just come back and has not heard yet who leads what."""
+
+
+class Tasks:
+    """Follows the group's assignments. All methods run on the processor's thread."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        topics: Sequence[str],
+        logs: Sequence[str],
+        partitions: int,
+        *,
+        watches: Sequence[str] = (),
+        consumer: Consumer,
+        follower: Follower,
+        yielding: Callable[[set[int]], None],
+        ended: Callable[[set[int]], None],
+        beginning: Callable[[str, int, int], None],
+        led: Callable[[int], None],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings, self._topics, self._logs, self._count = settings, topics, logs, partitions
+        self._watches, self._consumer, self._follower = watches, consumer, follower
+        self._yielding, self._ended = yielding, ended
+        self._beginning, self._led, self._monotonic = beginning, led, monotonic
+        self._assigned: dict[int, set[str]] = {}
+        self._targets: dict[int, dict[Part, int]] = {}
+        self._first_targets: dict[Part, int] | None = None
+        self._paused = False
+        self._joined_at = 0.0
+        self._stuck_since: float | None = None
+        self._seen_assignment = False
+        self.led: set[int] = set()
+        self.touched: set[int] = set()
+        """Partitions that came or went since this was last cleared."""
+        self.ready = False
+
+    def join(self) -> None:
+        """Follow all partitions of the own logs, and enter the group."""
+        self._follower.follow([(n, i) for n in (*self._logs, *self._watches) for i in range(self._count)])
+        self._joined_at = self._monotonic()
+        self._consumer.subscribe(
+            [self._settings.topic(t) for t in self._topics],
+            on_assign=self._on_assign,
+            on_revoke=self._on_revoke,
+            on_lost=self._on_lost,
+        )
+
+    @property
+    def following(self) -> bool:
+        return len(self.led) < self._count or bool(self._watches)
+
+    @property
+    def catching_up(self) -> bool:
+        return not self.ready or any(self._complete(i) and i not in self.led for i in self._assigned)
+
+    def inputs(self, partitions: set[int] | None = None) -> list[TopicPartition]:
+        """The input partitions of the tasks led (or of some of them)."""
+        some = self.led if partitions is None else self.led & partitions
+        return [TopicPartition(self._settings.topic(t), i) for i in sorted(some) for t in self._topics]
+
+    def pause(self, paused: bool) -> None:
+        """Stop or restart the flow of input, staying in the group."""
+        if paused != self._paused:
+            self._paused = paused
+            if self.led:
+                (self._consumer.pause if paused else self._consumer.resume)(self.inputs())
+
+    def advance(self) -> None:
+        """Bring tasks nearer to being led; cheap where there is nothing to do."""
+        try:
+            self._watch_readiness()
+            waiting = [i for i in self._assigned if i not in self.led and self._complete(i)]
+            if waiting:
+                self._aim([i for i in waiting if i not in self._targets])
+                for i in waiting:
+                    if i in self._targets and self._reached(self._targets[i]):
+                        self._lead(i)
+        except KafkaException as exception:
+            error = exception.args[0]
+            if not (error.retriable() or error.code() in PASSING | NOT_YET):
+                raise
+            self._stuck(error)
+        else:
+            self._stuck_since = None
+
+    def _stuck(self, error: KafkaError) -> None:
+        """Taking over may fail for a while; raises Fenced when a fresh process had better try."""
+        log.warning("taking over tasks: %s", error.str())
+        self._stuck_since = self._stuck_since or self._monotonic()
+        if self._monotonic() - self._stuck_since > PATIENCE:
+            raise Fenced(f"tasks cannot be taken over for {PATIENCE:g} s: {error.str()}")
+
+    def _watch_readiness(self) -> None:
+        if self.ready:
+            return
+        if self._first_targets is None:
+            parts = [(name, i) for name in self._logs for i in range(self._count)]
+            self._first_targets = {part: self._follower.end(part) for part in parts}
+        waited = self._seen_assignment or self._monotonic() - self._joined_at > 5.0
+        settled = all(i in self.led for i in self._assigned)
+        self.ready = waited and settled and self._reached(self._first_targets)
+
+    def _reached(self, targets: dict[Part, int]) -> bool:
+        positions = self._follower.positions()
+        return all(
+            part[1] in self.led or (part in positions and positions[part] >= target)
+            for part, target in targets.items()
+        )
+
+    def _complete(self, i: int) -> bool:
+        return self._assigned.get(i, set()) == set(self._topics)
+
+    def _aim(self, partitions: list[int]) -> None:
+        """Steps 1 and 2 of a takeover. The client's OffsetFetch requires stable offsets under read_committed."""
+        if not partitions:
+            return
+        inputs = [TopicPartition(self._settings.topic(t), i) for i in partitions for t in self._topics]
+        committed = self._consumer.committed(inputs, timeout=1.0)
+        for tp in committed:
+            if tp.error is not None:
+                raise KafkaException(tp.error)
+        for i in partitions:
+            self._targets[i] = {(name, i): self._follower.end((name, i)) for name in self._logs}
+        for tp in committed:
+            topic = tp.topic.removeprefix(self._settings.topic_prefix)
+            self._beginning(topic, tp.partition, tp.offset)
+
+    def _lead(self, i: int) -> None:
+        self.led.add(i)
+        try:
+            if not self._paused:
+                self._consumer.resume(self.inputs({i}))
+            self._led(i)
+        except KafkaException:
+            self._consumer.pause(self.inputs({i}))
+            self.led.discard(i)
+            raise
+        self._follower.leave([(name, i) for name in self._logs])
+        del self._targets[i]
+        log.info("leads task %d; now %s", i, sorted(self.led))
+
+    def lead_again(self) -> None:
+        """Give up all that is led and take it over anew, for it is not known what the last transaction came to."""
+        gone = set(self.led)
+        if not gone:
+            return
+        self._consumer.pause(self.inputs())
+        self.touched |= gone
+        self.led.clear()
+        self._ended(gone)
+        self._follower.follow([(name, i) for name in self._logs for i in gone])
+
+    def _on_assign(self, _: Consumer, parts: list[TopicPartition]) -> None:
+        self._seen_assignment = True
+        self._consumer.incremental_assign(parts)
+        self._consumer.pause(parts)
+        for tp in parts:
+            self.touched.add(tp.partition)
+            self._assigned.setdefault(tp.partition, set()).add(
+                tp.topic.removeprefix(self._settings.topic_prefix)
+            )
+
+    def _on_revoke(self, _: Consumer, parts: list[TopicPartition]) -> None:
+        self._yielding({tp.partition for tp in parts} & self.led)
+        self._release(parts)
+        self._consumer.incremental_unassign(parts)
+
+    def _on_lost(self, _: Consumer, parts: list[TopicPartition]) -> None:
+        log.warning("lost %s: another replica may lead them already", sorted({tp.partition for tp in parts}))
+        self._release(parts)
+        self._consumer.incremental_unassign(parts)
+
+    def _release(self, parts: list[TopicPartition]) -> None:
+        gone = {tp.partition for tp in parts}
+        for tp in parts:
+            self._assigned.get(tp.partition, set()).discard(
+                tp.topic.removeprefix(self._settings.topic_prefix)
+            )
+        halves = [i for i in gone & self.led if self._assigned.get(i)]
+        if halves:
+            # A task that lost one of its inputs ends; the inputs it keeps wait until it is whole again.
+            kept = [TopicPartition(self._settings.topic(t), i) for i in halves for t in self._assigned[i]]
+            self._consumer.pause(kept)
+        self.touched |= gone
+        if gone & self.led:
+            log.info("no longer leads %s", sorted(gone & self.led))
+        self.led -= gone
+        self._ended(gone)
+        for i in gone:
+            self._targets.pop(i, None)
+            if not self._assigned.get(i):
+                self._assigned.pop(i, None)
+        self._follower.follow([(name, i) for name in self._logs for i in gone])

@@ -1,0 +1,177 @@
+"""Waiting messages: what a record of ``<service>.retry`` says, when the next attempt is due, and the breaker.
+
+The topic is compacted. A record's key is the coordinates of the original message, its value the original value, and
+its headers are the original ones beside ``__eventbus.retry.*`` (how it waits) and ``__eventbus.errors.*`` (why). Its
+states are WAITING → DEAD → REDRIVEN → RESOLVED or DISCARDED. A key is *parked* while any of its messages is in one
+of the first three, and what comes for it queues behind, by ``sequence``. BURIED stands for a dead letter that parks
+nothing: it is remembered, so that the same record read again does not become a second dead letter.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from eventbus.model.places import whole_number
+from eventbus.model.record import LATEST, Headers, Raw
+
+RETRY = "__eventbus.retry."
+
+ERRORS = "__eventbus.errors."
+
+TRUNCATED = f"{ERRORS}truncated"
+
+
+class State(StrEnum):
+    """How a message waits. The last three are final."""
+
+    WAITING = "WAITING"
+    DEAD = "DEAD"
+    REDRIVEN = "REDRIVEN"
+    RESOLVED = "RESOLVED"
+    DISCARDED = "DISCARDED"
+    BURIED = "BURIED"
+
+    @property
+    def open(self) -> bool:
+        return self not in (State.RESOLVED, State.DISCARDED, State.BURIED)
+
+
+@dataclass(frozen=True)
+class Parked:
+    """One message that waits. ``attempt`` counts tries so far; ``due`` is ms since epoch, 0 behind another."""
+
+    raw: Raw
+    log: str
+    key: str
+    sequence: int
+    state: State
+    attempt: int
+    due: int
+    since: int
+    exception: str = ""
+    message: str = ""
+    stacktrace: str = ""
+    called: bool = False
+    """Whether the last try asked the outside."""
+    events: tuple[str, ...] = ()
+    """Of a resolved message: the names of the own events it led to."""
+
+    @classmethod
+    def buried(cls, raw: Raw, error: BaseException, now: int) -> Parked:
+        """A message that parks nothing: its dead letter is all that becomes of it."""
+        return cls(raw, "", "", 0, State.BURIED, 1, 0, now).because(error)
+
+    def remembered(self) -> Parked:
+        """The same without what the record holds, which its dead letter keeps."""
+        return replace(self, raw=self.raw._replace(key=b"", value=b"", headers=[]), stacktrace="")
+
+    @property
+    def entity(self) -> tuple[str, str]:
+        """The decider's log and the key that is parked."""
+        return self.log, self.key
+
+    def because(self, error: BaseException) -> Parked:
+        """The same, with the error that keeps it waiting."""
+        return replace(
+            self,
+            exception=type(error).__name__,
+            message=str(error)[:1000],
+            stacktrace="".join(traceback.format_exception(error))[-4000:],
+        )
+
+    def headers(self) -> Headers:
+        """The headers of its record in the retry topic."""
+        waits = {
+            "log": self.log,
+            "key": self.key,
+            "sequence": self.sequence,
+            "state": self.state.value,
+            "attempt": self.attempt,
+            "due": self.due,
+            "since": self.since,
+            "called": int(self.called),
+            "events": ",".join(self.events),
+        }
+        return [*self.raw.headers, *_headers(RETRY, waits), *self.why()]
+
+    def why(self) -> Headers:
+        """The headers that say where the message came from, and what keeps it."""
+        about = {
+            "topic": self.raw.topic,
+            "partition": self.raw.partition,
+            "offset": self.raw.offset,
+            "timestamp": self.raw.timestamp,
+            "exception": self.exception,
+            "message": self.message,
+            "stacktrace": self.stacktrace,
+        }
+        return _headers(ERRORS, about)
+
+    def letter(self, group: str, version: str, now: int) -> Headers:
+        """The headers of a dead letter: the original ones, and all there is to know about its failure."""
+        about = {
+            "group": group,
+            "service.version": version,
+            "attempts": self.attempt,
+            "since": self.since,
+            "failed.at": now,
+        }
+        return [*self.raw.headers, *self.why(), *_headers(ERRORS, about)]
+
+    @classmethod
+    def from_record(cls, record: Raw) -> Parked:
+        """The inverse, from a record of the retry topic. Raises KeyError or ValueError if it is none."""
+        if record.flaw:
+            raise ValueError(record.flaw)
+        told = {
+            name: value.decode("utf-8", "replace")
+            for name, value in record.headers
+            if value is not None and name.startswith("__eventbus.")
+        }
+
+        def waits(name: str) -> str:
+            return told[RETRY + name]
+
+        def why(name: str) -> str:
+            return told[ERRORS + name]
+
+        raw = Raw(
+            topic=why("topic"),
+            partition=whole_number(why("partition")),
+            offset=whole_number(why("offset")),
+            key=waits("key").encode(),
+            value=record.value,
+            headers=[(k, v) for k, v in record.headers if not k.startswith("__eventbus.")],
+            timestamp=time_of(why("timestamp")),
+        )
+        return cls(
+            raw=raw,
+            log=waits("log"),
+            key=waits("key"),
+            sequence=whole_number(waits("sequence")),
+            state=State(waits("state")),
+            attempt=whole_number(waits("attempt")),
+            due=time_of(waits("due")),
+            since=time_of(waits("since")),
+            exception=why("exception"),
+            message=why("message"),
+            stacktrace=why("stacktrace"),
+            # Records of the first version of this library lack these two.
+            called=told.get(RETRY + "called") == "1",
+            events=tuple(told.get(RETRY + "events", "").split(",")) if told.get(RETRY + "events") else (),
+        )
+
+
+def _headers(prefix: str, about: Mapping[str, object]) -> Headers:
+    return [(prefix + name, str(value).encode("utf-8", "backslashreplace")) for name, value in about.items()]
+
+
+def time_of(text: str) -> int:
+    """Ms since epoch, up to the year 9999; raises ValueError."""
+    time = whole_number(text)
+    if time > LATEST:
+        raise ValueError(f"{text} ms lie after the year 9999")
+    return time

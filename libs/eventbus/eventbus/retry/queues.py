@@ -1,0 +1,141 @@
+"""Parking: the working memory of one turn about messages that wait.
+
+What waits is read from the store when first asked for; what changes leaves as records of the retry topic (and, for a
+message that dies, as a copy for people in the DLQ), in the transaction of the turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from eventbus.model.record import Raw
+from eventbus.retry.parked import Parked, State
+from eventbus.retry.policy import RetryPolicy
+
+Entity = tuple[str, str]
+"""A decider's log and a key."""
+
+
+class RetryQueues:
+    """The queues of parked keys, as they will be once this turn has committed."""
+
+    def __init__(
+        self,
+        *,
+        load: Callable[[Entity], list[Parked]],
+        known: Callable[[str], State | None],
+        policy: RetryPolicy,
+        clock: Callable[[], int],
+        jitter: Callable[[], float],
+    ) -> None:
+        self._load, self._known, self._policy = load, known, policy
+        self._clock, self._jitter = clock, jitter
+        self._queues: dict[Entity, list[Parked]] = {}
+        self.changed: dict[str, Parked] = {}
+        """By coordinates, what this turn changed: these records go to the retry topic."""
+        self.died: list[Parked] = []
+        """What became a dead letter in this turn, in order."""
+
+    def queue(self, entity: Entity) -> list[Parked]:
+        """What waits for a key, oldest first; empty if the key is not parked."""
+        if entity not in self._queues:
+            self._queues[entity] = self._load(entity)
+        return self._queues[entity]
+
+    def knows(self, raw: Raw) -> bool:
+        """Whether a record has been parked, now or ever: its retry record speaks for it."""
+        return raw.coordinates in self.changed or self._known(raw.coordinates) is not None
+
+    def join(self, entity: Entity, raw: Raw) -> None:
+        """A message of a parked key goes to the end of its queue."""
+        self._add(entity, raw, State.WAITING, 0, 0)
+
+    def fail(
+        self,
+        entity: Entity,
+        raw: Raw,
+        error: Exception,
+        *,
+        passing: bool,
+        counted: bool,
+        called: bool = False,
+    ) -> None:
+        """A message failed. ``passing``: it may go better later; ``counted``: this try counts as one; ``called``: it
+        asked the outside.
+
+        The first failure parks the key with this message at the head of its queue.
+        """
+        queue = self.queue(entity)
+        head = queue[0] if queue and queue[0].raw.coordinates == raw.coordinates else None
+        attempt = (head.attempt if head else 0) + counted
+        dead = not passing or attempt >= self._policy.attempts
+        due = 0 if dead else self._clock() + self._policy.wait(max(attempt, 1), self._jitter())
+        state = State.DEAD if dead else State.WAITING
+        if head is None:
+            parked = self._add(entity, raw, state, attempt, due, error, called)
+        else:
+            parked = replace(head, state=state, attempt=attempt, due=due, called=called).because(error)
+            self._put(parked)
+        if dead and not (head and head.state is State.DEAD):
+            self.died.append(parked)
+
+    def resolve(self, parked: Parked, events: tuple[str, ...] = (), called: bool = False) -> None:
+        """The message was decided, and led to these own events."""
+        self._put(replace(parked, state=State.RESOLVED, due=0, events=events, called=called))
+
+    def redrive(self, entity: Entity) -> bool:
+        """Put the dead head of a key back to work. False if there is none."""
+        queue = self.queue(entity)
+        if not queue or queue[0].state is not State.DEAD:
+            return False
+        self._put(replace(queue[0], state=State.REDRIVEN, attempt=0, due=self._clock(), called=False))
+        return True
+
+    def discard(self, parked: Parked) -> None:
+        """The message will never be decided: a person said so."""
+        self._put(replace(parked, state=State.DISCARDED, due=0))
+
+    def bury(self, raw: Raw, error: Exception) -> Parked:
+        """A message that parks nothing is a dead letter; that it became one is remembered."""
+        buried = Parked.buried(raw, error, self._clock())
+        self.changed[raw.coordinates] = buried.remembered()
+        return buried
+
+    def _add(
+        self,
+        entity: Entity,
+        raw: Raw,
+        state: State,
+        attempt: int,
+        due: int,
+        error: Exception | None = None,
+        called: bool = False,
+    ) -> Parked:
+        queue = self.queue(entity)
+        parked = Parked(
+            raw=raw,
+            log=entity[0],
+            key=entity[1],
+            sequence=queue[-1].sequence + 1 if queue else 1,
+            state=state,
+            attempt=attempt,
+            due=due,
+            since=self._clock(),
+            called=called,
+        )
+        parked = parked.because(error) if error else parked
+        queue.append(parked)
+        self.changed[raw.coordinates] = parked
+        return parked
+
+    def _put(self, parked: Parked) -> None:
+        queue = self.queue(parked.entity)
+        place = next(i for i, p in enumerate(queue) if p.raw.coordinates == parked.raw.coordinates)
+        if parked.state.open:
+            queue[place] = parked
+        else:
+            # What is over needs its bytes no more: neither in the retry topic, nor in the state, which follows it.
+            parked = replace(parked, raw=parked.raw._replace(value=b""))
+            del queue[place]
+        self.changed[parked.raw.coordinates] = parked

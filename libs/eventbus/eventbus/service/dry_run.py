@@ -1,0 +1,92 @@
+"""The dry run of a redrive or discard: a turn on local state that is never committed, on any replica."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any, Literal
+
+from fastapi import FastAPI, Query
+
+from eventbus.admin import Discard, Redrive
+from eventbus.codec import Codec
+from eventbus.http.openapi import problem_responses
+from eventbus.kafka.records import partition_of
+from eventbus.processing.turn import Turn
+from eventbus.processing.work import Pending, Router, TurnContext
+from eventbus.retry.breaker import Breaker
+from eventbus.retry.preview import Preview, previews
+from eventbus.service.bus import Bus
+from eventbus.settings import Settings
+from eventbus.state.store import Store
+
+
+def dry_run(
+    service: str, settings: Settings, codec: Codec, store: Store, partitions: int, wish: Redrive | Discard
+) -> list[Preview]:
+    """What would become of the messages of a key. Nothing is written, nobody is called.
+
+    The rules are run as the leader would run them now; a call to the outside is as far as that goes.
+    """
+    around = TurnContext(
+        service=service,
+        version="",
+        codec=codec,
+        router=Router(list(store.deciders.values()), codec),
+        pending=Pending(),
+        breaker=Breaker(),
+        policy=settings.retry_policy(),
+        load=store.load,
+        load_queue=store.waiting.stored,
+        known=lambda coordinates: None,
+        partition_of=lambda key: partition_of(key, partitions),
+        clock=lambda: time.time_ns() // 1_000_000,
+        jitter=lambda: 0.0,
+        limits=settings.limits(),
+    )
+    store.db.execute("BEGIN")  # one snapshot: state and queue belong together
+    try:
+        turn = Turn(around)
+        logs = [log for log in store.deciders if wish.log in (None, log)]
+        queues = [list(turn.parking.queue((log, wish.key))) for log in logs]
+        turn.carry_out(wish)
+        return [fate for queue in queues for fate in previews(queue, turn.parking.changed)]
+    finally:
+        store.db.execute("ROLLBACK")
+
+
+def preview_route(app: FastAPI, bus: Bus) -> None:
+    """``GET /dlq/preview``: what a redrive or discard of a key would do, on this replica's view of the logs."""
+
+    @app.get("/dlq/preview", tags=["operation"], responses=problem_responses({503: "Kafka is away."}))
+    async def preview(
+        key: Annotated[str, Query(description="whose messages wait", min_length=1)],
+        log: Annotated[str | None, Query(description="of this decider only")] = None,
+        action: Literal["redrive", "discard"] = "redrive",
+        count: Annotated[int | None, Query(description="discard: the oldest only", ge=1)] = None,
+    ) -> dict[str, Any]:
+        """What a redrive or a discard would do to each message of a key. Changes nothing and calls nobody."""
+        wish = (
+            Redrive(message_key=key, log=log)
+            if action == "redrive"
+            else Discard(message_key=key, log=log, count=count)
+        )
+        found = bus.consult(
+            lambda codec, store, partitions: dry_run(
+                bus.service, bus.settings, codec, store, partitions, wish
+            )
+        )
+        return {"service": bus.service, "key": key, "messages": [described(fate) for fate in found]}
+
+
+def described(fate: Preview) -> dict[str, Any]:
+    """A message and what becomes of it, as JSON."""
+    raw, stands = fate.before.raw, fate.after
+    failed = bool(stands.exception) and stands.state.open
+    return {
+        "coordinates": raw.coordinates,
+        "type": raw.header("ce_type") or "",
+        "verdict": fate.verdict.value,
+        "state": stands.state.value,
+        "events": list(stands.events),
+        "error": f"{stands.exception}: {stands.message}" if failed else "",
+    }

@@ -1,0 +1,266 @@
+"""The state of one replica in SQLite: a fold of the service's own logs that can be deleted at any time.
+
+For each key of each log it keeps the folded state, the number of events folded (the key's version), and which inputs
+those events answered; for each partition the offset up to which the log is folded. All of it moves in one local
+transaction, after the Kafka transaction that made it true.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import sqlite3
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from eventbus.model.decider import Decider
+from eventbus.model.folding import Entry, Folded
+from eventbus.model.messages import Envelope
+from eventbus.model.places import Position
+from eventbus.retry.parked import Parked
+from eventbus.state.parked import ParkedStore
+from eventbus.state.serializer import Row, StateSerializer
+
+S = TypeVar("S")
+FORMAT = 2
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS checkpoints (log TEXT, partition INTEGER, next INTEGER NOT NULL,
+    PRIMARY KEY (log, partition)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS states (log TEXT, key TEXT, partition INTEGER NOT NULL, version INTEGER NOT NULL,
+    answered TEXT NOT NULL, updated INTEGER NOT NULL, body BLOB NOT NULL, due INTEGER, PRIMARY KEY (log, key));
+CREATE INDEX IF NOT EXISTS states_due ON states (due) WHERE due IS NOT NULL;
+CREATE TABLE IF NOT EXISTS table_rows (log TEXT, key TEXT, field TEXT, row TEXT, partition INTEGER NOT NULL,
+    body BLOB NOT NULL, PRIMARY KEY (log, key, field, row)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS parked (topic TEXT, coordinates TEXT, log TEXT NOT NULL, key TEXT NOT NULL,
+    partition INTEGER NOT NULL, sequence INTEGER NOT NULL, state TEXT NOT NULL, open INTEGER NOT NULL,
+    since INTEGER NOT NULL, record BLOB NOT NULL, PRIMARY KEY (topic, coordinates)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS parked_open ON parked (key, log, sequence) WHERE open;
+CREATE TABLE IF NOT EXISTS skips (topic TEXT, partition INTEGER, "offset" INTEGER,
+    PRIMARY KEY (topic, partition, "offset")) WITHOUT ROWID;
+"""
+
+
+class Store:
+    """One connection to a replica's database. The processor writes; HTTP reads through one of its own."""
+
+    def __init__(
+        self, path: Path, deciders: Iterable[Decider[Any]], *, retry: str = "", read_only: bool = False
+    ) -> None:
+        self.path, self.retry = path, retry
+        if not read_only:
+            path.touch(0o600)  # SQLite gives the files beside it (-wal, -shm) the same mode
+        self.db = sqlite3.connect(
+            f"file:{path}?mode={'ro' if read_only else 'rwc'}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        self.db.row_factory = sqlite3.Row
+        self.deciders = {d.log: d for d in deciders}
+        self._freezers: dict[str, StateSerializer[Any]] = {
+            d.log: StateSerializer(d) for d in self.deciders.values()
+        }
+        if not read_only:
+            self.db.execute("PRAGMA journal_mode=WAL")
+            self.db.execute("PRAGMA synchronous=NORMAL")
+            self._forget_other_formats()
+            self.db.executescript(TABLES)
+            for decider in self.deciders.values():
+                if decider.projection:
+                    self.db.executescript(decider.projection.tables)
+        self.db.execute("PRAGMA busy_timeout=5000")
+        self.waiting = ParkedStore(self.db, retry)
+
+    def _forget_other_formats(self) -> None:
+        """Tables of another version of this file hold nothing that the logs do not."""
+        if self.db.execute("PRAGMA user_version").fetchone()[0] != FORMAT:
+            for row in self.db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+                self.db.execute(f"DROP TABLE {row['name']}")
+            self.db.execute(f"PRAGMA user_version = {FORMAT}")
+
+    def close(self) -> None:
+        self.db.close()
+
+    def adopt(self, cluster_id: str, topic_ids: Mapping[str, str]) -> list[str]:
+        """Forget what was folded from another cluster, another topic of the same name, or by other rules.
+
+        Returns the logs that will be rebuilt from their beginning.
+        """
+        forgotten = []
+        for log, decider in self.deciders.items():
+            mark = json.dumps([FORMAT, cluster_id, topic_ids[log], fingerprint(decider)])
+            row = self.db.execute("SELECT value FROM meta WHERE name = ?", (log,)).fetchone()
+            if row is None or row["value"] != mark:
+                self.db.execute("BEGIN IMMEDIATE")
+                self._forget(decider)
+                self.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (log, mark))
+                self.db.execute("COMMIT")
+                forgotten.append(log)
+        for topic in (t for t in topic_ids if t.endswith(".retry")):
+            self._adopt_retry(topic, json.dumps([FORMAT, cluster_id, topic_ids[topic]]))
+        self.waiting = ParkedStore(self.db, self.retry)
+        return forgotten
+
+    def set_aside(self, skips: Iterable[Position]) -> list[tuple[str, int]]:
+        """Take over which records are skipped. Returns the (topic, partition) that are folded anew because of that.
+
+        A partition is forgotten if it was folded beyond a record whose standing has changed.
+        """
+        known = {Position(*row) for row in self.db.execute('SELECT topic, partition, "offset" FROM skips')}
+        wanted = set(skips)
+        changed = {s for s in known ^ wanted if s.offset < self.checkpoint(s.topic, s.partition)}
+        parts = sorted({(s.topic, s.partition) for s in changed})
+        self.db.execute("BEGIN IMMEDIATE")
+        for topic, partition in parts:
+            self._forget_partition(topic, partition)
+        self.db.execute("DELETE FROM skips")
+        self.db.executemany("INSERT INTO skips VALUES (?, ?, ?)", wanted)
+        self.db.execute("COMMIT")
+        if parts:
+            self.waiting = ParkedStore(self.db, self.retry)
+        return parts
+
+    def _forget_partition(self, topic: str, partition: int) -> None:
+        for table in ("states", "table_rows", "checkpoints"):
+            self.db.execute(f"DELETE FROM {table} WHERE log = ? AND partition = ?", (topic, partition))
+        self.db.execute("DELETE FROM parked WHERE topic = ? AND partition = ?", (topic, partition))
+        decider = self.deciders.get(topic)
+        for table in _tables(decider.projection.tables) if decider and decider.projection else ():
+            self.db.execute(f"DELETE FROM {table} WHERE partition = ?", (partition,))
+
+    def _adopt_retry(self, topic: str, mark: str) -> None:
+        row = self.db.execute("SELECT value FROM meta WHERE name = ?", (topic,)).fetchone()
+        if row is None or row["value"] != mark:
+            self.db.execute("BEGIN IMMEDIATE")
+            self.db.execute("DELETE FROM checkpoints WHERE log = ?", (topic,))
+            self.db.execute("DELETE FROM parked WHERE topic = ?", (topic,))
+            self.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (topic, mark))
+            self.db.execute("COMMIT")
+
+    def _forget(self, decider: Decider[Any]) -> None:
+        for table in ("checkpoints", "states", "table_rows"):
+            self.db.execute(f"DELETE FROM {table} WHERE log = ?", (decider.log,))
+        if decider.projection:
+            for table in _tables(decider.projection.tables):
+                self.db.execute(f"DROP TABLE IF EXISTS {table}")
+            for statement in decider.projection.tables.split(";"):
+                self.db.execute(statement)
+
+    def checkpoint(self, log: str, partition: int) -> int:
+        """The offset from which the log is not folded yet."""
+        row = self.db.execute(
+            "SELECT next FROM checkpoints WHERE log = ? AND partition = ?", (log, partition)
+        ).fetchone()
+        return int(row["next"]) if row else 0
+
+    def load(self, decider: Decider[S], key: str) -> Folded[S]:
+        """The state of one key; the decider's initial one for a key without events."""
+        row = self.db.execute(
+            "SELECT version, answered, updated, body FROM states WHERE log = ? AND key = ?",
+            (decider.log, key),
+        ).fetchone()
+        if row is None:
+            return Folded(self._freezers[decider.log].fresh(decider.initial, self._row_of(decider.log, key)))
+        state = self._freezers[decider.log].load(row["body"], self._row_of(decider.log, key))
+        return Folded(state, row["version"], row["updated"], json.loads(row["answered"]))
+
+    def read(self, decider: Decider[S], key: str) -> Entry[S] | None:
+        """The state of one key, or None if it has no events."""
+        folded = self.load(decider, key)
+        return Entry(key, folded.version, folded.state, folded.updated_at) if folded.version else None
+
+    def write(
+        self,
+        folds: Mapping[tuple[str, str], tuple[int, Folded[Any]]],
+        events: Iterable[Envelope],
+        checkpoints: Mapping[tuple[str, int], int],
+        parked: Iterable[tuple[str, Parked]] = (),
+    ) -> None:
+        """Move states, projections and checkpoints on, in one local transaction.
+
+        ``folds``: by (log, key), the partition and the new state; ``events``: what led there, in order;
+        ``checkpoints``: by (log, partition), the next offset to fold; ``parked``: what retry topics say.
+        """
+        db = self.db
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            for (log, key), (partition, folded) in folds.items():
+                freezer = self._freezers[log]
+                db.execute(
+                    "INSERT OR REPLACE INTO states VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        log,
+                        key,
+                        partition,
+                        folded.version,
+                        json.dumps(folded.answered),
+                        folded.updated_at,
+                        freezer.dump(folded.state),
+                        self._due(log, folded.state),
+                    ),
+                )
+                if freezer.tables:
+                    db.executemany(
+                        "INSERT OR REPLACE INTO table_rows VALUES (?, ?, ?, ?, ?, ?)",
+                        [
+                            (log, key, name, row, partition, body)
+                            for name, row, body in freezer.rows(folded.state)
+                        ],
+                    )
+            for event in events:
+                projection = self.deciders[event.topic].projection
+                if projection:
+                    projection.apply(db, event)
+            for topic, waits in parked:
+                self.waiting.write(topic, [waits])
+            db.executemany(
+                "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)",
+                [(log, partition, upto) for (log, partition), upto in checkpoints.items()],
+            )
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:  # a full disk has SQLite roll back by itself
+                db.execute("ROLLBACK")
+            raise
+
+    def _due(self, log: str, state: Any) -> int | None:
+        deadline = self.deciders[log].deadline
+        return deadline(state) if deadline else None
+
+    def due(self, now: int, partitions: Iterable[int]) -> list[tuple[str, str, int]]:
+        """(log, key, deadline) of every key of these partitions whose deadline has passed; oldest first."""
+        wanted = list(partitions)
+        rows = self.db.execute(
+            f"SELECT log, key, due FROM states WHERE due <= ? AND partition IN ({', '.join('?' * len(wanted))}) "
+            "ORDER BY due LIMIT 1000",
+            (now, *wanted),
+        ).fetchall()
+        return [(row["log"], row["key"], row["due"]) for row in rows]
+
+    def _row_of(self, log: str, key: str) -> Row:
+        def row(name: str, row_key: str) -> bytes | None:
+            found = self.db.execute(
+                "SELECT body FROM table_rows WHERE log = ? AND key = ? AND field = ? AND row = ?",
+                (log, key, name, row_key),
+            ).fetchone()
+            return None if found is None else found["body"]
+
+        return row
+
+
+def fingerprint(decider: Decider[Any]) -> str:
+    """Changes when the rules that fold this log, or its tables, change: then the state is rebuilt."""
+    module = sys.modules[type(decider.initial).__module__]
+    tables = decider.projection.tables if decider.projection else ""
+    projection = inspect.getsource(type(decider.projection)) if decider.projection else ""
+    return hashlib.sha256((inspect.getsource(module) + tables + projection).encode()).hexdigest()
+
+
+def _tables(ddl: str) -> list[str]:
+    marker = "CREATE TABLE IF NOT EXISTS "
+    return [part.split("(")[0].split()[0] for part in ddl.split(marker)[1:]]
