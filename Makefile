@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 SERVICES := order payment inventory notification
-CHECKED := libs services tools schemas tests examples
+CHECKED := libs services tools verification schemas tests examples
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
@@ -38,7 +38,7 @@ clean: python  ## end everything and forget all data
 demo: up $(VENV)/.stack  ## real invoices through the system, then the audit (DATA=file.jsonl.gz)
 	@$(BIN)/python -m tools.demo $(if $(DATA),--data "$(DATA)")
 audit: $(VENV)/.stack  ## check money and stock from the topics alone
-	@$(BIN)/python -m tools.audit
+	@$(BIN)/python -m verification.audit
 dlq: $(VENV)/.stack  ## what waits for a person (ARGS="list", "show KEY", "redrive --dry-run", "discard --key KEY")
 	@$(BIN)/python -m tools.operate dlq $(or $(ARGS),--help)
 skip: $(VENV)/.stack  ## set a record aside that stops a task (ARGS="order.events 3 17 --reason 'forged'")
@@ -51,12 +51,12 @@ setup: $(VENV)/.dev  ## the virtual environment with everything to develop and t
 test: $(VENV)/.dev  ## all tests (ARGS="-k payment" chooses)
 	@$(BIN)/python -m pytest $(ARGS)
 sim: $(VENV)/.dev  ## seeded worlds of all four services in one process (SEEDS=2000 SEED= FIRST=)
-	@$(BIN)/python -m tools.sim $(if $(SEED),--seed $(SEED) --trace,--seeds $(or $(SEEDS),2000)) $(if $(FIRST),--first $(FIRST))
+	@$(BIN)/python -m verification.sim $(if $(SEED),--seed $(SEED) --trace,--seeds $(or $(SEEDS),2000)) $(if $(FIRST),--first $(FIRST))
 fuzz: $(VENV)/.dev  ## thousands of records that are almost right, to every input of every service (RECORDS=5000 SEED=)
 	@number=$${SEED:-$$((RANDOM * 32768 + RANDOM))}; echo "make fuzz RECORDS=$(or $(RECORDS),5000) SEED=$$number"; \
 	FUZZ_RECORDS=$(or $(RECORDS),5000) FUZZ_SEED=$$number $(BIN)/python -m pytest tests/integration/test_fuzz.py -q -s
 chaos: $(VENV)/.dev  ## three brokers, orders, and faults by a seeded schedule, then the audit (SECONDS=180 RATE= SEED=)
-	@$(BIN)/python -m tools.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(RATE),--rate $(RATE)) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m verification.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(RATE),--rate $(RATE)) $(if $(SEED),--seed $(SEED))
 format: $(VENV)/.dev  ## put imports in order and format
 	@$(BIN)/ruff check --fix --select I .
 	@$(BIN)/ruff format .

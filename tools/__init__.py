@@ -1,1 +1,1 @@
-"""What develops and operates the system: the local stack, the demo, the audit, the load generator."""
+"""What develops and operates the system: the local stack, the demo, the load generator, code generation."""

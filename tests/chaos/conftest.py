@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tools.chaos.site import Placement, Site
 from tools.stack.cluster import LocalCluster
+from verification.chaos.site import Placement, Site
 
 OpenSite = Callable[..., Site]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.chaos.conftest import OpenSite
 from tests.chaos.trial import load, more_settle
-from tools.chaos.site import Placement
+from verification.chaos.site import Placement
 
 HOUR = 3600
 JUMPS = {

@@ -13,8 +13,8 @@ import pytest
 
 from tests.chaos.conftest import OpenSite
 from tests.chaos.trial import are_back, load, more_settle, others_lead
-from tools.chaos.site import Placement
 from tools.stack.cluster import LocalCluster
+from verification.chaos.site import Placement
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.chaos.conftest import OpenSite
 from tests.chaos.trial import are_back, load, more_settle, others_lead
-from tools.chaos.site import Placement
+from verification.chaos.site import Placement
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import pytest
 from tests.chaos.conftest import OpenSite
 from tests.chaos.trial import load, more_settle
 from tests.support.waiting import eventually
-from tools.chaos.site import Site
 from tools.stack.cluster import LocalCluster
 from tools.stack.kafka import LocalKafka
+from verification.chaos.site import Site
 
 
 @pytest.fixture

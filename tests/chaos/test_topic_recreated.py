@@ -10,8 +10,8 @@ from eventbus.kafka.topics import TOPICS, create
 from tests.chaos.conftest import OpenSite
 from tests.chaos.trial import load
 from tests.support.waiting import eventually
-from tools.chaos.site import SIMULATOR, Site
 from tools.stack.ready import request
+from verification.chaos.site import SIMULATOR, Site
 
 
 def recreate(site: Site) -> None:

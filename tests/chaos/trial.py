@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from tests.support.waiting import eventually
-from tools.audit.report import text
-from tools.chaos import books
-from tools.chaos.shopping import Shopping
-from tools.chaos.site import PARTITIONS, SIMULATOR, Site
 from tools.stack.ready import is_ready, request
+from verification.audit.report import text
+from verification.chaos import books
+from verification.chaos.shopping import Shopping
+from verification.chaos.site import PARTITIONS, SIMULATOR, Site
 
 RATE = 8.0
 PATIENCE = 75.0

@@ -9,7 +9,7 @@ from tests.e2e.running import ROOT, Stack
 
 
 def test_the_audit_is_clean(system: Stack) -> None:
-    command = [sys.executable, "-m", "tools.audit", "--wait", "30"]
+    command = [sys.executable, "-m", "verification.audit", "--wait", "30"]
     done = subprocess.run(
         command, cwd=ROOT, env=system.shell_env(), capture_output=True, text=True, timeout=150
     )

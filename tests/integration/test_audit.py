@@ -19,11 +19,11 @@ from eventbus.kafka.topics import create
 from eventbus.model.places import Position
 from tests.support.books import Books
 from tests.support.forgeries import FORGERIES, PRODUCT, Forgery, shop
-from tools.audit.__main__ import main
-from tools.audit.ledger import LISTENERS, TOPICS
-from tools.hostile.aside import set_aside
-from tools.hostile.catalogue import FAMILIES, IN_LETTERS, IN_OWN_LOGS, IN_RETRIES, Catalogue
-from tools.hostile.writing import Writer
+from verification.audit.__main__ import main
+from verification.audit.ledger import LISTENERS, TOPICS
+from verification.hostile.aside import set_aside
+from verification.hostile.catalogue import FAMILIES, IN_LETTERS, IN_OWN_LOGS, IN_RETRIES, Catalogue
+from verification.hostile.writing import Writer
 
 PARTITIONS = 2
 
@@ -99,7 +99,7 @@ def gateway(books: Books) -> Iterator[str]:
 
 
 def audit(settings: Settings, books: Books, *options: str) -> int:
-    """The exit status of ``python -m tools.audit``."""
+    """The exit status of ``python -m verification.audit``."""
     with gateway(books) as url:
         where = ["--bootstrap-servers", settings.bootstrap_servers, "--topic-prefix", settings.topic_prefix]
         return main([*where, "--gateway-url", url, *options])

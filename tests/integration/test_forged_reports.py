@@ -14,8 +14,8 @@ from tests.integration.history import Shop
 from tests.integration.orders import created
 from tests.support.system import SERVICES, System
 from tests.support.waiting import eventually
-from tools.audit.run import audit
 from tools.system import System as Address
+from verification.audit.run import audit
 
 
 @pytest.fixture(scope="module")

@@ -14,14 +14,14 @@ from eventbus.model.places import Position
 from tests.integration.history import Shop
 from tests.support.fuzzing import generate
 from tests.support.system import SERVICES, System
-from tools.audit.judge import Verdict
-from tools.audit.report import text
-from tools.audit.run import audit
-from tools.hostile import fates
-from tools.hostile.aside import set_aside
-from tools.hostile.catalogue import FAMILIES, Catalogue
-from tools.hostile.writing import Writer
 from tools.system import System as Where
+from verification.audit.judge import Verdict
+from verification.audit.report import text
+from verification.audit.run import audit
+from verification.hostile import fates
+from verification.hostile.aside import set_aside
+from verification.hostile.catalogue import FAMILIES, Catalogue
+from verification.hostile.writing import Writer
 
 RECORDS = int(os.environ.get("FUZZ_RECORDS") or 400)
 SEED = int(os.environ.get("FUZZ_SEED") or 8)

@@ -23,8 +23,8 @@ from tests.support.producing import write_compressed
 from tests.support.system import System
 from tests.support.topics import Topics
 from tests.support.waiting import eventually
-from tools.hostile.record import Hostile
-from tools.hostile.writing import Writer
+from verification.hostile.record import Hostile
+from verification.hostile.writing import Writer
 
 DIGITS = b"9" * 5_000
 

@@ -11,8 +11,8 @@ from schemas import AdjustStock, InventoryReserved
 from tests.integration.history import Shop
 from tests.support.system import SERVICES, System
 from tests.support.waiting import eventually
-from tools.audit.run import audit
 from tools.system import System as Address
+from verification.audit.run import audit
 
 LINES = 600
 PRODUCTS = [f"p{n}" for n in range(LINES)]

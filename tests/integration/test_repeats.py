@@ -14,8 +14,8 @@ from tests.integration.orders import create, order_ids
 from tests.support.processes import ServiceProcess
 from tests.support.system import System
 from tests.support.waiting import eventually
-from tools.audit.run import audit
 from tools.system import System as Address
+from verification.audit.run import audit
 
 REPEATS = 20
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tools.sim.__main__ import main
-from tools.sim.mutants import MUTANTS
-from tools.sim.run import Outcome, lives
+from verification.sim.__main__ import main
+from verification.sim.mutants import MUTANTS
+from verification.sim.run import Outcome, lives
 
 WITHIN = 5_000
 LONG = ("stable_target", "hasty_takeover", "unfenced_group", "answered_again")
@@ -32,6 +32,6 @@ def test_a_failing_seed_is_printed_and_fails_again_by_its_command(capsys: pytest
     told = capsys.readouterr().out
     assert "overtaken: " in told
     command = next(line for line in told.splitlines() if line.startswith("again, with its trace: "))
-    assert main(command.partition("python -m tools.sim ")[2].split()) == 1
+    assert main(command.partition("python -m verification.sim ")[2].split()) == 1
     replayed = capsys.readouterr().out
     assert "commits" in replayed and "overtaken: " in replayed

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from eventbus.codec import Codec
-from tools.sim.run import live, lives
+from verification.sim.run import live, lives
 
 SEEDS = range(200)
 
@@ -17,7 +17,7 @@ SEEDS = range(200)
 def test_seeds_are_clean() -> None:
     failed = [outcome for outcome in lives(SEEDS) if outcome.violations]
     assert not failed, "\n".join(
-        f"python -m tools.sim --seed {o.seed} --trace: {o.violations}" for o in failed
+        f"python -m verification.sim --seed {o.seed} --trace: {o.violations}" for o in failed
     )
 
 
@@ -26,7 +26,7 @@ def test_seeds_are_clean() -> None:
 def test_thousands_of_seeds_are_clean() -> None:
     failed = [outcome for outcome in lives(range(5_000)) if outcome.violations]
     assert not failed, "\n".join(
-        f"python -m tools.sim --seed {o.seed} --trace: {o.violations}" for o in failed
+        f"python -m verification.sim --seed {o.seed} --trace: {o.violations}" for o in failed
     )
 
 
@@ -46,7 +46,7 @@ def test_a_seed_gives_the_same_trace_again() -> None:
 
 @pytest.mark.parametrize("hash_seed", ["1", "2"])
 def test_a_seed_gives_the_same_trace_in_another_process(hash_seed: str) -> None:
-    code = "import sys; from tools.sim.run import live; print(*[live(s).digest for s in range(12)])"
+    code = "import sys; from verification.sim.run import live; print(*[live(s).digest for s in range(12)])"
     env = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": os.pathsep.join(sys.path)}
     run = [sys.executable, "-c", code]
     there = subprocess.run(run, env=env, capture_output=True, text=True, check=True, timeout=120)

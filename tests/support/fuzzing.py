@@ -1,6 +1,7 @@
 """Strategies for records that are almost what a service expects: valid messages, then broken in some of many ways.
 
-What nobody can tell from the real thing is left out (see :mod:`tools.hostile.catalogue`): :func:`tamed` spoils it.
+What nobody can tell from the real thing is left out (see :mod:`verification.hostile.catalogue`): :func:`tamed`
+spoils it.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from eventbus.model.errors import Poison
 from eventbus.model.messages import Message
 from eventbus.model.record import Raw
 from eventbus.processing.own_log import Foreign, claim, parked_message
-from tools.hostile.case import Case
-from tools.hostile.catalogue import INPUTS, OWN_LOGS, SERVICES
-from tools.hostile.catalogue import RETRY_KINDS as PARKED_KINDS
-from tools.hostile.record import Header, Hostile
+from verification.hostile.case import Case
+from verification.hostile.catalogue import INPUTS, OWN_LOGS, SERVICES
+from verification.hostile.catalogue import RETRY_KINDS as PARKED_KINDS
+from verification.hostile.record import Header, Hostile
 
 MESSAGES: dict[str, tuple[str, ...]] = {
     "order.commands": ("CreateOrder", "CancelOrder", "CompleteOrder"),

@@ -17,10 +17,6 @@ from yarl import URL
 from eventbus.visible import visible
 from tools import system
 from tools.arrivals import Arrivals, Settled
-from tools.audit.gateway import GatewayAway
-from tools.audit.reading import KafkaAway
-from tools.audit.report import text
-from tools.audit.run import audit
 from tools.demo.invoices import BadData, Invoice, load, needed
 from tools.demo.posting import ACCEPTED, Client, GaveUp, adjustments, orders, send_all
 from tools.demo.progress import Progress
@@ -28,6 +24,10 @@ from tools.demo.tally import Tally
 from tools.stack.ready import is_ready
 from tools.stack.settings import ROOT, StackError
 from tools.system import System
+from verification.audit.gateway import GatewayAway
+from verification.audit.reading import KafkaAway
+from verification.audit.report import text
+from verification.audit.run import audit
 
 SAMPLE = ROOT / "data" / "online-retail" / "sample.jsonl"
 SETTLED = ("CONFIRMED", "COMPLETED", "FAILED", "CANCELLED")

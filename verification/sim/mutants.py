@@ -1,0 +1,217 @@
+"""Planted bugs: the simulator is worth something only as long as it finds each of them. ``--mutant NAME``.
+
+Each changes one thing in the real code for as long as its context lasts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+from eventbus.codec import Codec
+from eventbus.kafka.transactions import transactionally
+from eventbus.model.folding import Folded
+from eventbus.model.record import Raw
+from eventbus.processing.follower import Follower
+from eventbus.processing.own_log import claim
+from eventbus.processing.processor import Processor
+from eventbus.processing.turn import Turn
+from eventbus.processing.work import Pending
+from eventbus.retry.breaker import Breaker
+from eventbus.retry.parked import Parked
+from eventbus.retry.queues import RetryQueues
+from schemas import ReleaseStock
+from services.inventory import reservation, stock
+from services.payment.cashier import Cashier
+from verification.sim import world
+from verification.sim.groups import Group
+
+
+@contextmanager
+def release_twice() -> Iterator[None]:
+    """A release that comes twice is applied twice."""
+
+    def decide(command: stock.Input, state: stock.Stock) -> Any:
+        if isinstance(command, ReleaseStock) and (held := state.holds.get(command.order_id)):
+            state = stock.with_hold(state, command.order_id, replace(held, hold=stock.Hold.HELD))
+        return stock.decide(command, state)
+
+    with patch.object(world, "stock_decider", replace(stock.stock_decider, decide=decide)):
+        yield
+
+
+def refund_lost_on_crash() -> AbstractContextManager[Any]:
+    """Offsets are committed although calls of their messages are under way."""
+    return patch.object(Pending, "lowest", lambda self, topic, partition: None)
+
+
+def follower_overtakes() -> AbstractContextManager[Any]:
+    """A message is decided although an earlier one of its key is parked."""
+    return patch.object(Turn, "_overtakes", lambda self, work: True)
+
+
+def deadline_by_two() -> AbstractContextManager[Any]:
+    """What is decided without input carries no offsets, and so no generation: a zombie's deadline commits."""
+    return patch.object(Processor, "_standing", lambda self, partitions, decided: {})
+
+
+def unfenced_group() -> AbstractContextManager[Any]:
+    """The broker takes offsets from members of an earlier epoch."""
+    return patch.object(Group, "check", lambda self, name, epoch: None)
+
+
+def hasty_takeover() -> AbstractContextManager[Any]:
+    """A new leader does not wait until it has folded the own logs to their end."""
+    return patch("eventbus.processing.tasks.Tasks._reached", lambda self, targets: True)
+
+
+def stable_target() -> AbstractContextManager[Any]:
+    """A new leader takes the last stable offset for the end of its logs."""
+
+    def end(self: Follower, part: tuple[str, int]) -> int:
+        return int(self._probe._broker.log(*part).stable)  # type: ignore[attr-defined]
+
+    return patch.object(Follower, "end", end)
+
+
+def rewind_forgets_nothing() -> AbstractContextManager[Any]:
+    """After an abort, what is under way outside is not forgotten."""
+    return patch.object(Pending, "drop", lambda self, partitions=None: None)
+
+
+def epoch_kept() -> AbstractContextManager[Any]:
+    """After an abort, the same producer goes on."""
+    return patch.object(Processor, "_abort", lambda self: transactionally(self._producer.abort_transaction))
+
+
+def unknown_is_aborted() -> AbstractContextManager[Any]:
+    """A transaction that ended nobody knows how is taken for one that was aborted."""
+    return patch.object(Processor, "_start_over", Processor._rewind)
+
+
+def one_probe_a_second() -> AbstractContextManager[Any]:
+    """With the breaker open, one call a second is made, about whatever key is next."""
+
+    def room(self: Breaker, now: int, under_way: int) -> tuple[int, int]:
+        due = now - self._reckoned_at >= 1_000 and not under_way
+        if due:
+            self._reckoned_at = now
+        return int(due), int(due)
+
+    return patch.object(Breaker, "room", room)
+
+
+def decided_before_told() -> AbstractContextManager[Any]:
+    """That an input is decided is told before its events are."""
+    conclude = Processor._conclude
+
+    def hasty(self: Processor, turn: Turn) -> None:
+        self._publish([], self._decided())
+        conclude(self, turn)
+
+    return patch.object(Processor, "_conclude", hasty)
+
+
+def folded_before_told() -> AbstractContextManager[Any]:
+    """A follower is said to have folded events that it has not told yet."""
+    return patch.object(Processor, "positions", lambda self: self._follower.positions())
+
+
+def queue_forgotten() -> AbstractContextManager[Any]:
+    """What is parked is found no more."""
+    return patch.object(RetryQueues, "queue", lambda self, entity: [])
+
+
+def charge_without_lookup() -> AbstractContextManager[Any]:
+    """Every charge has a key of its own."""
+    counter = iter(range(1_000_000))
+    ask = Cashier._settle
+
+    async def settle(self: Cashier, key: str, ask_for: Any) -> Any:
+        return await ask(self, f"{key}{next(counter)}" if key.startswith("charge") else key, ask_for)
+
+    return patch.object(Cashier, "_settle", settle)
+
+
+def answered_again() -> AbstractContextManager[Any]:
+    """A message that is read again after a crash is decided again."""
+    return patch.object(Folded, "has_answered", lambda self, topic, offset: False)
+
+
+def keys_decoded() -> AbstractContextManager[Any]:
+    """Keys are compared as text, after a decoding that loses what is none."""
+    decode = Codec.decode
+
+    def lossy(self: Codec, raw: Raw) -> Any:
+        return decode(self, raw._replace(key=(raw.key or b"").decode("utf-8", "replace").encode()))
+
+    return patch.object(Codec, "decode", lossy)
+
+
+def any_version_folded() -> AbstractContextManager[Any]:
+    """A record of an own log is folded whatever its version says."""
+
+    def next_event(raw: Raw, codec: Codec, partition_of: Any, folded: Any) -> Any:
+        key, _ = claim(raw, partition_of)
+        return replace(codec.decode(raw), key_version=folded(key) + 1)
+
+    return patch("eventbus.processing.follower.next_event", next_event)
+
+
+def retry_unchecked() -> AbstractContextManager[Any]:
+    """Whatever a record of a retry topic says is believed."""
+    return patch(
+        "eventbus.processing.follower.parked_message", lambda raw, partition_of, logs: Parked.from_record(raw)
+    )
+
+
+def forgery_believed() -> AbstractContextManager[Any]:
+    """Reports are taken for true, whatever they say of money and goods."""
+    return patch("services.order.decider.contradiction", lambda report, order: None)
+
+
+def forged_order_charged() -> AbstractContextManager[Any]:
+    """An OrderCreated that contradicts itself is charged."""
+    return patch("services.payment.decider.check", lambda order, payment: None)
+
+
+def wave_ends() -> AbstractContextManager[Any]:
+    """An order asks for its first products and for no more."""
+    ask = reservation.commands
+
+    def commands(order_id: str, state: reservation.Reservation, already: int, wave: int) -> Any:
+        return [] if already else ask(order_id, state, already, wave)
+
+    return patch.object(reservation, "commands", commands)
+
+
+MUTANTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
+    f.__name__: f
+    for f in (
+        release_twice,
+        refund_lost_on_crash,
+        follower_overtakes,
+        deadline_by_two,
+        unfenced_group,
+        hasty_takeover,
+        stable_target,
+        rewind_forgets_nothing,
+        epoch_kept,
+        unknown_is_aborted,
+        one_probe_a_second,
+        decided_before_told,
+        folded_before_told,
+        queue_forgotten,
+        charge_without_lookup,
+        answered_again,
+        keys_decoded,
+        any_version_folded,
+        retry_unchecked,
+        forgery_believed,
+        forged_order_charged,
+        wave_ends,
+    )
+}
