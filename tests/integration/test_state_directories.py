@@ -6,13 +6,8 @@ import shutil
 
 import pytest
 
-from eventbus.kafka.cluster import Cluster
-from eventbus.kafka.topics import create as create_topics
-from eventbus.kafka.topics import of_service
-from eventbus.model.errors import Unavailable
 from eventbus.processing.processor import Step
 from tests.integration.orders import create, order_ids
-from tests.support.processes import ServiceProcess
 from tests.support.system import System
 from tests.support.topics import by_key
 from tests.support.waiting import eventually
@@ -81,25 +76,3 @@ def test_a_volume_of_before_gets_an_identity_and_keeps_its_state(system: System)
     assert order.get(f"/orders/{order_id}").json()["version"] == 1
     assert order.log.read_text().count("is rebuilt") == rebuilt
     assert system.dump("order") == state and len(transactional_ids(system)) == 1
-
-
-def test_topics_that_are_missing_are_named_and_only_these(system: System) -> None:
-    wanted = ["order.events", "order.dlq", "typo.events", "typo.retry"]
-    prefix = system.settings.topic_prefix
-
-    with pytest.raises(Unavailable) as raised:
-        Cluster(system.settings, wanted)
-
-    said = str(raised.value)
-    assert f"{prefix}typo.events, {prefix}typo.retry" in said
-    assert f"{prefix}order" not in said
-    assert "eventbus topics create" in said and system.settings.bootstrap_servers in said
-
-
-def test_a_service_whose_topics_are_missing_says_which_and_goes_on_once_they_are_made(system: System) -> None:
-    fraud: ServiceProcess = system.service("fraud", module="examples.fraud").start()
-    eventually(lambda: "waiting for Kafka: missing at" in fraud.tail(), "it says what it waits for")
-    assert f"{system.settings.topic_prefix}fraud.events" in fraud.tail()
-
-    create_topics(system.settings, of_service("fraud"))
-    fraud.wait_ready()

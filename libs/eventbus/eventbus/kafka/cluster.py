@@ -23,7 +23,8 @@ class Cluster:
         from confluent_kafka import TopicCollection
 
         admin = AdminClient(common(settings))
-        names = [settings.topic(t) for t in (*topics, *beside)]
+        # A log that another decider of the service reads is named twice; Kafka refuses that.
+        names = [settings.topic(t) for t in dict.fromkeys((*topics, *beside))]
         try:
             self.id = str(admin.list_topics(timeout=timeout).cluster_id)
             described = admin.describe_topics(TopicCollection(names), request_timeout=timeout)
