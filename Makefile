@@ -18,7 +18,7 @@ FOUND := $(shell for p in $(PYTHON) python3 python3.14 python3.13 python3.12 pyt
 NO_PYTHON := Python 3.11 or newer was not found: install it (Debian: apt install python3 python3-venv), or name one with PYTHON=/path/to/python3.
 NO_VENV := This Python cannot make a virtual environment: install its venv module (Debian: apt install python3-venv), then repeat.
 
-.PHONY: help up down ps logs scale clean setup test format check ci chaos sim fuzz demo audit dlq skip fraud lock python
+.PHONY: help up down ps logs scale clean setup test format check reference ci chaos sim fuzz demo audit dlq skip fraud lock python
 help:  ## this list
 	@grep -hE '^[a-z ]+:.*##' Makefile | sed -E 's/^([a-z]+)[^#]*## (.*)/  make \1\t\2/' | expand -t 16
 
@@ -67,8 +67,11 @@ check: $(VENV)/.dev  ## lint, format, types, import rules, generated files: all 
 	run "format (make format mends it)" $(BIN)/ruff format --check .; \
 	run "types" $(BIN)/mypy $(CHECKED); \
 	run "import rules" $(BIN)/lint-imports; \
+	run "reference (make reference renews it)" $(BIN)/python -m tools.reference --check; \
 	run "generated messages" $(BIN)/python tools/generate_messages.py --check examples/fraud; \
 	if [ -n "$$failed" ]; then printf 'make check failed:\n%s' "$$failed" >&2; exit 1; fi
+reference: $(VENV)/.dev  ## renew docs/reference from the code
+	@$(BIN)/python -m tools.reference
 ci: check test  ## what a change must pass: check, then test
 
 lock:  ## renew the requirements files (needs uv)
