@@ -1,4 +1,4 @@
-"""Every block of the tutorial, in order: files are written as shown, commands print what is promised."""
+"""The tutorial and the README of the library, block by block: files as shown, commands that print what is promised."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from tests.support.readme import Command, File, steps, with_ports
 from tests.support.waiting import eventually
 from tools.stack.ports import free_port
 
-STEPS = steps((ROOT / "docs" / "tutorial.md").read_text())
+DOCUMENTS = ("docs/tutorial.md", "libs/eventbus/README.md")
+STEPS = [(document, step) for document in DOCUMENTS for step in steps((ROOT / document).read_text())]
 PORT, TIMEOUT = 8100, 90.0
 
 pytestmark = pytest.mark.timeout(180)
@@ -94,14 +95,21 @@ class Learner:
 
 
 @pytest.fixture(scope="module")
-def learner(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Learner]:
-    learner = Learner(kafka, tmp_path_factory.mktemp("tutorial"))
-    yield learner
-    learner.leave()
+def learners(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Learner]]:
+    """Somebody for each document."""
+    learners = {document: Learner(kafka, tmp_path_factory.mktemp("learner")) for document in DOCUMENTS}
+    yield learners
+    for learner in learners.values():
+        learner.leave()
 
 
-@pytest.mark.parametrize("step", STEPS, ids=lambda step: f"line-{step.line}")
-def test_the_tutorial_works_as_it_stands(step: Command | File, learner: Learner) -> None:
+@pytest.mark.parametrize(
+    ("document", "step"), STEPS, ids=[f"{Path(document).stem}-line-{step.line}" for document, step in STEPS]
+)
+def test_the_block_works_as_it_stands(
+    document: str, step: Command | File, learners: dict[str, Learner]
+) -> None:
+    learner = learners[document]
     if isinstance(step, File):
         learner.write(step)
     elif step.stays:
@@ -112,13 +120,20 @@ def test_the_tutorial_works_as_it_stands(step: Command | File, learner: Learner)
             assert promise in printed, f"{step.text}\nprinted {printed}"
 
 
-def test_the_tutorial_imports_public_names_only() -> None:
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_it_imports_public_names_only(document: str) -> None:
     """``eventbus``, ``eventbus.http`` and ``eventbus.testing`` are what a service may use; and no shop."""
-    sources = [step.content for step in STEPS if isinstance(step, File) and step.path.endswith(".py")]
+    sources = [
+        s.content for d, s in STEPS if d == document and isinstance(s, File) and s.path.endswith(".py")
+    ]
     modules = {m for text in sources for m in re.findall(r"^(?:from|import) ([\w.]+)", text, re.MULTILINE)}
-    assert {m for m in modules if m.split(".")[0] == "eventbus"} <= {
-        "eventbus",
-        "eventbus.http",
-        "eventbus.testing",
-    }
+    library = {m for m in modules if m.split(".")[0] == "eventbus"}
+    assert library and library <= {"eventbus", "eventbus.http", "eventbus.testing"}
     assert not {m for m in modules if m.split(".")[0] in ("schemas", "services", "tools", "tests")}
+
+
+def test_the_librarys_readme_shows_a_service_in_30_lines() -> None:
+    [shown] = [
+        s for d, s in STEPS if d == DOCUMENTS[1] and isinstance(s, File) and s.path.endswith("__main__.py")
+    ]
+    assert len(shown.content.splitlines()) <= 30
