@@ -1,4 +1,4 @@
-"""The tutorial and the README of the library, block by block: files as shown, commands that print what is promised."""
+"""The tutorial and the README of the library: files as shown, commands that print what is promised."""
 
 from __future__ import annotations
 
