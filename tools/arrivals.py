@@ -13,7 +13,7 @@ from confluent_kafka import Message as Record
 from eventbus import Settings
 from eventbus.codec import Codec
 from eventbus.kafka.clients import common, probe_consumer
-from eventbus.kafka.errors import UNREADABLE
+from eventbus.kafka.errors import is_unreadable
 from eventbus.kafka.records import after_unreadable, raw_of
 from eventbus.model.errors import Poison
 from eventbus.model.record import Raw
@@ -80,7 +80,7 @@ class Arrivals:
                 error = record.error()
                 if error is None:
                     self._note(raw_of(record, self._settings.topic_prefix), now)
-                elif error.code() in UNREADABLE:
+                elif is_unreadable(error):
                     self._go_on_behind(record)
 
     def _go_on_behind(self, record: Record) -> None:

@@ -1,6 +1,6 @@
 """``python -m tests.integration.crashing <service>``: a real service that kills itself where a test says so.
 
-The file ``CRASH_FILE`` names the step after which to die (a value of :class:`eventbus.processing.processor.Step`). It
+The file ``CRASH_FILE`` names the step after which to die (a value of :class:`eventbus.processing.ports.Step`). It
 is looked at after each step that had work in hand, and removed just before dying, so that the next process lives.
 """
 
@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 import eventbus
-from eventbus.processing.processor import Step
+from eventbus.processing.ports import Step
 
 
 def die_after(file: Path) -> None:

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 import eventbus
-from eventbus.processing.processor import Step
+from eventbus.processing.ports import Step
 
 
 def freeze_at(file: Path) -> None:

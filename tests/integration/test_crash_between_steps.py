@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from eventbus.model.messages import Envelope
-from eventbus.processing.processor import Step
+from eventbus.processing.ports import Step
 from tests.integration.orders import PRICE, create, created, failed, order_ids
 from tests.support.processes import ServiceProcess
 from tests.support.system import Simulator, System

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from eventbus.processing.processor import Step
+from eventbus.processing.ports import Step
 from tests.integration.orders import create, order_ids
 from tests.support.system import System
 from tests.support.topics import by_key

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from eventbus.kafka.clients import transactional_producer
 from eventbus.kafka.transactions import Aborted, transactionally
-from eventbus.model.errors import Fenced
+from eventbus.model.errors import Fenced, NeedsRestart, ProcessMustEnd
 from tests.integration.orders import create, order_ids
 from tests.support.system import System
 from tests.support.topics import by_key
@@ -50,7 +50,7 @@ def test_an_error_that_stays_retriable_for_too_long_ends_the_producer(
     monkeypatch.setattr("eventbus.kafka.transactions.PATIENCE", 0.0)
     passing = kafka_error(KafkaError._TIMED_OUT, retriable=True)
 
-    with pytest.raises(Fenced, match="no further"):
+    with pytest.raises(NeedsRestart, match="no further"):
         transactionally(Flaky(*[passing] * 10_000), "done")
 
 
@@ -66,7 +66,7 @@ def test_an_abortable_error_is_told_as_such_and_not_repeated() -> None:
 def test_a_fatal_or_unflagged_error_ends_the_producer(kind: dict[str, bool]) -> None:
     call = Flaky(kafka_error(KafkaError._FENCED, **kind))
 
-    with pytest.raises(Fenced):
+    with pytest.raises(ProcessMustEnd):
         transactionally(call, "done")
     assert call.calls == 1
 

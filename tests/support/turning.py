@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from eventbus import DeadlinePassed, Message, Outcome, Reactor, Request
 from eventbus.codec import Codec
 from eventbus.headers import headers_of
-from eventbus.model.limits import Limits
+from eventbus.model.folding import Folded
 from eventbus.model.messages import Envelope
+from eventbus.model.places import Entity
 from eventbus.model.record import Raw
+from eventbus.processing.context import turn_context
 from eventbus.processing.due import DueQueue
 from eventbus.processing.outgoing import Outgoing, placed
 from eventbus.processing.turn import Turn
-from eventbus.processing.work import Pending, Router, TurnContext, WorkItem
-from eventbus.retry.breaker import Breaker
+from eventbus.processing.work import WorkItem
 from eventbus.retry.parked import Parked, State
 from eventbus.retry.policy import RetryPolicy
+from eventbus.settings import Settings
 from eventbus.state.store import Store
 from schemas import OrderCreated, OrderFailed, OrderPaid, PaymentFailed, PaymentSucceeded, PaymentVoided
 
@@ -106,31 +109,34 @@ class Bench:
         self.path, self.reactor, self.now = path, reactor, 1_000_000
         self.policy = policy or RetryPolicy()
         self.codec, self.records, self.inputs = Codec("schemas"), list[Raw](), list[Raw]()
-        self.breaker = Breaker(threshold=3)
         self.start(path / "a.sqlite")
 
     def start(self, path: Path) -> None:
         """A process begins, with the state of ``path``."""
         self.store = Store(path, [self.reactor], retry=RETRY)
-        self.agenda, self.pending = DueQueue(self.store), Pending()
+        self.agenda = DueQueue(self.store)
         self.requests: list[tuple[WorkItem, Request]] = []
         self.agenda.rebuild([0])
-        self.around = TurnContext(
-            service="payment",
-            version="1",
-            codec=self.codec,
-            router=Router([self.reactor], self.codec),
-            pending=self.pending,
-            breaker=self.breaker,
-            policy=self.policy,
-            load=self.store.load,
-            load_queue=lambda entity: self.store.waiting.queue(entity),
-            known=lambda coordinates: self.store.waiting.known(coordinates),
-            partition_of=lambda key: 0,
+        settings = Settings(
+            retry_attempts=self.policy.attempts,
+            retry_backoff=self.policy.backoff,
+            retry_longest=self.policy.longest,
+            breaker_threshold=3,
+            max_event_bytes=10_000,
+            max_command_bytes=10_000,
+        )
+        self.context = turn_context(
+            "payment",
+            {LOG: self.reactor},
+            self.codec,
+            settings,
+            self.store,
+            lambda key: 0,
             clock=lambda: self.now,
             jitter=lambda: 0.0,
-            limits=Limits(10_000, 10_000),
+            version="1",
         )
+        self.breaker = self.context.breaker
 
     def raw(self, message: Message) -> Raw:
         """The next record of the message's topic."""
@@ -161,7 +167,7 @@ class Bench:
         self.read(raws)
 
     def read(self, raws: Sequence[Raw], *, commit: bool = True) -> Turn:
-        turn = Turn(self.around)
+        turn = Turn(self.context)
         works = turn.decode(raws)
         turn.load(works)
         turn.decide(works)
@@ -171,14 +177,14 @@ class Bench:
         """The outside answers what was asked about a key."""
         work, request = next(r for r in self.requests if r[0].key == key)
         self.requests.remove((work, request))
-        turn = Turn(self.around)
+        turn = Turn(self.context)
         turn.resume(work, request, outcome or Answered(key))
         self.conclude(turn)
 
     def wait(self, ms: int) -> list[str]:
         """Time passes; returns the keys whose turn has come."""
         self.now += ms
-        turn = Turn(self.around)
+        turn = Turn(self.context)
         due = self.agenda.due(self.now, 100)
         for entity in due:
             turn.retry(entity, self.reactor)
@@ -210,7 +216,7 @@ class Bench:
 
     def waits(self, key: str) -> list[tuple[str, State]]:
         """What waits for a key: the names of its messages, and how."""
-        queue = self.store.waiting.queue((LOG, key))
+        queue = self.store.waiting.queue(Entity(LOG, key))
         return [(self.codec.decode(p.raw).message.name, p.state) for p in queue]
 
     def story(self, key: str) -> tuple[str, ...]:
@@ -226,9 +232,9 @@ class Bench:
     def take_over(self) -> None:
         """Another replica goes on, which has folded the logs and was never asked anything."""
         other = Store(self.path / f"{len(self.records)}.sqlite", [self.reactor], retry=RETRY)
-        folds = {}
+        folds: dict[Entity, tuple[int, Folded[Any]]] = {}
         for key in {r.key.decode() for r in self.topic(LOG) if r.key}:
-            folds[LOG, key] = (0, self.store.load(self.reactor, key))
+            folds[Entity(LOG, key)] = (0, self.store.load(self.reactor, key))
         other.write(folds, [], {}, [(RETRY, Parked.from_record(r)) for r in self.compacted()])
         other.close()
         self.start(other.path)

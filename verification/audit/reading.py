@@ -27,7 +27,7 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from eventbus import Settings
 from eventbus.kafka.clients import common, probe_consumer
-from eventbus.kafka.errors import PASSING, UNREADABLE
+from eventbus.kafka.errors import is_unreadable, passes
 from eventbus.kafka.records import after_unreadable, raw_of, unreadable
 from eventbus.model.record import Raw
 from eventbus.processing import skips
@@ -123,7 +123,7 @@ class Topics:
                 error = exception.args[0]
             if error is None:
                 return told
-            if error.code() not in PASSING or time.monotonic() > deadline:
+            if not passes(error) or time.monotonic() > deadline:
                 raise KafkaAway(f"The offsets of group {group} cannot be read: {error.str()}")
             time.sleep(0.1)
 
@@ -171,7 +171,7 @@ class Topics:
             raw = raw_of(record, self._settings.topic_prefix)
             self._ahead[raw.topic, raw.partition].append(raw)
             return raw.topic, raw.partition
-        if error.code() in UNREADABLE:
+        if is_unreadable(error):
             return self._pass_unreadable(record, error)
         if error.code() == KafkaError._PARTITION_EOF:
             assert topic is not None and partition is not None and offset is not None

@@ -14,7 +14,6 @@ from confluent_kafka import Producer as KafkaProducer
 
 from eventbus.kafka.clients import Clients
 from eventbus.kafka.guard import Guard
-from eventbus.kafka.health import BrokerHealth
 from eventbus.settings import Settings
 from verification.sim.broker import Broker, Stored, Transaction, failure
 from verification.sim.groups import Group, Place
@@ -350,7 +349,7 @@ class MemoryClients(Clients):
         self._trouble = trouble
         self.inputs: InputConsumer | None = None
 
-    def input(self, settings: Settings, group: str, heard: BrokerHealth) -> Consumer:
+    def input(self, settings: Settings, group: str, on_statistics: Callable[[str], None]) -> Consumer:
         self.inputs = InputConsumer(self._broker, self._line, self._group, self._name)
         return cast(Consumer, self.inputs)
 

@@ -14,10 +14,8 @@ from eventbus.model.decider import Decider
 from eventbus.model.errors import Poison
 from eventbus.model.folding import Folded
 from eventbus.model.messages import Envelope, Message
-from eventbus.model.places import Position
+from eventbus.model.places import Entity, Partition, Position
 from eventbus.retry.parked import Parked, State
-
-Entity = tuple[str, str]
 
 
 class MemoryWaiting:
@@ -62,7 +60,7 @@ class MemoryStore:
         self._deciders = {d.log: d for d in deciders}
         self._waiting = MemoryWaiting()
         self.states: dict[Entity, tuple[int, Folded[Any]]] = {}
-        self.checkpoints: dict[tuple[str, int], int] = {}
+        self.checkpoints: dict[Partition, int] = {}
         self._due: dict[Entity, tuple[int, int]] = {}
         self.skips: set[Position] = set()
 
@@ -79,15 +77,15 @@ class MemoryStore:
         self._deciders = {d.log: d for d in deciders}
 
     def checkpoint(self, log: str, partition: int) -> int:
-        return self.checkpoints.get((log, partition), 0)
+        return self.checkpoints.get(Partition(log, partition), 0)
 
-    def set_aside(self, skips: Iterable[Position]) -> list[tuple[str, int]]:
+    def set_aside(self, skips: Iterable[Position]) -> list[Partition]:
         wanted = set(skips)
         changed = {s for s in self.skips ^ wanted if s.offset < self.checkpoint(s.topic, s.partition)}
-        parts = sorted({(s.topic, s.partition) for s in changed})
+        parts = sorted({Partition(s.topic, s.partition) for s in changed})
         self.skips = wanted
         for topic, partition in parts:
-            self.checkpoints.pop((topic, partition), None)
+            self.checkpoints.pop(Partition(topic, partition), None)
             for entity in [e for e, (p, _) in self.states.items() if e[0] == topic and p == partition]:
                 del self.states[entity]
                 self._due.pop(entity, None)
@@ -96,14 +94,14 @@ class MemoryStore:
         return parts
 
     def load(self, decider: Decider[Any], key: str) -> Folded[Any]:
-        found = self.states.get((decider.log, key))
+        found = self.states.get(Entity(decider.log, key))
         return found[1] if found else Folded(decider.initial)
 
     def write(
         self,
         folds: Mapping[Entity, tuple[int, Folded[Any]]],
         events: Iterable[Envelope],
-        checkpoints: Mapping[tuple[str, int], int],
+        checkpoints: Mapping[Partition, int],
         parked: Iterable[tuple[str, Parked]] = (),
     ) -> None:
         for entity, (partition, folded) in folds.items():
@@ -118,10 +116,10 @@ class MemoryStore:
             self._waiting.write(waits)
         self.checkpoints.update(checkpoints)
 
-    def due(self, now: int, partitions: Iterable[int]) -> list[tuple[str, str, int]]:
+    def due(self, now: int, partitions: Iterable[int]) -> list[tuple[Entity, int]]:
         wanted = set(partitions)
-        passed = [(at, *e) for e, (at, partition) in self._due.items() if at <= now and partition in wanted]
-        return [(log, key, at) for at, log, key in sorted(passed)]
+        passed = [(at, e) for e, (at, partition) in self._due.items() if at <= now and partition in wanted]
+        return [(entity, at) for at, entity in sorted(passed)]
 
     def next_due(self, partitions: set[int]) -> int | None:
         """When the next deadline or retry of these partitions comes."""

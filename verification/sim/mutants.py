@@ -12,14 +12,15 @@ from typing import Any
 from unittest.mock import patch
 
 from eventbus.codec import Codec
-from eventbus.kafka.transactions import transactionally
+from eventbus.kafka.transactions import TransactionalWriter, transactionally
 from eventbus.model.folding import Folded
 from eventbus.model.record import Raw
 from eventbus.processing.follower import Follower
+from eventbus.processing.offsets import OffsetTracker
 from eventbus.processing.own_log import claim
 from eventbus.processing.processor import Processor
 from eventbus.processing.turn import Turn
-from eventbus.processing.work import Pending
+from eventbus.processing.work import KeyQueues
 from eventbus.retry.breaker import Breaker
 from eventbus.retry.parked import Parked
 from eventbus.retry.queues import RetryQueues
@@ -45,17 +46,17 @@ def release_twice() -> Iterator[None]:
 
 def refund_lost_on_crash() -> AbstractContextManager[Any]:
     """Offsets are committed although calls of their messages are under way."""
-    return patch.object(Pending, "lowest", lambda self, topic, partition: None)
+    return patch.object(OffsetTracker, "_first_unfinished", lambda self, partition: None)
 
 
 def follower_overtakes() -> AbstractContextManager[Any]:
     """A message is decided although an earlier one of its key is parked."""
-    return patch.object(Turn, "_overtakes", lambda self, work: True)
+    return patch("eventbus.processing.turn._settles", lambda item: True)
 
 
 def deadline_by_two() -> AbstractContextManager[Any]:
     """What is decided without input carries no offsets, and so no generation: a zombie's deadline commits."""
-    return patch.object(Processor, "_standing", lambda self, partitions, decided: {})
+    return patch.object(Processor, "_standing", lambda self, tasks, decided: {})
 
 
 def unfenced_group() -> AbstractContextManager[Any]:
@@ -77,14 +78,23 @@ def stable_target() -> AbstractContextManager[Any]:
     return patch.object(Follower, "end", end)
 
 
-def rewind_forgets_nothing() -> AbstractContextManager[Any]:
-    """After an abort, what is under way outside is not forgotten."""
-    return patch.object(Pending, "drop", lambda self, partitions=None: None)
+@contextmanager
+def rewind_forgets_nothing() -> Iterator[None]:
+    """What is under way outside is not forgotten after an abort, nor when a task ends."""
+    with (
+        patch.object(KeyQueues, "drop", lambda self, tasks=None: None),
+        patch.object(OffsetTracker, "_drop_unfinished", lambda self, tasks=None: None),
+    ):
+        yield
 
 
 def epoch_kept() -> AbstractContextManager[Any]:
     """After an abort, the same producer goes on."""
-    return patch.object(Processor, "_abort", lambda self: transactionally(self._producer.abort_transaction))
+
+    def restart(self: TransactionalWriter[Any]) -> None:
+        transactionally(self._producer.abort_transaction)
+
+    return patch.object(TransactionalWriter, "restart", restart)
 
 
 def unknown_is_aborted() -> AbstractContextManager[Any]:
@@ -109,7 +119,7 @@ def decided_before_told() -> AbstractContextManager[Any]:
     conclude = Processor._conclude
 
     def hasty(self: Processor, turn: Turn) -> None:
-        self._publish([], self._decided())
+        self._publish([], self._offsets.decided(self._intake.positions()))
         conclude(self, turn)
 
     return patch.object(Processor, "_conclude", hasty)
@@ -158,13 +168,14 @@ def any_version_folded() -> AbstractContextManager[Any]:
         key, _ = claim(raw, partition_of)
         return replace(codec.decode(raw), key_version=folded(key) + 1)
 
-    return patch("eventbus.processing.follower.next_event", next_event)
+    return patch("eventbus.processing.fold_batch.next_event", next_event)
 
 
 def retry_unchecked() -> AbstractContextManager[Any]:
     """Whatever a record of a retry topic says is believed."""
     return patch(
-        "eventbus.processing.follower.parked_message", lambda raw, partition_of, logs: Parked.from_record(raw)
+        "eventbus.processing.fold_batch.parked_message",
+        lambda raw, partition_of, logs: Parked.from_record(raw),
     )
 
 

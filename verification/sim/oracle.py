@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from eventbus import Message
 from eventbus.kafka.records import partition_of
 from eventbus.model.folding import Folded, fold
-from eventbus.processing.work import COMMANDS
+from eventbus.processing.context import COMMANDS
 from eventbus.retry.parked import Parked
 from schemas import CreateOrder, NotificationSent, NotificationSkipped, OrderCreated
 from verification.audit.gateway import GatewayRecord

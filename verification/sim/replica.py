@@ -12,14 +12,15 @@ from random import Random
 from typing import Any, Protocol
 
 from eventbus.codec import Codec
-from eventbus.kafka.cluster import Cluster
 from eventbus.kafka.guard import Stuck
 from eventbus.model.decider import Decider
-from eventbus.model.errors import Fenced
+from eventbus.model.errors import ProcessMustEnd
 from eventbus.model.messages import Envelope
-from eventbus.model.places import Position
+from eventbus.model.places import Partition, Position
+from eventbus.processing.assembly import assemble
 from eventbus.processing.follower import CHANGED
-from eventbus.processing.processor import Processor, Step
+from eventbus.processing.ports import Ports, Step
+from eventbus.processing.processor import Processor
 from eventbus.settings import Settings
 from verification.sim.broker import Broker, failure
 from verification.sim.clients import Line, MemoryClients
@@ -55,18 +56,11 @@ class World(Protocol):
     def stir(self, service: str) -> None: ...
 
 
-"""Reasons of Fenced that a zombie meets; any other is a bug."""
+"""Reasons to end that a zombie meets; any other is a bug."""
 
 
 class Died(BaseException):
     """The process ends here and now."""
-
-
-class MemoryCluster(Cluster):
-    """What the broker in memory says of itself."""
-
-    def __init__(self, partitions: int) -> None:
-        self.id, self.topic_ids, self.partitions = "memory", {}, partitions
 
 
 @dataclass(frozen=True)
@@ -91,39 +85,43 @@ class Process:
         world, service = replica.world, replica.service
         deciders = service.start(replica.clock)
         replica.store.adopt(deciders)
-        self._replica, self._told = replica, dict[tuple[str, int], int]()
+        self._replica, self._told = replica, dict[Partition, int]()
         self.calls = SimulatedCalls(world.clock, lambda: replica.wake(1))
         self.clients = MemoryClients(
             world.broker, replica.line, world.broker.groups[service.name], replica.name, replica.trouble
         )
-        self.processor = Processor(
-            service.name,
-            deciders,
-            settings=world.settings,
-            codec=world.codec,
-            store=replica.store,
-            cluster=MemoryCluster(world.partitions),
-            transactional_id=replica.name,
-            calls=self.calls,
+        ports = Ports(
+            replica.store,
+            self.calls,
+            self.clients,
             publish=self._publish,
             after_step=replica.after_step,
             clock=replica.clock,
-            clients=self.clients,
             monotonic=lambda: world.clock.seconds,
             jitter=world.dice.random,
         )
+        parts = assemble(
+            service.name,
+            deciders,
+            world.settings,
+            world.codec,
+            world.partitions,
+            ports,
+            transactional_id=replica.name,
+        )
+        self.processor = Processor(parts)
 
-    def _publish(self, events: Sequence[Envelope], decided: dict[tuple[str, int], int]) -> None:
+    def _publish(self, events: Sequence[Envelope], decided: dict[Partition, int]) -> None:
         """What HTTP would be told. Whoever hears that an input is decided must know its events by then."""
         world, store = self._replica.world, self._replica.store
         for event in events:
             topic, partition, offset = Position.parse(event.cause or "")
             if (
-                self._told.get((topic, partition), 0) > offset
+                self._told.get(Partition(topic, partition), 0) > offset
                 and store.waiting.known(event.cause or "") is None
             ):
                 world.late.append(f"{event.position} is told after the decision on {event.cause}")
-            if self.processor.positions().get((event.topic, event.partition), 0) > event.offset:
+            if self.processor.positions().get(Partition(event.topic, event.partition), 0) > event.offset:
                 world.late.append(f"{event.position} is told after it is said to be folded")
         self._told.update(decided)
 
@@ -289,7 +287,7 @@ class Replica:
             return True
         except Died:
             self._die("is dead")
-        except Fenced as error:
+        except ProcessMustEnd as error:
             if not str(error).startswith(EXPECTED):
                 raise
             self._die(f"ends, fenced: {error}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from eventbus import Message
-from eventbus.processing.processor import Step
+from eventbus.processing.ports import Step
 from schemas import AdjustStock, CancelOrder, CompleteOrder, Contact, CreateOrder, Item
 from verification.sim.clock import START
 from verification.sim.forger import FORGED

@@ -10,7 +10,7 @@ from itertools import count
 import pytest
 
 from eventbus.kafka.guard import GRACE, LEFT_BEHIND, Guard, Stuck
-from eventbus.model.errors import Fenced
+from eventbus.model.errors import NeedsRestart
 
 
 class Hanging:
@@ -82,7 +82,7 @@ def test_too_many_calls_left_behind_end_the_process(client: Hanging) -> None:
     for _ in range(LEFT_BEHIND):
         with pytest.raises(Stuck):
             made(client.call)
-    with pytest.raises(Fenced, match=f"{LEFT_BEHIND} calls before it"):
+    with pytest.raises(NeedsRestart, match=f"{LEFT_BEHIND} calls before it"):
         made(client.call)
     client.gone.set()
 

@@ -9,11 +9,12 @@ import threading
 import pytest
 
 from eventbus.model.messages import Envelope
+from eventbus.model.places import Partition
 from eventbus.service.progress import EARLY_BYTES, Answer, Progress, Sent
 from schemas import PaymentVoided
 
 TOPIC, LOG = "order.commands", "payment.events"
-PLACE = (TOPIC, 0)
+PLACE = Partition(TOPIC, 0)
 
 
 def event(key: str, offset: int, partition: int = 0, *, size: int = 100, topic: str = TOPIC) -> Envelope:
@@ -56,7 +57,7 @@ async def test_an_answer_that_comes_before_the_delivery_report_is_kept(progress:
     answer = progress.stands(PLACE, 3)
     assert (keys(answer), answer.lost) == (["a", "a"], False)
     assert (progress.answered(PLACE), progress.decided(PLACE)) == (4, 7)
-    assert (progress.answered((TOPIC, 1)), progress.decided((TOPIC, 1))) == (-1, -1)
+    assert (progress.answered(Partition(TOPIC, 1)), progress.decided(Partition(TOPIC, 1))) == (-1, -1)
 
 
 async def test_an_answer_that_comes_after_it_is_kept_while_the_sender_holds_its_place(
@@ -74,7 +75,7 @@ async def test_an_answer_that_comes_after_it_is_kept_while_the_sender_holds_its_
 async def test_m2_answers_to_nobody_are_not_kept(progress: Progress) -> None:
     progress.publish([event("a", n) for n in range(100)], {PLACE: 100})
     assert not progress._early
-    progress.expect((TOPIC, 1))
+    progress.expect(Partition(TOPIC, 1))
     progress.publish([event("a", n) for n in range(100, 200)], {PLACE: 200})
     assert not progress._early, "nobody sends to this place"
 

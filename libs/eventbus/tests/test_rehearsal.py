@@ -8,6 +8,7 @@ import pytest
 
 from eventbus import Message, Retryable, Settings
 from eventbus.admin import Discard, Redrive
+from eventbus.model.places import Entity
 from eventbus.retry.parked import Parked, State
 from eventbus.retry.preview import Effect, previews
 from eventbus.service.dry_run import dry_run
@@ -31,7 +32,7 @@ def dry(bench: Bench, wish: Redrive | Discard) -> list[Effect]:
 
 
 def real(bench: Bench, wish: Redrive | Discard, answer: Exception | None = None) -> list[Effect]:
-    queue, told = bench.store.waiting.queue((LOG, "a")), len(bench.topic("payment.retry"))
+    queue, told = bench.store.waiting.queue(Entity(LOG, "a")), len(bench.topic("payment.retry"))
     bench.feed(wish)
     while bench.asked():
         bench.answer("a", answer)

@@ -10,6 +10,7 @@ import pytest
 
 from eventbus import Decider, Retryable
 from eventbus.model.folding import Folded
+from eventbus.model.places import Entity
 from eventbus.model.record import Raw
 from eventbus.processing.due import DueQueue
 from eventbus.retry.breaker import Breaker
@@ -71,17 +72,17 @@ class TestBreaker:
     def test_one_bad_key_never_opens_it(self) -> None:
         breaker = Breaker(threshold=3)
         for now in range(0, 100_000, 100):
-            breaker.failure(("l", "a"), now)
-            breaker.failure(("l", "b"), now)
+            breaker.failure(Entity("l", "a"), now)
+            breaker.failure(Entity("l", "b"), now)
         assert not breaker.is_open
 
     def test_different_keys_that_fail_for_a_while_open_it(self) -> None:
         breaker, told = Breaker(threshold=3), list[bool]()
         breaker.changed = told.append
         for now, key in ((0, "a"), (300, "b"), (499, "c")):
-            breaker.failure(("l", key), now)
+            breaker.failure(Entity("l", key), now)
         assert told == [], "some bad ones in a row do occur among many good ones"
-        breaker.failure(("l", "a"), 500)
+        breaker.failure(Entity("l", "a"), 500)
         assert told == [True]
         breaker.success()
         assert told == [True, False]
@@ -89,23 +90,23 @@ class TestBreaker:
     def test_a_success_between_begins_the_count_anew(self) -> None:
         breaker = Breaker(threshold=3)
         for now in range(0, 60_000, 1_000):
-            breaker.failure(("l", f"{now}"), now)
-            breaker.failure(("l", f"{now} too"), now + 900)
+            breaker.failure(Entity("l", f"{now}"), now)
+            breaker.failure(Entity("l", f"{now} too"), now + 900)
             breaker.success()
         assert not breaker.is_open
 
     def test_a_key_that_failed_while_others_did_not_says_nothing_any_more(self) -> None:
         breaker, told = Breaker(threshold=2, streak=0), list[bool]()
         breaker.changed = told.append
-        breaker.failure(("l", "bad"), 0)
-        breaker.success(("l", "good"))
+        breaker.failure(Entity("l", "bad"), 0)
+        breaker.success(Entity("l", "good"))
         for now in range(1_000, 9_000, 1_000):
-            breaker.failure(("l", "bad"), now)
-            breaker.failure(("l", "new"), now)
+            breaker.failure(Entity("l", "bad"), now)
+            breaker.failure(Entity("l", "new"), now)
         assert told == []
-        breaker.success(("l", "bad"))
+        breaker.success(Entity("l", "bad"))
         for key in ("bad", "third"):
-            breaker.failure(("l", key), 9_000)
+            breaker.failure(Entity("l", key), 9_000)
         assert told == [True], "one that has succeeded counts again"
 
     def test_at_first_it_asks_about_many_keys_that_may_be_good_and_then_about_a_few_a_second(self) -> None:
@@ -136,12 +137,12 @@ class TestBreaker:
 
     def test_it_knows_which_keys_may_be_good(self) -> None:
         breaker = opened()
-        assert not breaker.untried(("l", "a"))
-        assert breaker.untried(("l", "c"))
-        breaker.success(("l", "c"))
-        assert not breaker.untried(("l", "a")), "known to be bad for a reason of its own"
-        breaker.success(("l", "a"))
-        assert breaker.untried(("l", "a"))
+        assert not breaker.untried(Entity("l", "a"))
+        assert breaker.untried(Entity("l", "c"))
+        breaker.success(Entity("l", "c"))
+        assert not breaker.untried(Entity("l", "a")), "known to be bad for a reason of its own"
+        breaker.success(Entity("l", "a"))
+        assert breaker.untried(Entity("l", "a"))
 
     def test_a_clock_that_goes_back_takes_nothing_away(self) -> None:
         breaker = opened(now=50_000)
@@ -152,8 +153,8 @@ class TestBreaker:
 
 def opened(now: int = 0) -> Breaker:
     breaker = Breaker(threshold=2, streak=0)
-    breaker.failure(("l", "a"), now)
-    breaker.failure(("l", "b"), now)
+    breaker.failure(Entity("l", "a"), now)
+    breaker.failure(Entity("l", "b"), now)
     assert breaker.is_open
     return breaker
 
@@ -161,14 +162,14 @@ def opened(now: int = 0) -> Breaker:
 def test_an_agenda_hands_out_each_key_when_it_is_due_and_once(store: Store) -> None:
     agenda = DueQueue(store)
     for key, due in (("b", 2_000), ("a", 1_000), ("c", 2_500)):
-        agenda.note((LOG, key), [replace(PARKED, key=key, due=due)])
+        agenda.note(Entity(LOG, key), [replace(PARKED, key=key, due=due)])
     assert agenda.due(999, 9) == []
     assert agenda.due(2_000, 1) == [(LOG, "a")]
     assert agenda.due(2_000, 9) == [(LOG, "b")]
-    agenda.note((LOG, "c"), [replace(PARKED, key="c", due=3_000)])
+    agenda.note(Entity(LOG, "c"), [replace(PARKED, key="c", due=3_000)])
     assert agenda.due(2_999, 9) == [], "only the last word on a key counts"
     assert agenda.due(3_000, 9) == [(LOG, "c")]
-    agenda.note((LOG, "a"), [replace(PARKED, state=State.DEAD)])
+    agenda.note(Entity(LOG, "a"), [replace(PARKED, state=State.DEAD)])
     assert agenda.due(10**9, 9) == []
 
 
@@ -176,13 +177,13 @@ def test_probes_take_keys_by_chance_and_not_in_the_order_of_the_queue(store: Sto
     """Bad keys that came first must not be all that is asked about."""
     agenda, dice = DueQueue(store), Random(1).random
     for n in range(100):
-        agenda.note((LOG, f"{n}"), [replace(PARKED, key=f"{n}", due=10_000 + n)])
+        agenda.note(Entity(LOG, f"{n}"), [replace(PARKED, key=f"{n}", due=10_000 + n)])
     first = agenda.some(10, lambda entity, due: True, dice)
     assert len(set(first)) == 10 and max(int(key) for _, key in first) > 50
     assert not set(first) & set(agenda.some(90, lambda entity, due: True, dice)), "each is handed out once"
     assert agenda.some(1, lambda entity, due: True, dice) == []
     for n in range(4):
-        agenda.note((LOG, f"{n}"), [replace(PARKED, key=f"{n}", due=1_000 * n)])
+        agenda.note(Entity(LOG, f"{n}"), [replace(PARKED, key=f"{n}", due=1_000 * n)])
     wanted = agenda.some(9, lambda entity, due: due <= 1_000 and entity[1] != "0", dice)
     assert wanted == [(LOG, "1")]
     assert agenda.due(10**9, 9) == [(LOG, "0"), (LOG, "2"), (LOG, "3")]
@@ -203,15 +204,15 @@ def test_an_agenda_is_made_anew_for_what_is_led_and_forgets_the_rest(store: Stor
 
 def test_deadlines_come_once_of_what_is_led_and_again_after_an_abort(store: Store) -> None:
     for key, partition, ends in (("a", 0, 100), ("b", 1, 100), ("c", 0, 900), ("d", 0, None)):
-        store.write({(LOG, key): (partition, Folded(Life(ends), 1))}, [], {})
+        store.write({Entity(LOG, key): (partition, Folded(Life(ends), 1))}, [], {})
     agenda = DueQueue(store, look_every=10)
     assert agenda.deadlines(99, [0]) == []
     assert agenda.deadlines(105, [0]) == [], "it is looked up every so often"
-    assert agenda.deadlines(110, [0]) == [(LOG, "a", 100)]
+    assert agenda.deadlines(110, [0]) == [(Entity(LOG, "a"), 100)]
     assert agenda.deadlines(120, [0]) == []
     agenda.forget_answered()
-    assert agenda.deadlines(130, [0, 1]) == [(LOG, "a", 100), (LOG, "b", 100)]
-    store.write({(LOG, "a"): (0, Folded(Life(), 2))}, [], {})
+    assert agenda.deadlines(130, [0, 1]) == [(Entity(LOG, "a"), 100), (Entity(LOG, "b"), 100)]
+    store.write({Entity(LOG, "a"): (0, Folded(Life(), 2))}, [], {})
     agenda.forget_answered()
     assert agenda.deadlines(140, [0]) == []
 
@@ -226,7 +227,7 @@ def test_what_waits_is_known_by_its_coordinates_until_for_ever(store: Store) -> 
     assert waiting.keys() == 1
     put(store, replace(PARKED, state=State.RESOLVED))
     assert waiting.known(RAW.coordinates) is State.RESOLVED
-    assert waiting.queue((LOG, "k")) == []
+    assert waiting.queue(Entity(LOG, "k")) == []
     assert (waiting.held("k"), waiting.keys()) == (None, 0)
 
 
@@ -234,5 +235,5 @@ def test_what_waits_elsewhere_is_shown_but_not_decided_here(store: Store) -> Non
     store.write({}, [], {}, [("y.retry", replace(PARKED, state=State.DEAD))])
     held = store.waiting.held("k")
     assert held and (held.service, held.dead) == ("y", True)
-    assert store.waiting.queue((LOG, "k")) == []
+    assert store.waiting.queue(Entity(LOG, "k")) == []
     assert store.waiting.heads([1]) == []

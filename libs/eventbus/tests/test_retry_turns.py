@@ -10,6 +10,7 @@ import pytest
 
 from eventbus import DeadlinePassed, Message, Mismatch, Outcome, Poison, Request, Retryable
 from eventbus.admin import Discard, Redrive
+from eventbus.model.places import Entity
 from eventbus.model.record import Raw
 from eventbus.processing.turn import Turn
 from eventbus.processing.work import WorkItem
@@ -57,7 +58,7 @@ def test_a_key_that_fails_waits_and_others_go_on_at_once(bench: Bench) -> None:
     assert bench.story("b") == ("PaymentSucceeded", "paid 10")
     assert bench.story("a") == ()
     assert bench.waits("a") == [("OrderCreated", WAITING), ("OrderPaid", WAITING)]
-    assert bench.pending.count() == 0, "nothing holds the partition's offset back"
+    assert bench.context.offsets.unfinished() == 0, "nothing holds the partition's offset back"
 
 
 def test_what_comes_later_for_the_key_is_decided_in_its_order(bench: Bench) -> None:
@@ -244,7 +245,7 @@ def test_while_the_breaker_is_open_no_try_counts(bench: Bench) -> None:
         bench.now += 300
     assert told == [True]
     bench.answer("d", AWAY)
-    assert [p.attempt for k in "abcd" for p in bench.store.waiting.queue((LOG, k))] == [1, 1, 0, 0]
+    assert [p.attempt for k in "abcd" for p in bench.store.waiting.queue(Entity(LOG, k))] == [1, 1, 0, 0]
     for _ in range(20):
         bench.wait(60_000)
         for key in bench.asked():
@@ -261,9 +262,9 @@ def test_a_queue_survives_compaction_and_takeover_in_its_order(bench: Bench) -> 
     bench.feed(paid("a", 1), paid("a", 2))
     bench.wait(1_000)
     bench.answer("a", AWAY)
-    before = bench.store.waiting.queue((LOG, "a"))
+    before = bench.store.waiting.queue(Entity(LOG, "a"))
     bench.take_over()
-    assert bench.store.waiting.queue((LOG, "a")) == before
+    assert bench.store.waiting.queue(Entity(LOG, "a")) == before
     assert bench.wait(1_999) == []
     assert bench.wait(1) == ["a"]
     bench.answer("a")
@@ -272,7 +273,7 @@ def test_a_queue_survives_compaction_and_takeover_in_its_order(bench: Bench) -> 
 
 
 def test_deadlines_of_one_moment_make_events_of_different_ids(bench: Bench) -> None:
-    turn, moment = Turn(bench.around), Raw(f"{LOG}.deadline", 0, 5, None, None, [], 5)
+    turn, moment = Turn(bench.context), Raw(f"{LOG}.deadline", 0, 5, None, None, [], 5)
     keys = ("a", "b")
     turn.decide(
         [WorkItem(bench.reactor, moment, key, DeadlinePassed(key, 5), correlation_id=key) for key in keys]

@@ -34,7 +34,7 @@ def test_a_dead_letter_that_does_not_fit_keeps_what_does(
     tmp_path: Path, key: bytes, value: int, header: int
 ) -> None:
     raw = Raw("order.events", 0, 7, key, b"v" * value, [("h", b"h" * header)], 1)
-    written = dead_letter(Bench(tmp_path).around, Parked.buried(raw, Poison("too large"), 1))
+    written = dead_letter(Bench(tmp_path).context, Parked.rejected(raw, Poison("too large"), 1))
 
     assert written.size < MAX_LETTER + 20_000
     assert key.startswith(written.key or b"-") and raw.value and raw.value.startswith(written.value or b"-")
@@ -46,7 +46,7 @@ def test_a_dead_letter_that_does_not_fit_keeps_what_does(
 
 def test_a_dead_letter_that_fits_is_whole(tmp_path: Path) -> None:
     raw = Raw("order.events", 0, 7, b"k", b"v" * 1_000_000, [("h", b"h")], 1)
-    written = dead_letter(Bench(tmp_path).around, Parked.buried(raw, Poison("x"), 1))
+    written = dead_letter(Bench(tmp_path).context, Parked.rejected(raw, Poison("x"), 1))
     assert (written.key, written.value) == (raw.key, raw.value)
     assert f"{ERRORS}truncated" not in dict(written.headers)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from eventbus import Decider, Envelope, Event, Message, Table
-from eventbus.model.errors import Fenced
+from eventbus.model.errors import Fenced, NeedsRestart
 from eventbus.model.folding import Folded, fold
-from eventbus.model.places import Position
+from eventbus.model.places import Entity, Partition, Position
 from eventbus.service.slot import Slot
 from eventbus.state.store import Store
 
@@ -96,14 +96,14 @@ def write(store: Store, *events: Envelope) -> None:
     folded = store.load(DECIDER, "cup")
     for one in events:
         folded = fold(DECIDER, folded, one)
-    store.write({(LOG, "cup"): (0, folded)}, events, {(LOG, 0): events[-1].offset + 1})
+    store.write({Entity(LOG, "cup"): (0, folded)}, events, {Partition(LOG, 0): events[-1].offset + 1})
 
 
 def test_an_event_seen_before_changes_nothing_and_a_gap_ends_the_process() -> None:
     once = fold(DECIDER, Folded(Count()), event(1))
 
     assert fold(DECIDER, once, event(1, 5)) is once
-    with pytest.raises(Fenced, match="gap"):
+    with pytest.raises(NeedsRestart, match="gap"):
         fold(DECIDER, once, event(3))
 
 
@@ -171,7 +171,7 @@ def test_state_folded_into_other_tables_is_forgotten(store: Store, path: Path) -
 
 def test_a_skip_of_what_is_folded_forgets_its_partition_and_no_other(store: Store) -> None:
     write(store, event(1, 2))
-    store.write({}, [], {(LOG, 1): 9})
+    store.write({}, [], {Partition(LOG, 1): 9})
     place = Position(LOG, 0, 1)
 
     assert store.set_aside([place]) == [(LOG, 0)]

@@ -14,7 +14,7 @@ from eventbus.cli.ending import CommandError, Exit
 from eventbus.codec import Codec
 from eventbus.headers import headers_of
 from eventbus.kafka.clients import command_producer, common, probe_consumer
-from eventbus.kafka.errors import PASSING, UNREADABLE
+from eventbus.kafka.errors import is_unreadable, passes
 from eventbus.kafka.records import after_unreadable, partition_of, raw_of, unreadable
 from eventbus.model.messages import Envelope
 from eventbus.model.places import Position
@@ -85,8 +85,8 @@ class TopicReader:
 
     def _take(self, record: Record, take: Callable[[Raw], None]) -> None:
         error, topic, partition, offset = record.error(), record.topic(), record.partition(), record.offset()
-        if error is not None and error.code() not in {KafkaError._PARTITION_EOF, *UNREADABLE}:
-            if error.retriable() or error.code() in PASSING:
+        if error is not None and error.code() != KafkaError._PARTITION_EOF and not is_unreadable(error):
+            if passes(error):
                 return
             raise self._away(KafkaException(error))
         assert topic is not None and partition is not None and offset is not None
@@ -94,7 +94,7 @@ class TopicReader:
         if error is None:
             take(raw_of(record, self._settings.topic_prefix))
             offset += 1
-        elif error.code() in UNREADABLE and offset >= self._next[part]:
+        elif is_unreadable(error) and offset >= self._next[part]:
             offset = after_unreadable(self._uncommitted, topic, partition, offset)
             self._consumer.seek(self._named(part, offset))
         self._next[part] = max(self._next[part], offset)
@@ -143,7 +143,7 @@ class TopicReader:
                 if record is None:
                     continue
                 error = record.error()
-                if error is not None and error.code() in UNREADABLE:
+                if error is not None and is_unreadable(error):
                     return unreadable(*place, error)
                 if error is None:
                     raw = raw_of(record, self._settings.topic_prefix)

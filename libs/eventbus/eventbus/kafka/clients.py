@@ -9,7 +9,6 @@ from typing import Any
 from confluent_kafka import Consumer, Producer
 
 from eventbus.kafka.guard import Guard
-from eventbus.kafka.health import BrokerHealth
 from eventbus.settings import Settings
 
 log = logging.getLogger("eventbus.kafka")
@@ -31,7 +30,7 @@ def common(settings: Settings) -> dict[str, Any]:
     }
 
 
-def input_consumer(settings: Settings, group: str, heard: BrokerHealth) -> Consumer:
+def input_consumer(settings: Settings, group: str, on_statistics: Callable[[str], None]) -> Consumer:
     """The group's consumer: committed data only, KIP-848 protocol, co-partitioned (range) assignment."""
     return Consumer(
         {
@@ -49,7 +48,7 @@ def input_consumer(settings: Settings, group: str, heard: BrokerHealth) -> Consu
             "fetch.message.max.bytes": 2_097_152,
             "max.poll.interval.ms": 300000,
             "statistics.interval.ms": 1000,
-            "stats_cb": heard,
+            "stats_cb": on_statistics,
         }
     )
 
@@ -122,8 +121,8 @@ def command_producer(settings: Settings) -> Producer:
 class Clients:
     """Where a processor gets its Kafka clients from; the simulator hands out others of the same face."""
 
-    def input(self, settings: Settings, group: str, heard: BrokerHealth) -> Consumer:
-        return input_consumer(settings, group, heard)
+    def input(self, settings: Settings, group: str, on_statistics: Callable[[str], None]) -> Consumer:
+        return input_consumer(settings, group, on_statistics)
 
     def log(self, settings: Settings, name: str) -> Consumer:
         return log_consumer(settings, name)

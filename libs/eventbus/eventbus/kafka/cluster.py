@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from eventbus.kafka.clients import common
-from eventbus.model.errors import Fenced, Unavailable
+from eventbus.model.errors import Misconfigured, Unavailable
 from eventbus.settings import Settings
 
 
@@ -19,7 +19,7 @@ class Cluster:
     def __init__(
         self, settings: Settings, topics: list[str], beside: Sequence[str] = (), timeout: float = 10.0
     ) -> None:
-        """``topics`` have one number of partitions, those ``beside`` them any. Raises Unavailable or Fenced."""
+        """``topics`` have one number of partitions, those ``beside`` any. Raises Unavailable or Misconfigured."""
         from confluent_kafka import TopicCollection
 
         admin = AdminClient(common(settings))
@@ -37,7 +37,9 @@ class Cluster:
         self.topic_ids = {t: str(found[settings.topic(t)].topic_id) for t in topics}
         counts = {t: len(found[settings.topic(t)].partitions) for t in topics}
         if len(set(counts.values())) != 1:
-            raise Fenced(f"co-partitioned topics must have the same number of partitions, found {counts}")
+            raise Misconfigured(
+                f"co-partitioned topics must have the same number of partitions, found {counts}"
+            )
         self.partitions = next(iter(counts.values()))
 
 

@@ -1,10 +1,10 @@
-"""Errors of the client that this library does not raise further."""
+"""Errors of the Kafka client that pass by themselves, or that concern one batch only."""
 
 from __future__ import annotations
 
 from confluent_kafka import KafkaError
 
-PASSING = {
+_PASSING = {
     KafkaError._TRANSPORT,
     KafkaError._ALL_BROKERS_DOWN,
     KafkaError._TIMED_OUT,
@@ -15,8 +15,27 @@ PASSING = {
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
 }
-"""What passes by itself while a broker goes or comes back; librdkafka calls none of it retriable."""
+_NOT_YET = {KafkaError._STATE, KafkaError._UNKNOWN_PARTITION}
+_UNREADABLE = {KafkaError._BAD_COMPRESSION, KafkaError._BAD_MSG}
 
-UNREADABLE = {KafkaError._BAD_COMPRESSION, KafkaError._BAD_MSG}
-"""What a consumer is told of a batch that it cannot take apart, each time anew: by itself it never gets past it.
-A few kilobytes do that if they decompress to more than ``receive.message.max.bytes`` (librdkafka 2.16, zstd)."""
+
+def passes(error: KafkaError) -> bool:
+    """Whether the error passes by itself while a broker goes or comes back. Few of these are flagged as retriable."""
+    return bool(error.retriable()) or error.code() in _PASSING
+
+
+def comes_too_early(error: KafkaError) -> bool:
+    """Whether a call came before the client was ready for it; otherwise as :func:`passes`.
+
+    A seek is refused while the client itself still asks where an assigned partition's group stands; and a broker that
+    has just come back has not heard yet who leads what.
+    """
+    return passes(error) or error.code() in _NOT_YET
+
+
+def is_unreadable(error: KafkaError) -> bool:
+    """Whether a consumer says of a batch that it cannot take it apart. It says so for ever, and never gets past it.
+
+    A few kilobytes do that if they decompress to more than ``receive.message.max.bytes`` (librdkafka 2.16, zstd).
+    """
+    return error.code() in _UNREADABLE

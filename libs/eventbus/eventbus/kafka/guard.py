@@ -15,7 +15,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
-from eventbus.model.errors import Fenced
+from eventbus.model.errors import NeedsRestart
 
 T = TypeVar("T")
 log = logging.getLogger("eventbus.guard")
@@ -43,7 +43,7 @@ class Guard:
         self._grace = GRACE
 
     def __call__(self, call: Callable[..., T], *args: Any, grace: float = 0.0) -> T:
-        """What the call returns or raises; raises Stuck if it does neither, and Fenced if that happens too often.
+        """What the call returns or raises. Raises Stuck if it does neither, NeedsRestart if that happens too often.
 
         ``grace``: seconds that this call is given at least while the brokers answer.
         """
@@ -80,7 +80,7 @@ class Guard:
         said = f"{asked.name} did not come back although the brokers answer, for {allowed:g} s"
         self._grace = min(self._grace * 2, LONGEST)
         if len(self._left) > LEFT_BEHIND:
-            raise Fenced(f"{said}, and {LEFT_BEHIND} calls before it have not yet")
+            raise NeedsRestart(f"{said}, and {LEFT_BEHIND} calls before it have not yet")
         raise Stuck(said)
 
 

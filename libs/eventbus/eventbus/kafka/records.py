@@ -8,7 +8,7 @@ from typing import cast
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition, murmur2
 from confluent_kafka import Message as Record
 
-from eventbus.kafka.errors import UNREADABLE
+from eventbus.kafka.errors import is_unreadable
 from eventbus.model.record import LATEST, Headers, Raw
 
 
@@ -37,7 +37,7 @@ def after_unreadable(probe: Consumer, topic: str, partition: int, first: int, ti
         probe.assign([TopicPartition(topic, partition, middle)])
         record = probe.poll(timeout)
         error = record.error() if record else None
-        if record and error and error.code() in UNREADABLE and record.offset() == first:
+        if record and error and is_unreadable(error) and record.offset() == first:
             low = middle + 1
         else:
             high = middle

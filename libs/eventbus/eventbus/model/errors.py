@@ -1,11 +1,14 @@
 """What can go wrong, as a tree.
 
 EventBusError
-├── Retryable        may pass by itself; the same call may be repeated
-│   └── Unavailable  Kafka (or this replica's view of it) is away: HTTP answers 503 with Retry-After
-├── Poison           will never pass: the message is a dead letter, and parks its key
-│   └── Mismatch     contradicts what was asked for: a dead letter that parks nothing
-└── Fenced           another process owns this slot, or this process lost its right to write: it must end
+├── Retryable          may pass by itself; the same call may be repeated
+│   └── Unavailable    Kafka (or this replica's view of it) is away: HTTP answers 503 with Retry-After
+├── Poison             will never pass: the message is a dead letter, and parks its key
+│   └── Mismatch       contradicts what was asked for: a dead letter that parks nothing
+└── ProcessMustEnd     this process cannot go on
+    ├── Fenced         another process has its slot, or its producer's epoch is over
+    ├── NeedsRestart   a fresh process can: the supervisor starts one
+    └── Misconfigured  no process can, until a person changes the configuration
 """
 
 from __future__ import annotations
@@ -34,5 +37,17 @@ class Mismatch(Poison):
     """
 
 
-class Fenced(EventBusError):
-    """This process may no longer write, or its log contradicts its state: the supervisor starts a fresh one."""
+class ProcessMustEnd(EventBusError):
+    """This process cannot go on. Nothing is lost: whatever it had not committed is read again."""
+
+
+class Fenced(ProcessMustEnd):
+    """Another process has this one's slot, or the epoch of its producer is over: it may not write any more."""
+
+
+class NeedsRestart(ProcessMustEnd):
+    """What this process holds cannot be used any more; a fresh process builds it anew from the logs."""
+
+
+class Misconfigured(ProcessMustEnd):
+    """The configuration contradicts itself or the cluster. The message says what to change."""

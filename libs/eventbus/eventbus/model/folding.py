@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from eventbus.model.decider import Decider
-from eventbus.model.errors import Fenced
+from eventbus.model.errors import NeedsRestart
 from eventbus.model.messages import Envelope
 
 S = TypeVar("S")
@@ -43,7 +43,7 @@ def fold(decider: Decider[S], folded: Folded[S], event: Envelope) -> Folded[S]:
     if version <= folded.version:
         return folded
     if version != folded.version + 1:
-        raise Fenced(
+        raise NeedsRestart(
             f"{event.position}: event {version} of {event.message.key} follows event {folded.version}; "
             "the local state has a gap. Delete the state directory to rebuild it from the log."
         )

@@ -1,28 +1,25 @@
-"""Where things stand in Kafka, and whose they are."""
+"""Where things stand in Kafka, and which key of which log they are about. Topics are named without the prefix."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-Entity = tuple[str, str]
-"""A decider's log and a key."""
-
 LARGEST = 2**63 - 1
 """What a signed 64-bit integer holds: offsets, times and counts of Kafka and of the state fit."""
 
 
-def whole_number(text: str) -> int:
-    """The number that a header or a name says in decimal digits, from 0 to 2^63 - 1. Raises ValueError.
+class Partition(NamedTuple):
+    """One partition of a topic."""
 
-    ``int`` would take signs, spaces, underscores and digits of other scripts, and numbers that no store can hold.
-    """
-    if not (text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= LARGEST):
-        raise ValueError(f"{text[:40]!r} is not a number from 0 to {LARGEST}")
-    return int(text)
+    topic: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}-{self.number}"
 
 
 class Position(NamedTuple):
-    """Where a message stands: topic (without prefix), partition, offset."""
+    """Where a record stands."""
 
     topic: str
     partition: int
@@ -36,3 +33,20 @@ class Position(NamedTuple):
         """The inverse of ``str``; raises ValueError."""
         topic, partition, offset = text.rsplit("-", 2)
         return cls(topic, whole_number(partition), whole_number(offset))
+
+
+class Entity(NamedTuple):
+    """What a decider decides about: one key of its log."""
+
+    log: str
+    key: str
+
+
+def whole_number(text: str) -> int:
+    """The number that a header or a name says in decimal digits, from 0 to 2^63 - 1. Raises ValueError.
+
+    ``int`` would take signs, spaces, underscores and digits of other scripts, and numbers that no store can hold.
+    """
+    if not (text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= LARGEST):
+        raise ValueError(f"{text[:40]!r} is not a number from 0 to {LARGEST}")
+    return int(text)

@@ -23,19 +23,19 @@ class Calls:
         self._room = asyncio.Semaphore(settings.max_in_flight)
         self._current: set[WorkItem] = set()
         self._begun: deque[tuple[WorkItem, Request]] = deque()
-        self._told = False
+        self._begin_scheduled = False
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self, work: WorkItem, request: Request) -> None:
+    def start(self, item: WorkItem, request: Request) -> None:
         """Begin a call. Its outcome, or the exception that ended it, comes out of :meth:`collect`."""
-        self._current.add(work)
-        self._begun.append((work, request))
-        if not self._told:  # one word to the event loop for all calls of a turn
-            self._told = True
+        self._current.add(item)
+        self._begun.append((item, request))
+        if not self._begin_scheduled:  # the event loop is woken once for all calls of a turn
+            self._begin_scheduled = True
             self._loop.call_soon_threadsafe(self._begin)
 
     def _begin(self) -> None:
-        self._told = False
+        self._begin_scheduled = False
         while self._begun:
             task = self._loop.create_task(self._run(*self._begun.popleft()))
             self._tasks.add(task)
@@ -45,10 +45,10 @@ class Calls:
         """What has finished since the last time, without what was forgotten meanwhile."""
         done = []
         while self._finished:
-            work, request, outcome = self._finished.popleft()
-            if work in self._current:
-                self._current.remove(work)
-                done.append((work, request, outcome))
+            item, request, outcome = self._finished.popleft()
+            if item in self._current:
+                self._current.remove(item)
+                done.append((item, request, outcome))
         return done
 
     def forget(self, partitions: set[int] | None = None) -> None:
@@ -60,12 +60,12 @@ class Calls:
     def in_flight(self) -> int:
         return len(self._current)
 
-    async def _run(self, work: WorkItem, request: Any) -> None:
-        assert isinstance(work.decider, Reactor)
+    async def _run(self, item: WorkItem, request: Any) -> None:
+        assert isinstance(item.decider, Reactor)
         try:
             async with self._room, asyncio.timeout(self._settings.call_timeout):
-                outcome: Outcome | Exception = await work.decider.call(request)
+                outcome: Outcome | Exception = await item.decider.call(request)
         except Exception as error:
-            log.warning("%s: %r", work.raw.coordinates, error)
+            log.warning("%s: %r", item.raw.coordinates, error)
             outcome = error
-        self._finished.append((work, request, outcome))
+        self._finished.append((item, request, outcome))

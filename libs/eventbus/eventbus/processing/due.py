@@ -14,11 +14,12 @@ class DueQueue:
     """A view of the store for the leader; it can be made anew from there at any time."""
 
     def __init__(self, store: StateStore, look_every: int = 100) -> None:
+        """``look_every``: ms between two looks for deadlines."""
         self._store, self._look_every = store, look_every
         self._heap: list[tuple[int, Entity]] = []
         self._due: dict[Entity, int] = {}
         self._looked_at = 0
-        self._answered: set[tuple[str, str, int]] = set()
+        self._answered: set[tuple[Entity, int]] = set()
 
     def rebuild(self, partitions: Iterable[int]) -> None:
         """Read from the store what waits in these partitions: they are all that is led now."""
@@ -36,7 +37,7 @@ class DueQueue:
             heapq.heappush(self._heap, (head.due, entity))
 
     def due(self, now: int, most: int) -> list[Entity]:
-        """Parked keys whose first message is due; each is handed out once, until it is noted again."""
+        """Parked keys whose first message is due. Each is given once, until it is noted again."""
         keys: list[Entity] = []
         while self._heap and self._heap[0][0] <= now and len(keys) < most:
             due, entity = heapq.heappop(self._heap)
@@ -50,7 +51,7 @@ class DueQueue:
     ) -> list[Entity]:
         """Up to ``most`` of the keys that wait, due or not, by chance: those of which ``wanted`` (key, due) is true.
 
-        ``dice`` gives numbers from 0 to 1. Each key is handed out once, until it is noted again.
+        ``dice`` gives numbers from 0 to 1. Each key is given once, until it is noted again.
         """
         found = [entity for entity, due in self._due.items() if wanted(entity, due)] if most > 0 else []
         chosen: list[Entity] = []
@@ -61,8 +62,8 @@ class DueQueue:
             del self._due[chosen[-1]]
         return chosen
 
-    def deadlines(self, now: int, partitions: Iterable[int]) -> list[tuple[str, str, int]]:
-        """(log, key, at) of entities whose deadline has passed, each once; looked up every so often."""
+    def deadlines(self, now: int, partitions: Iterable[int]) -> list[tuple[Entity, int]]:
+        """Entities whose deadline has passed, each once, with the deadline; looked up every so often."""
         if now - self._looked_at < self._look_every and now >= self._looked_at:
             return []
         self._looked_at = now

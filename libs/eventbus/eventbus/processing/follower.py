@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as Record
@@ -17,22 +16,20 @@ from confluent_kafka import Message as Record
 from eventbus import metrics
 from eventbus.codec import Codec
 from eventbus.kafka.clients import Clients
-from eventbus.kafka.errors import PASSING, UNREADABLE
+from eventbus.kafka.errors import is_unreadable, passes
 from eventbus.kafka.records import after_unreadable, end_of, raw_of
-from eventbus.model.errors import Fenced, Poison
-from eventbus.model.folding import Folded, fold
+from eventbus.model.errors import NeedsRestart, Poison
 from eventbus.model.messages import Envelope
-from eventbus.model.places import Position
+from eventbus.model.places import Partition, Position
 from eventbus.model.record import Raw
 from eventbus.processing import skips
-from eventbus.processing.own_log import Doubtful, Foreign, next_event, parked_message
+from eventbus.processing.fold_batch import FoldBatch
+from eventbus.processing.own_log import Doubtful, Foreign
 from eventbus.processing.ports import StateStore
-from eventbus.retry.parked import Parked
 from eventbus.settings import Settings
 
 log = logging.getLogger("eventbus.follower")
-Part = tuple[str, int]
-SKIPS: Part = (skips.TOPIC, skips.PARTITION)
+SKIPS = Partition(skips.TOPIC, skips.PARTITION)
 CHANGED = "other records are skipped now"
 
 
@@ -59,16 +56,16 @@ class Follower:
         self._service, self._partition_of = service, partition_of
         self._consumer: Consumer = clients.log(settings, service)
         self._probe: Consumer = clients.probe(settings, f"{service}.probe", "read_uncommitted")
-        self._next: dict[Part, int] = {}
-        self._wanted: set[Part] = set()
+        self._next: dict[Partition, int] = {}
+        self._wanted: set[Partition] = set()
         """What is to be followed once the skips are known."""
         self._skips_end: int | None = None
         self._skips_known = False
         self.skips = skips.Skips(codec)
-        self.stopped: dict[Part, Stop] = {}
+        self.stopped: dict[Partition, Stop] = {}
         """Partitions that a record stops."""
 
-    def follow(self, parts: Iterable[Part]) -> None:
+    def follow(self, parts: Iterable[Partition]) -> None:
         """Read these partitions from where the store stands."""
         if not self._skips_known:
             self._wanted.update(parts)
@@ -79,7 +76,7 @@ class Follower:
         if begun:
             self._consumer.incremental_assign([self._named(part, self._next[part]) for part in begun])
 
-    def leave(self, parts: Iterable[Part]) -> None:
+    def leave(self, parts: Iterable[Partition]) -> None:
         """Stop reading these partitions: this replica writes them now."""
         ended = [p for p in parts if p in self._next]
         for part in ended:
@@ -87,15 +84,15 @@ class Follower:
         if ended:
             self._consumer.incremental_unassign([self._named(part) for part in ended])
 
-    def _named(self, part: Part, offset: int | None = None) -> TopicPartition:
+    def _named(self, part: Partition, offset: int | None = None) -> TopicPartition:
         topic = self._settings.topic(part[0])
         return TopicPartition(topic, part[1]) if offset is None else TopicPartition(topic, part[1], offset)
 
-    def end(self, part: Part) -> int:
+    def end(self, part: Partition) -> int:
         """The offset after the last record of a log, committed or not. Raises KafkaException."""
         return end_of(self._probe, self._settings.topic(part[0]), part[1], timeout=2.0)
 
-    def after_unreadable(self, part: Part, first: int) -> int:
+    def after_unreadable(self, part: Partition, first: int) -> int:
         """The offset after a batch that cannot be taken apart, which begins at ``first``. Raises KafkaException."""
         return after_unreadable(self._probe, self._settings.topic(part[0]), part[1], first)
 
@@ -107,11 +104,11 @@ class Follower:
             return False
         return True
 
-    def position(self, part: Part) -> int:
+    def position(self, part: Partition) -> int:
         """The offset up to which a followed log is folded; transaction markers count as passed."""
         return self._next[part]
 
-    def positions(self) -> dict[Part, int]:
+    def positions(self) -> dict[Partition, int]:
         """The partitions followed, each with the offset up to which it is folded."""
         return {part: upto for part, upto in self._next.copy().items() if part != SKIPS}
 
@@ -123,10 +120,8 @@ class Follower:
         records = self._consumer.consume(1000, timeout)
         if not records:
             return []
-        folds: dict[tuple[str, str], tuple[int, Folded[Any]]] = {}
-        events: list[Envelope] = []
-        reached: dict[Part, int] = {}
-        parked: list[tuple[str, Parked]] = []
+        batch = FoldBatch(self._store, self._codec, self._service, self._partition_of)
+        reached: dict[Partition, int] = {}
         changed: list[Position] = []
         for record in records:
             part, upto = self._reached(record)
@@ -135,7 +130,7 @@ class Follower:
             if record.error() is None:
                 raw = raw_of(record, self._settings.topic_prefix)
                 try:
-                    self._take(raw, folds, events, parked, changed)
+                    changed += self._take(raw, batch)
                 except Foreign as reason:
                     self._pass_over(raw, str(reason))
                 except Doubtful as reason:
@@ -144,53 +139,23 @@ class Follower:
             reached[part] = max(upto, reached.get(part, 0))
         moved = {part: upto for part, upto in reached.items() if upto > self._next[part]}
         if moved:
-            self._store.write(folds, events, {p: n for p, n in moved.items() if p != SKIPS}, parked)
+            checkpoints = {p: upto for p, upto in moved.items() if p != SKIPS}
+            self._store.write(batch.folds, batch.events, checkpoints, batch.parked)
             self._next.update(moved)
         for place in changed:
             self._set_aside(place)
-        return events
+        return batch.events
 
-    def _take(
-        self,
-        raw: Raw,
-        folds: dict[tuple[str, str], tuple[int, Folded[Any]]],
-        events: list[Envelope],
-        parked: list[tuple[str, Parked]],
-        changed: list[Position],
-    ) -> None:
-        """What one record adds to the state. Raises Foreign or Doubtful."""
-        if (raw.topic, raw.partition) == SKIPS:
-            changed.extend(self._skip(raw))
-        elif raw.position in self.skips:
+    def _take(self, raw: Raw, batch: FoldBatch) -> list[Position]:
+        """Fold one record; returns which records are skipped from now on, or no more. Raises Foreign or Doubtful."""
+        if Partition(raw.topic, raw.partition) == SKIPS:
+            return self._skip(raw)
+        if raw.position in self.skips:
             metrics.SKIPPED.labels(raw.topic).inc()
             log.warning("%s is skipped, as an operator said", raw.coordinates)
-        elif raw.topic in self._store.deciders:
-            self._fold(raw, folds, events)
         else:
-            parked.append((raw.topic, parked_message(raw, self._partition_of, self._may_wait_in(raw.topic))))
-
-    def _may_wait_in(self, retry: str) -> Callable[[str], bool]:
-        """Whose messages may wait in a retry topic; of another service's deciders nothing is known here."""
-        own = retry == f"{self._service}.retry"
-        return lambda name: not own or name in self._store.deciders
-
-    def _fold(
-        self, raw: Raw, folds: dict[tuple[str, str], tuple[int, Folded[Any]]], events: list[Envelope]
-    ) -> None:
-        decider = self._store.deciders[raw.topic]
-
-        @cache
-        def known(key: str) -> Folded[Any]:
-            entity = (raw.topic, key)
-            return folds[entity][1] if entity in folds else self._store.load(decider, key)
-
-        event = next_event(raw, self._codec, self._partition_of, lambda key: known(key).version)
-        key = event.message.key
-        try:
-            folds[raw.topic, key] = (raw.partition, fold(decider, known(key), event))
-        except Exception as error:
-            raise Doubtful(f"{event.message.name} cannot be folded: {error!r}") from error
-        events.append(event)
+            batch.take(raw)
+        return []
 
     def _pass_over(self, raw: Raw, reason: str) -> None:
         metrics.FOREIGN.labels(raw.topic).inc()
@@ -198,14 +163,14 @@ class Follower:
 
     def _stop(self, raw: Raw, reason: str) -> None:
         """Fold nothing further of this partition, and do not lead it: what comes next builds on this record."""
-        told = (
+        reason = (
             f"task {raw.partition} stands still at {raw.coordinates}: {reason}. If newer code wrote the record, "
             "start that code here. If it is damaged or forged, set it aside: "
             f"eventbus skip {raw.topic} {raw.partition} {raw.offset} --reason '...'"
         )
-        self.stopped[raw.topic, raw.partition] = Stop(raw.position, told)
+        self.stopped[Partition(raw.topic, raw.partition)] = Stop(raw.position, reason)
         metrics.STOPPED.labels(self._service).set(len(self.stopped))
-        log.critical("%s", told)
+        log.critical("%s", reason)
 
     def _read_skips(self) -> None:
         """Read all there are before anything else; then begin to follow."""
@@ -213,7 +178,7 @@ class Follower:
             try:
                 self._skips_end = self.end(SKIPS)
             except KafkaException as exception:
-                if exception.args[0].code() not in PASSING:
+                if not passes(exception.args[0]):
                     raise
                 log.warning("the skips cannot be read yet: %s", exception.args[0].str())
                 return
@@ -227,7 +192,7 @@ class Follower:
                 self._next[part] = max(upto, self._next[part])
         if self._next[SKIPS] >= self._skips_end:
             for part in self._store.set_aside(self._relevant()):
-                log.warning("%s-%d is folded anew, since other records of it are skipped now", *part)
+                log.warning("%s is folded anew, since other records of it are skipped now", part)
             self._skips_known, wanted, self._wanted = True, self._wanted, set()
             self.follow(sorted(wanted))
 
@@ -247,11 +212,11 @@ class Follower:
 
     def _set_aside(self, place: Position) -> None:
         """A skip has come, or was taken back, while this replica is at work."""
-        part = (place.topic, place.partition)
+        part = Partition(place.topic, place.partition)
         if place.topic not in {p[0] for p in self._next} | set(self._store.deciders):
             return
         if part not in self._next or place.offset < self._next[part]:
-            raise Fenced(f"{CHANGED}: {place} is folded already, so a fresh process folds anew")
+            raise NeedsRestart(f"{CHANGED}: {place} is folded already, so a fresh process folds anew")
         self._store.set_aside(self._relevant())
         if self.stopped.pop(part, None):
             metrics.STOPPED.labels(self._service).set(len(self.stopped))
@@ -259,33 +224,33 @@ class Follower:
             self.follow([part])
             log.warning("%s: %s; task %d goes on", place, self.skips.reason(place), place.partition)
 
-    def _reached(self, record: Record) -> tuple[Part, int]:
+    def _reached(self, record: Record) -> tuple[Partition, int]:
         """Which partition a record (or the note that its end is reached) is of, and up to where that brings us."""
         topic, partition, offset = record.topic(), record.partition(), record.offset()
         error = record.error()
-        if error is not None and error.code() in PASSING:
+        if error is not None and passes(error):
             log.debug("reading own logs: %s", error.str())
-            return ("", -1), 0
-        if error is not None and error.code() not in {KafkaError._PARTITION_EOF, *UNREADABLE}:
+            return Partition("", -1), 0
+        if error is not None and error.code() != KafkaError._PARTITION_EOF and not is_unreadable(error):
             raise KafkaException(error)
         assert topic is not None and partition is not None and offset is not None
-        part = (topic.removeprefix(self._settings.topic_prefix), partition)
+        part = Partition(topic.removeprefix(self._settings.topic_prefix), partition)
         if error is None:
             return part, offset + 1
         if error.code() == KafkaError._PARTITION_EOF or offset < self._next.get(part, 0):
             return part, offset
         return part, self._after(part, offset, error)
 
-    def _after(self, part: Part, first: int, error: KafkaError) -> int:
+    def _after(self, part: Partition, first: int, error: KafkaError) -> int:
         """Go on behind a batch that cannot be taken apart: no producer of ours writes such a thing."""
         try:
             after = self.after_unreadable(part, first)
         except KafkaException as exception:
-            if exception.args[0].code() not in PASSING:
+            if not passes(exception.args[0]):
                 raise
             return first
         metrics.FOREIGN.labels(part[0]).inc()
-        log.error("%s-%d from %d to %d is passed over: %s", *part, first, after - 1, error.str())
+        log.error("%s from %d to %d is passed over: %s", part, first, after - 1, error.str())
         self._consumer.seek(self._named(part, after))
         return after
 

@@ -1,12 +1,131 @@
-"""Step 1 of the processor: what a batch takes in, bounded by count and by bytes."""
+"""Step 1 of the processor: what arrives for the tasks led, as much as there is room for."""
 
 from __future__ import annotations
 
-from confluent_kafka import Consumer
+import logging
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as Record
 
+from eventbus import metrics
+from eventbus.kafka.errors import comes_too_early, is_unreadable, passes
+from eventbus.kafka.records import raw_of, unreadable
+from eventbus.model.places import Partition, Position
+from eventbus.model.record import Raw
+from eventbus.processing.context import TurnContext
+from eventbus.processing.follower import Follower
+from eventbus.processing.offsets import OffsetTracker
+from eventbus.processing.ports import CallRunner
+from eventbus.processing.tasks import Tasks
+from eventbus.settings import Settings
+
+log = logging.getLogger("eventbus.intake")
 SLICE = 16
 """Records taken at a time: a batch may exceed its bytes by so many records at most."""
+
+
+class Intake:
+    """Takes input for one turn after the other, and knows what the consumer has read."""
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        tasks: Tasks,
+        follower: Follower,
+        calls: CallRunner,
+        context: TurnContext,
+        settings: Settings,
+    ) -> None:
+        self._consumer, self._tasks, self._follower, self._calls = consumer, tasks, follower, calls
+        self._context, self._settings = context, settings
+        self._offsets: OffsetTracker = context.offsets
+        self.metadata: object = None
+        """The consumer group's metadata as of the last poll."""
+
+    def poll(self) -> list[Raw]:
+        """What has arrived, or does within a moment. The callbacks of the consumer group are called in here."""
+        tasks, room = self._tasks, self._room()
+        tasks.pause(not room)
+        busy = self._calls.in_flight() > 0 or (tasks.catching_up and not self._follower.stopped)
+        wait = 0.005 if busy else 0.02 if tasks.following else 0.1
+        tasks.touched.clear()
+        raws = []
+        for record in take(self._consumer, wait, room, self._settings.max_batch_bytes):
+            raw = self._raw(record)
+            # A partition that came or went while this batch was gathered is read again from its committed offset.
+            if raw and raw.partition in tasks.led and raw.partition not in tasks.touched:
+                raws.append(raw)
+        self.metadata = self._consumer.consumer_group_metadata()
+        return raws
+
+    def positions(self) -> list[tuple[Partition, int]]:
+        """The input partitions of the tasks led, each with the offset that the consumer reads next."""
+        inputs = self._tasks.inputs()
+        found = self._consumer.position(inputs) if inputs else []
+        return [(self._partition(tp.topic, tp.partition), tp.offset) for tp in found]
+
+    def seek(self, tasks: set[int]) -> None:
+        """Read the inputs of these tasks from what is committed; what is buffered of them is dropped.
+
+        What is skipped is not even fetched: it may be too large for this process.
+        """
+        for tp in self._tasks.inputs(tasks):
+            partition = self._partition(tp.topic, tp.partition)
+            upto = self._offsets.group_stands(partition)
+            while Position(*partition, max(upto, 0)) in self._follower.skips:
+                upto = max(upto, 0) + 1
+            offset = upto if upto >= 0 else OFFSET_BEGINNING
+            self._consumer.seek(TopicPartition(tp.topic, tp.partition, offset))
+
+    def close(self) -> None:
+        """Leave the consumer group."""
+        self._consumer.close()
+
+    def _room(self) -> int:
+        """How many inputs this turn may take. With the breaker open, as many as there may be probes of them."""
+        if self._offsets.unfinished() >= self._settings.max_waiting:
+            return 0
+        breaker = self._context.breaker
+        if breaker.is_open:
+            return breaker.room(self._context.clock(), self._calls.in_flight())[0]
+        return self._settings.max_batch
+
+    def _raw(self, record: Record) -> Raw | None:
+        """A record polled, unless it is the note of an error, or an operator has it skipped."""
+        if error := record.error():
+            if is_unreadable(error):
+                return self._pass_unreadable(record, error)
+            if error.fatal() or not passes(error):
+                raise KafkaException(error)
+            log.warning("input: %s", error.str())
+            return None
+        raw = raw_of(record, self._settings.topic_prefix)
+        if raw.position in self._follower.skips:
+            metrics.SKIPPED.labels(raw.topic).inc()
+            log.warning("%s is skipped, as an operator said", raw.coordinates)
+            return None
+        return raw
+
+    def _pass_unreadable(self, record: Record, error: KafkaError) -> Raw | None:
+        """Go on behind a batch that cannot be taken apart. What stands for it becomes a dead letter, once."""
+        topic, number, first = record.topic(), record.partition(), record.offset()
+        assert topic is not None and number is not None and first is not None
+        partition = self._partition(topic, number)
+        if self._offsets.has_passed(partition, first):
+            return None
+        try:
+            after = self._follower.after_unreadable(partition, first)
+            self._consumer.seek(TopicPartition(topic, number, after))
+        except KafkaException as exception:
+            if not comes_too_early(exception.args[0]):
+                raise
+            return None  # the client says it again
+        self._offsets.pass_over(partition, after)
+        log.error("%s from %d to %d is passed over: %s", partition, first, after - 1, error.str())
+        return unreadable(*partition, first, error)
+
+    def _partition(self, topic: str, number: int) -> Partition:
+        return Partition(topic.removeprefix(self._settings.topic_prefix), number)
 
 
 def take(consumer: Consumer, wait: float, most: int, most_bytes: int) -> list[Record]:

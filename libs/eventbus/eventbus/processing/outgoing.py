@@ -11,8 +11,10 @@ from eventbus.model.errors import Poison
 from eventbus.model.folding import Folded, fold
 from eventbus.model.limits import ALL_OUTPUTS, MAX_KEY, MAX_LETTER, Limits
 from eventbus.model.messages import Envelope, Message
+from eventbus.model.places import Partition
 from eventbus.model.record import Headers, Raw, size_of
-from eventbus.processing.work import TurnContext, WorkItem
+from eventbus.processing.context import TurnContext
+from eventbus.processing.work import WorkItem
 from eventbus.retry.parked import TRUNCATED, Parked
 
 
@@ -37,37 +39,37 @@ class Outgoing:
 
 
 def produced(
-    around: TurnContext, work: WorkItem, before: Folded[Any], outputs: Sequence[Any]
+    context: TurnContext, item: WorkItem, before: Folded[Any], outputs: Sequence[Any]
 ) -> tuple[list[Outgoing], Folded[Any]]:
     """All outputs of one input, encoded, and the state after them. Raises Poison if one cannot be written."""
-    now, folded, version, total = around.clock(), before, before.version, 0
+    now, folded, version, total = context.clock(), before, before.version, 0
     records: list[Outgoing] = []
     for index, output in enumerate(outputs):
         message = output.stamp(now)
-        own = message.topic == work.decider.log
+        own = message.topic == item.decider.log
         version += own
         envelope = _envelope(
-            around, work, message, f"{before.version}.{index}", now, version if own else None
+            context, item, message, f"{before.version}.{index}", now, version if own else None
         )
         record = Outgoing(
             message.topic,
             envelope.partition,
             message.key.encode(),
-            around.codec.encode(message),
+            context.codec.encode(message),
             headers_of(envelope),
-            work.raw.coordinates,
+            item.raw.coordinates,
             envelope if own else None,
         )
-        total += _checked_size(around.limits, record, message)
+        total += _checked_size(context.limits, record, message)
         if own:
-            folded = fold(work.decider, folded, envelope)
+            folded = fold(item.decider, folded, envelope)
         records.append(record)
     if not any(record.event for record in records):
-        raise TypeError(f"{work.decider.log}: outputs without an own event leave no trace: {outputs}")
-    if total > around.limits.event * ALL_OUTPUTS:
+        raise TypeError(f"{item.decider.log}: outputs without an own event leave no trace: {outputs}")
+    if total > context.limits.event * ALL_OUTPUTS:
         raise Poison(
-            f"{work.raw.coordinates} leads to {len(records)} records of {total} bytes in all, more than "
-            f"{ALL_OUTPUTS} times EVENTBUS_MAX_EVENT_BYTES ({around.limits.event})"
+            f"{item.raw.coordinates} leads to {len(records)} records of {total} bytes in all, more than "
+            f"{ALL_OUTPUTS} times EVENTBUS_MAX_EVENT_BYTES ({context.limits.event})"
         )
     return records, folded
 
@@ -90,20 +92,20 @@ def _checked_size(limits: Limits, record: Outgoing, message: Message) -> int:
 
 
 def _envelope(
-    around: TurnContext, work: WorkItem, message: Message, place: str, now: int, version: int | None
+    context: TurnContext, item: WorkItem, message: Message, place: str, now: int, version: int | None
 ) -> Envelope:
     """``place``: the key's version before, and which output it is. The same decision repeated has the same ids."""
     return Envelope(
         message=message,
-        id=f"{around.service}/{work.origin}/{place}",
+        id=f"{context.service}/{item.origin}/{place}",
         time=now,
-        source=f"/{around.service}",
-        correlation_id=work.correlation_id,
-        cause=work.raw.coordinates,
+        source=f"/{context.service}",
+        correlation_id=item.correlation_id,
+        cause=item.raw.coordinates,
         key_version=version,
-        traceparent=work.traceparent,
+        traceparent=item.traceparent,
         topic=message.topic,
-        partition=around.partition_of(message.key.encode()),
+        partition=context.partition_of(message.key.encode()),
         offset=-1,
     )
 
@@ -115,17 +117,17 @@ def retry_record(service: str, parked: Parked) -> Outgoing:
     return Outgoing(topic, raw.partition, place.encode(), raw.value, parked.headers(), place, parked=parked)
 
 
-def dead_letter(around: TurnContext, parked: Parked) -> Outgoing:
+def dead_letter(context: TurnContext, parked: Parked) -> Outgoing:
     """The record as it was, with where it stood, who failed and why in further headers.
 
     Of one that is larger than a dead letter can be, as much is kept as fits: the headers if they leave room for the
     rest, then the key, then the beginning of the value. ``__eventbus.errors.truncated`` says how large it was.
     """
     whole = parked.raw
-    topic = f"{around.service}.dlq"
-    room = 0 if topic in around.refused.get(whole.coordinates, ()) else MAX_LETTER
+    topic = f"{context.service}.dlq"
+    room = 0 if topic in context.refused.get(whole.coordinates, ()) else MAX_LETTER
     kept = whole if whole.size <= room else _cut(whole, room)
-    headers = replace(parked, raw=kept).letter(around.service, around.version, around.clock())
+    headers = replace(parked, raw=kept).letter(context.service, context.version, context.clock())
     if kept is not whole:
         sizes = f"key {len(whole.key or b'')}, value {len(whole.value or b'')}, in all {whole.size} bytes"
         headers.append((TRUNCATED, sizes.encode()))
@@ -140,6 +142,23 @@ def _cut(raw: Raw, room: int) -> Raw:
     key = raw.key if len(raw.key or b"") <= room // 2 else (raw.key or b"")[: min(MAX_KEY, room)]
     room -= len(key or b"")
     return raw._replace(headers=headers, key=key, value=None if raw.value is None else raw.value[:room])
+
+
+def own_records(
+    written: Sequence[tuple[Outgoing, int]],
+) -> tuple[list[Envelope], list[tuple[str, Parked]], dict[Partition, int]]:
+    """What of the records written, each with its offset, concerns the state here.
+
+    The own events; the retry topics with what they say; and the offset up to which each of these logs is folded then.
+    """
+    events = [placed(out, offset) for out, offset in written if out.event]
+    parked = [(out.topic, out.parked) for out, _ in written if out.parked]
+    upto: dict[Partition, int] = {}
+    for out, offset in written:
+        if out.event or out.parked:
+            partition = Partition(out.topic, out.partition)
+            upto[partition] = max(offset + 1, upto.get(partition, 0))
+    return events, parked, upto
 
 
 def placed(outgoing: Outgoing, offset: int) -> Envelope:

@@ -1,28 +1,34 @@
-"""What a processor needs around it beside Kafka: a place for its state, and calls to the outside.
+"""What a processor needs around it beside Kafka: a place for its state, calls to the outside, and time.
 
-In production these are ``eventbus.state.store.Store`` and :class:`~eventbus.processing.calls.Calls`. The simulator of
-the shop keeps both in memory.
+In production these are ``eventbus.state.store.Store`` and :class:`~eventbus.processing.calls.Calls`. A simulator can
+keep both in memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
 
+from eventbus.kafka.clients import Clients
 from eventbus.model.decider import Decider, Outcome, Request
+from eventbus.model.folding import Folded
 from eventbus.model.messages import Envelope
-from eventbus.model.places import Position
+from eventbus.model.places import Entity, Partition, Position
+from eventbus.processing.work import WorkItem
 from eventbus.retry.parked import Parked, State
 
-if TYPE_CHECKING:
-    from eventbus.model.folding import Folded
-    from eventbus.processing.work import WorkItem
+Folds = Mapping[Entity, tuple[int, Folded[Any]]]
+"""By entity, the number of its partition and its new state."""
 
 
 class ParkedMessages(Protocol):
     """What waits in the retry topic, as folded here."""
 
-    def queue(self, entity: tuple[str, str]) -> list[Parked]:
+    def queue(self, entity: Entity) -> list[Parked]:
         """What waits for a key of a log, oldest first."""
         ...
 
@@ -35,46 +41,50 @@ class ParkedMessages(Protocol):
         ...
 
 
-class StateStore(Protocol):
-    """The state of one replica: a fold of its service's own logs."""
-
-    @property
-    def deciders(self) -> Mapping[str, Decider[Any]]: ...
+class StateReader(Protocol):
+    """The state of one replica, for those who read it."""
 
     @property
     def waiting(self) -> ParkedMessages: ...
-
-    def checkpoint(self, log: str, partition: int) -> int:
-        """The offset from which the log is not folded yet."""
-        ...
 
     def load(self, decider: Decider[Any], key: str) -> Folded[Any]:
         """The state of one key; the decider's initial one for a key without events."""
         ...
 
+
+class StateStore(StateReader, Protocol):
+    """The state of one replica: a fold of its service's own logs."""
+
+    @property
+    def deciders(self) -> Mapping[str, Decider[Any]]: ...
+
+    def checkpoint(self, log: str, partition: int) -> int:
+        """The offset from which the log is not folded yet."""
+        ...
+
     def write(
         self,
-        folds: Mapping[tuple[str, str], tuple[int, Folded[Any]]],
+        folds: Folds,
         events: Iterable[Envelope],
-        checkpoints: Mapping[tuple[str, int], int],
+        checkpoints: Mapping[Partition, int],
         parked: Iterable[tuple[str, Parked]] = (),
     ) -> None:
-        """Move states and checkpoints on, all at once."""
+        """Move states and checkpoints on, all at once. ``parked``: retry topics, and what they say."""
         ...
 
-    def set_aside(self, skips: Iterable[Position]) -> list[tuple[str, int]]:
-        """Take over which records are skipped; returns the (topic, partition) that are folded anew for that."""
+    def set_aside(self, skips: Iterable[Position]) -> list[Partition]:
+        """Take over which records are skipped; returns the partitions that are folded anew for that."""
         ...
 
-    def due(self, now: int, partitions: Iterable[int]) -> list[tuple[str, str, int]]:
-        """(log, key, deadline) of every key of these partitions whose deadline has passed; oldest first."""
+    def due(self, now: int, partitions: Iterable[int]) -> list[tuple[Entity, int]]:
+        """The keys of these partitions whose deadline has passed, each with the deadline; oldest first."""
         ...
 
 
 class CallRunner(Protocol):
     """Calls to the outside: started by the processor, answered when they are."""
 
-    def start(self, work: WorkItem, request: Request) -> None:
+    def start(self, item: WorkItem, request: Request) -> None:
         """Begin a call."""
         ...
 
@@ -89,3 +99,44 @@ class CallRunner(Protocol):
     def in_flight(self) -> int:
         """How many calls are under way."""
         ...
+
+
+class Step(StrEnum):
+    """What a turn has just done: the places between which a process may die. Crash tests stop at each."""
+
+    POLLED = "1 polled"
+    DECODED = "2 decoded"
+    LOADED = "3 loaded"
+    DECIDED = "4 decided"
+    PRODUCED = "5a produced"
+    OFFSETS_SENT = "5b offsets sent"
+    COMMITTED = "5 committed"
+    STORED = "6 stored"
+
+
+AfterStep = Callable[[Step, int], None]
+"""Called after each step with how much of the turn's work it concerned: records, decisions, or outputs."""
+Publish = Callable[[Sequence[Envelope], dict[Partition, int]], None]
+"""Called with events that are folded here, and with the offsets before which input is decided."""
+
+
+def epoch_ms() -> int:
+    """Ms since epoch (UTC)."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True)
+class Ports:
+    """What a processor has around it, and who hears what it has done."""
+
+    store: StateStore
+    calls: CallRunner
+    clients: Clients = field(default_factory=Clients)
+    publish: Publish = lambda events, decided: None
+    after_step: AfterStep = lambda step, count: None
+    clock: Callable[[], int] = epoch_ms
+    """Ms since epoch."""
+    monotonic: Callable[[], float] = time.monotonic
+    """Seconds."""
+    jitter: Callable[[], float] = random.random
+    """From 0 to 1."""

@@ -10,20 +10,38 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from eventbus.kafka.errors import PASSING
+from eventbus.kafka.errors import comes_too_early
 from eventbus.kafka.transactions import PATIENCE
-from eventbus.model.errors import Fenced
-from eventbus.processing.follower import Follower, Part
+from eventbus.model.errors import NeedsRestart
+from eventbus.model.places import Partition
+from eventbus.processing.follower import Follower
 from eventbus.settings import Settings
 
 log = logging.getLogger("eventbus.tasks")
 
-NOT_YET = {KafkaError._STATE, KafkaError._UNKNOWN_PARTITION}
-"""What a seek says while the client itself still asks where an assigned partition's group stands; and what a question
-about a partition gets from a broker that has just come back and has not heard yet who leads what."""
+
+class TaskListener(Protocol):
+    """What hears which tasks begin and end. Called on the processor's thread, in part from inside a poll."""
+
+    def task_found(self, partition: Partition, committed: int) -> None:
+        """One input of a task that is about to be led; its group has committed up to there (negative: never)."""
+        ...
+
+    def task_led(self, task: int) -> None:
+        """The task is led from now on. All that its own logs held is folded here."""
+        ...
+
+    def tasks_yielded(self, tasks: set[int]) -> None:
+        """These tasks are about to go to another replica; what is finished may still be committed."""
+        ...
+
+    def tasks_ended(self, tasks: set[int]) -> None:
+        """These tasks are not led any more."""
+        ...
 
 
 class Tasks:
@@ -36,22 +54,19 @@ class Tasks:
         logs: Sequence[str],
         partitions: int,
         *,
-        watches: Sequence[str] = (),
         consumer: Consumer,
         follower: Follower,
-        yielding: Callable[[set[int]], None],
-        ended: Callable[[set[int]], None],
-        beginning: Callable[[str, int, int], None],
-        led: Callable[[int], None],
+        watches: Sequence[str] = (),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        """``topics`` are the inputs, ``logs`` the own logs, ``watches`` topics that are followed beside these."""
         self._settings, self._topics, self._logs, self._count = settings, topics, logs, partitions
         self._watches, self._consumer, self._follower = watches, consumer, follower
-        self._yielding, self._ended = yielding, ended
-        self._beginning, self._led, self._monotonic = beginning, led, monotonic
+        self._monotonic = monotonic
+        self._listener: TaskListener  # from join on: before that no task is assigned
         self._assigned: dict[int, set[str]] = {}
-        self._targets: dict[int, dict[Part, int]] = {}
-        self._first_targets: dict[Part, int] | None = None
+        self._targets: dict[int, dict[Partition, int]] = {}
+        self._first_targets: dict[Partition, int] | None = None
         self._paused = False
         self._joined_at = 0.0
         self._stuck_since: float | None = None
@@ -61,9 +76,11 @@ class Tasks:
         """Partitions that came or went since this was last cleared."""
         self.ready = False
 
-    def join(self) -> None:
-        """Follow all partitions of the own logs, and enter the group."""
-        self._follower.follow([(n, i) for n in (*self._logs, *self._watches) for i in range(self._count)])
+    def join(self, listener: TaskListener) -> None:
+        """Follow the own logs, and enter the group. ``listener`` hears which tasks begin and end."""
+        self._listener = listener
+        names = (*self._logs, *self._watches)
+        self._follower.follow([Partition(name, i) for name in names for i in range(self._count)])
         self._joined_at = self._monotonic()
         self._consumer.subscribe(
             [self._settings.topic(t) for t in self._topics],
@@ -104,33 +121,36 @@ class Tasks:
                         self._lead(i)
         except KafkaException as exception:
             error = exception.args[0]
-            if not (error.retriable() or error.code() in PASSING | NOT_YET):
+            if not comes_too_early(error):
                 raise
             self._stuck(error)
         else:
             self._stuck_since = None
 
     def _stuck(self, error: KafkaError) -> None:
-        """Taking over may fail for a while; raises Fenced when a fresh process had better try."""
+        """Taking over may fail for a while; raises NeedsRestart when a fresh process had better try."""
         log.warning("taking over tasks: %s", error.str())
         self._stuck_since = self._stuck_since or self._monotonic()
         if self._monotonic() - self._stuck_since > PATIENCE:
-            raise Fenced(f"tasks cannot be taken over for {PATIENCE:g} s: {error.str()}")
+            raise NeedsRestart(f"tasks cannot be taken over for {PATIENCE:g} s: {error.str()}")
 
     def _watch_readiness(self) -> None:
         if self.ready:
             return
         if self._first_targets is None:
-            parts = [(name, i) for name in self._logs for i in range(self._count)]
-            self._first_targets = {part: self._follower.end(part) for part in parts}
+            parts = [Partition(name, i) for name in self._logs for i in range(self._count)]
+            self._first_targets = self._ends(parts)
         waited = self._seen_assignment or self._monotonic() - self._joined_at > 5.0
         settled = all(i in self.led for i in self._assigned)
         self.ready = waited and settled and self._reached(self._first_targets)
 
-    def _reached(self, targets: dict[Part, int]) -> bool:
+    def _ends(self, logs: list[Partition]) -> dict[Partition, int]:
+        return {part: self._follower.end(part) for part in logs}
+
+    def _reached(self, targets: dict[Partition, int]) -> bool:
         positions = self._follower.positions()
         return all(
-            part[1] in self.led or (part in positions and positions[part] >= target)
+            part.number in self.led or (part in positions and positions[part] >= target)
             for part, target in targets.items()
         )
 
@@ -147,22 +167,22 @@ class Tasks:
             if tp.error is not None:
                 raise KafkaException(tp.error)
         for i in partitions:
-            self._targets[i] = {(name, i): self._follower.end((name, i)) for name in self._logs}
+            self._targets[i] = self._ends([Partition(name, i) for name in self._logs])
         for tp in committed:
             topic = tp.topic.removeprefix(self._settings.topic_prefix)
-            self._beginning(topic, tp.partition, tp.offset)
+            self._listener.task_found(Partition(topic, tp.partition), tp.offset)
 
     def _lead(self, i: int) -> None:
         self.led.add(i)
         try:
             if not self._paused:
                 self._consumer.resume(self.inputs({i}))
-            self._led(i)
+            self._listener.task_led(i)
         except KafkaException:
             self._consumer.pause(self.inputs({i}))
             self.led.discard(i)
             raise
-        self._follower.leave([(name, i) for name in self._logs])
+        self._follower.leave([Partition(name, i) for name in self._logs])
         del self._targets[i]
         log.info("leads task %d; now %s", i, sorted(self.led))
 
@@ -174,8 +194,8 @@ class Tasks:
         self._consumer.pause(self.inputs())
         self.touched |= gone
         self.led.clear()
-        self._ended(gone)
-        self._follower.follow([(name, i) for name in self._logs for i in gone])
+        self._listener.tasks_ended(gone)
+        self._follower.follow([Partition(name, i) for name in self._logs for i in gone])
 
     def _on_assign(self, _: Consumer, parts: list[TopicPartition]) -> None:
         self._seen_assignment = True
@@ -188,7 +208,7 @@ class Tasks:
             )
 
     def _on_revoke(self, _: Consumer, parts: list[TopicPartition]) -> None:
-        self._yielding({tp.partition for tp in parts} & self.led)
+        self._listener.tasks_yielded({tp.partition for tp in parts} & self.led)
         self._release(parts)
         self._consumer.incremental_unassign(parts)
 
@@ -212,9 +232,9 @@ class Tasks:
         if gone & self.led:
             log.info("no longer leads %s", sorted(gone & self.led))
         self.led -= gone
-        self._ended(gone)
+        self._listener.tasks_ended(gone)
         for i in gone:
             self._targets.pop(i, None)
             if not self._assigned.get(i):
                 self._assigned.pop(i, None)
-        self._follower.follow([(name, i) for name in self._logs for i in gone])
+        self._follower.follow([Partition(name, i) for name in self._logs for i in gone])

@@ -1,24 +1,16 @@
-"""What is to be decided, for whom, and what is not finished yet."""
+"""What is to be decided, for whom, and what queues behind a call."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
-from eventbus.codec import Codec
 from eventbus.model.decider import DeadlinePassed, Decider, Outcome
-from eventbus.model.errors import Poison
-from eventbus.model.folding import Folded
-from eventbus.model.limits import Limits
 from eventbus.model.messages import Envelope, Message
+from eventbus.model.places import Entity
 from eventbus.model.record import Raw
-from eventbus.retry.breaker import Breaker
-from eventbus.retry.parked import Parked, State
-from eventbus.retry.policy import RetryPolicy
-
-COMMANDS = ".commands"
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,99 +34,30 @@ class WorkItem:
         )
 
     @property
-    def entity(self) -> tuple[str, str]:
-        return self.decider.log, self.key
+    def entity(self) -> Entity:
+        return Entity(self.decider.log, self.key)
 
     @property
     def origin(self) -> str:
-        """What no other work of the service has: the coordinates of a record; a deadline may be that of many keys."""
+        """What no other item of the service has: the coordinates of a record; many keys may share a deadline."""
         if isinstance(self.message, DeadlinePassed):
             return f"{self.raw.coordinates}/{self.key}"
         return self.raw.coordinates
 
 
 class KeyQueue(deque[WorkItem]):
-    """Inputs of one key that wait for the call of the one before them; ``partition`` is where the key lives."""
+    """Inputs of one key that wait for the call of the one before them. ``task``: the number of their partition."""
 
-    def __init__(self, partition: int) -> None:
+    def __init__(self, task: int) -> None:
         super().__init__()
-        self.partition = partition
+        self.task = task
 
 
-@dataclass
-class Pending:
-    """Keys with a call under way, each with the inputs that queue behind it; and every input not finished."""
+class KeyQueues(dict[Entity, KeyQueue]):
+    """The keys with a call under way, each with the inputs that queue behind it."""
 
-    queues: dict[tuple[str, str], KeyQueue] = field(default_factory=dict)
-    unfinished: dict[tuple[str, int], dict[int, int]] = field(default_factory=dict)
-
-    def begin(self, raw: Raw) -> None:
-        offsets = self.unfinished.setdefault((raw.topic, raw.partition), {})
-        offsets[raw.offset] = offsets.get(raw.offset, 0) + 1
-
-    def finish(self, raw: Raw) -> None:
-        offsets = self.unfinished.get((raw.topic, raw.partition), {})
-        if offsets.get(raw.offset, 0) > 1:
-            offsets[raw.offset] -= 1
-        else:
-            offsets.pop(raw.offset, None)
-
-    def lowest(self, topic: str, partition: int) -> int | None:
-        """The first offset that is not finished; offsets come in rising order."""
-        return next(iter(self.unfinished.get((topic, partition), ())), None)
-
-    def count(self) -> int:
-        return sum(len(offsets) for offsets in self.unfinished.values())
-
-    def drop(self, partitions: Iterable[int] | None = None) -> None:
-        """Forget what belongs to these partitions (all, if None): another replica will read it again."""
-        gone = None if partitions is None else set(partitions)
-        for place in [p for p in self.unfinished if gone is None or p[1] in gone]:
-            del self.unfinished[place]
-        for key in [k for k, queue in self.queues.items() if gone is None or queue.partition in gone]:
-            del self.queues[key]
-
-
-class Router:
-    """Which deciders a record is for."""
-
-    def __init__(self, deciders: Sequence[Decider[Any]], codec: Codec) -> None:
-        self._codec = codec
-        self.deciders = {d.log: d for d in deciders}
-        self._by_name: dict[tuple[str, str], list[Decider[Any]]] = {}
-        for decider in deciders:
-            for cls in decider.inputs:
-                self._by_name.setdefault((cls.topic, cls.name), []).append(decider)
-
-    def route(self, raw: Raw) -> Sequence[Decider[Any]]:
-        """The deciders subscribed to the record's type, found without decoding it; raises Poison.
-
-        Events nobody subscribed are skipped. A command is always for somebody, so an unknown one is poison.
-        """
-        name = raw.header("ce_type") or self._codec.name_of(raw.value)
-        deciders = self._by_name.get((raw.topic, name), [])
-        if not deciders and raw.topic.endswith(COMMANDS):
-            raise Poison(f"{raw.topic} takes no {name[:100]}")
-        return deciders
-
-
-@dataclass(frozen=True)
-class TurnContext:
-    """What a turn needs from around it; the same for all turns of a replica."""
-
-    service: str
-    version: str
-    codec: Codec
-    router: Router
-    pending: Pending
-    breaker: Breaker
-    policy: RetryPolicy
-    load: Callable[[Decider[Any], str], Folded[Any]]
-    load_queue: Callable[[tuple[str, str]], list[Parked]]
-    known: Callable[[str], State | None]
-    partition_of: Callable[[bytes], int]
-    clock: Callable[[], int]
-    jitter: Callable[[], float]
-    limits: Limits
-    refused: Mapping[str, set[str]] = field(default_factory=dict)
-    """By the coordinates of an input, the topics that refused as too large what it led to."""
+    def drop(self, tasks: Iterable[int] | None = None) -> None:
+        """Forget the keys of these tasks (of all, if None): their input will be read again."""
+        gone = None if tasks is None else set(tasks)
+        for entity in [e for e, queue in self.items() if gone is None or queue.task in gone]:
+            del self[entity]

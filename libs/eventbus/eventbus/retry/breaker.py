@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from eventbus.model.places import Entity
 
+log = logging.getLogger("eventbus.breaker")
 REMEMBERED = 10_000
+
+
+def _log_change(is_open: bool) -> None:
+    if is_open:
+        log.error("calls fail alike for many keys: little input is taken, a few messages at a time probe")
+    else:
+        log.warning("calls succeed again: input is taken")
 
 
 @dataclass
@@ -37,7 +46,8 @@ class Breaker:
     own_fault: dict[Entity, None] = field(default_factory=dict)
     """Keys that failed while others did not, the latest ``REMEMBERED``."""
     opened_at: int | None = None
-    changed: Callable[[bool], None] = lambda is_open: None
+    changed: Callable[[bool], None] = _log_change
+    """Called when it opens (True) and closes (False)."""
     _untried: float = 0.0
     _again: float = 0.0
     """Probes that may begin, of each kind, as reckoned at ``_reckoned_at``."""

@@ -1,4 +1,4 @@
-"""Waiting messages: what a record of ``<service>.retry`` says, when the next attempt is due, and the breaker.
+"""Parked messages: what a record of ``<service>.retry`` says.
 
 The topic is compacted. A record's key is the coordinates of the original message, its value the original value, and
 its headers are the original ones beside ``__eventbus.retry.*`` (how it waits) and ``__eventbus.errors.*`` (why). Its
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from eventbus.model.places import whole_number
+from eventbus.model.places import Entity, whole_number
 from eventbus.model.record import LATEST, Headers, Raw
 
 RETRY = "__eventbus.retry."
@@ -60,7 +60,7 @@ class Parked:
     """Of a resolved message: the names of the own events it led to."""
 
     @classmethod
-    def buried(cls, raw: Raw, error: BaseException, now: int) -> Parked:
+    def rejected(cls, raw: Raw, error: BaseException, now: int) -> Parked:
         """A message that parks nothing: its dead letter is all that becomes of it."""
         return cls(raw, "", "", 0, State.BURIED, 1, 0, now).because(error)
 
@@ -69,9 +69,9 @@ class Parked:
         return replace(self, raw=self.raw._replace(key=b"", value=b"", headers=[]), stacktrace="")
 
     @property
-    def entity(self) -> tuple[str, str]:
-        """The decider's log and the key that is parked."""
-        return self.log, self.key
+    def entity(self) -> Entity:
+        """The key that is parked, of its decider's log."""
+        return Entity(self.log, self.key)
 
     def because(self, error: BaseException) -> Parked:
         """The same, with the error that keeps it waiting."""

@@ -1,4 +1,4 @@
-"""Parking: the working memory of one turn about messages that wait.
+"""The retry queues: the working memory of one turn about messages that wait.
 
 What waits is read from the store when first asked for; what changes leaves as records of the retry topic (and, for a
 message that dies, as a copy for people in the DLQ), in the transaction of the turn.
@@ -8,13 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Protocol
 
+from eventbus.model.places import Entity
 from eventbus.model.record import Raw
 from eventbus.retry.parked import Parked, State
 from eventbus.retry.policy import RetryPolicy
 
-Entity = tuple[str, str]
-"""A decider's log and a key."""
+
+class Committed(Protocol):
+    """What waits according to the retry topic."""
+
+    def queue(self, entity: Entity) -> list[Parked]: ...
+
+    def known(self, coordinates: str) -> State | None: ...
 
 
 class RetryQueues:
@@ -22,15 +29,13 @@ class RetryQueues:
 
     def __init__(
         self,
-        *,
-        load: Callable[[Entity], list[Parked]],
-        known: Callable[[str], State | None],
+        committed: Committed,
         policy: RetryPolicy,
         clock: Callable[[], int],
         jitter: Callable[[], float],
     ) -> None:
-        self._load, self._known, self._policy = load, known, policy
-        self._clock, self._jitter = clock, jitter
+        """``clock`` gives ms since epoch, ``jitter`` a number from 0 to 1."""
+        self._committed, self._policy, self._clock, self._jitter = committed, policy, clock, jitter
         self._queues: dict[Entity, list[Parked]] = {}
         self.changed: dict[str, Parked] = {}
         """By coordinates, what this turn changed: these records go to the retry topic."""
@@ -40,12 +45,17 @@ class RetryQueues:
     def queue(self, entity: Entity) -> list[Parked]:
         """What waits for a key, oldest first; empty if the key is not parked."""
         if entity not in self._queues:
-            self._queues[entity] = self._load(entity)
+            self._queues[entity] = self._committed.queue(entity)
         return self._queues[entity]
 
     def knows(self, raw: Raw) -> bool:
         """Whether a record has been parked, now or ever: its retry record speaks for it."""
-        return raw.coordinates in self.changed or self._known(raw.coordinates) is not None
+        return raw.coordinates in self.changed or self._committed.known(raw.coordinates) is not None
+
+    def is_first(self, parked: Parked) -> bool:
+        """Whether the message stands at the head of its key's queue."""
+        queue = self.queue(parked.entity)
+        return bool(queue) and queue[0].raw.coordinates == parked.raw.coordinates
 
     def join(self, entity: Entity, raw: Raw) -> None:
         """A message of a parked key goes to the end of its queue."""
@@ -96,11 +106,11 @@ class RetryQueues:
         """The message will never be decided: a person said so."""
         self._put(replace(parked, state=State.DISCARDED, due=0))
 
-    def bury(self, raw: Raw, error: Exception) -> Parked:
+    def reject(self, raw: Raw, error: Exception) -> Parked:
         """A message that parks nothing is a dead letter; that it became one is remembered."""
-        buried = Parked.buried(raw, error, self._clock())
-        self.changed[raw.coordinates] = buried.remembered()
-        return buried
+        rejected = Parked.rejected(raw, error, self._clock())
+        self.changed[raw.coordinates] = rejected.remembered()
+        return rejected
 
     def _add(
         self,
@@ -115,8 +125,8 @@ class RetryQueues:
         queue = self.queue(entity)
         parked = Parked(
             raw=raw,
-            log=entity[0],
-            key=entity[1],
+            log=entity.log,
+            key=entity.key,
             sequence=queue[-1].sequence + 1 if queue else 1,
             state=state,
             attempt=attempt,

@@ -21,6 +21,7 @@ from eventbus.model.decider import Decider, Reactor
 from eventbus.model.errors import Unavailable
 from eventbus.model.folding import Entry
 from eventbus.model.messages import Envelope, Message
+from eventbus.model.places import Partition
 from eventbus.processing.follower import Stop
 from eventbus.service.progress import Place, Progress, Sent
 from eventbus.settings import Settings
@@ -103,7 +104,7 @@ class Bus:
             correlation_id=correlation_id,
             traceparent=traceparent,
         )
-        place = (envelope.topic, envelope.partition)
+        place = Partition(envelope.topic, envelope.partition)
         delivery: asyncio.Future[Sent] = self._loop.create_future()
 
         def delivered(error: KafkaError | None, record: Record) -> None:
@@ -134,7 +135,7 @@ class Bus:
         error: KafkaError | None,
         offset: int | None,
     ) -> None:
-        place = (envelope.topic, envelope.partition)
+        place = Partition(envelope.topic, envelope.partition)
         answer = self.progress.stands(place, None if error else offset)
         if error is None and offset is not None:
             if place not in self._sent:
@@ -168,7 +169,7 @@ class Bus:
                     return list(sent.answer.events)
                 if decided and not self._reader().waiting.waits(str(sent)):
                     # No event will say so: without this it would count as undecided until a later one does.
-                    place = (sent.topic, sent.partition)
+                    place = Partition(sent.topic, sent.partition)
                     self._before[place] = max(self._before.get(place, 0), sent.offset + 1)
                     return []
         raise TimeoutError(
@@ -176,7 +177,7 @@ class Bus:
         )
 
     async def _has_decided(self, sent: Sent) -> bool:
-        place, end = (sent.topic, sent.partition), sent.offset + 1
+        place, end = Partition(sent.topic, sent.partition), sent.offset + 1
         try:
             return self.progress.decided(place) >= end or await self._is_decided_elsewhere(place, end)
         except KafkaException:
@@ -207,7 +208,9 @@ class Bus:
         Raises Unavailable before the first catch-up, and while a record stops the task of the key.
         """
         stops = self._stops()
-        if stops and (stop := stops.get((decider.log, partition_of(key.encode(), self._partitions)))):
+        if stops and (
+            stop := stops.get(Partition(decider.log, partition_of(key.encode(), self._partitions)))
+        ):
             raise Unavailable(f"this replica cannot say how {key} stands: {stop.reason}")
         return self._reader().read(decider, key)
 
@@ -260,7 +263,7 @@ class Bus:
         """
         if not self._partitions:
             raise Unavailable("this replica has not reached Kafka yet")
-        place = (topic, partition_of(key.encode(), self._partitions))
+        place = Partition(topic, partition_of(key.encode(), self._partitions))
         try:
             async with asyncio.timeout(self.settings.read_timeout):
                 end = await asyncio.to_thread(self._end, self._ends, place)
@@ -289,7 +292,8 @@ class Bus:
             return False
         logs = [*self._reader().deciders, f"{self.service}.retry"]
         targets = {
-            (log, place[1]): await asyncio.to_thread(self._end, self._group, (log, place[1])) for log in logs
+            part: await asyncio.to_thread(self._end, self._group, part)
+            for part in [Partition(log, place.number) for log in logs]
         }
         while True:
             positions = self._positions()
@@ -307,7 +311,9 @@ class Bus:
     def _led(self) -> set[Place]:
         followed = self._positions()
         logs = list(self._reader().deciders)
-        return {p for p in self.progress.places() if any((log, p[1]) not in followed for log in logs)}
+        return {
+            p for p in self.progress.places() if any(Partition(log, p.number) not in followed for log in logs)
+        }
 
     def _end(self, consumer: Consumer, place: Place) -> int:
         return end_of(consumer, self.settings.topic(place[0]), place[1], self.settings.read_timeout)

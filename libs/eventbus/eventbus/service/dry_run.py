@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Iterable
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, Query
@@ -11,45 +12,62 @@ from eventbus.admin import Discard, Redrive
 from eventbus.codec import Codec
 from eventbus.http.openapi import problem_responses
 from eventbus.kafka.records import partition_of
+from eventbus.model.places import Entity
+from eventbus.processing.context import turn_context
+from eventbus.processing.ports import epoch_ms
 from eventbus.processing.turn import Turn
-from eventbus.processing.work import Pending, Router, TurnContext
-from eventbus.retry.breaker import Breaker
+from eventbus.retry.parked import Parked, State
 from eventbus.retry.preview import Preview, previews
 from eventbus.service.bus import Bus
 from eventbus.settings import Settings
 from eventbus.state.store import Store
 
 
+class _Snapshot:
+    """A store as it stands, read by a connection that does not write."""
+
+    def __init__(self, store: Store) -> None:
+        self.load = store.load
+        self._store = store
+
+    @property
+    def waiting(self) -> _Snapshot:
+        return self
+
+    def queue(self, entity: Entity) -> list[Parked]:
+        return self._store.waiting.stored(entity)
+
+    def known(self, coordinates: str) -> State | None:
+        return None
+
+    def heads(self, partitions: Iterable[int]) -> list[Parked]:
+        return self._store.waiting.heads(partitions)
+
+
 def dry_run(
-    service: str, settings: Settings, codec: Codec, store: Store, partitions: int, wish: Redrive | Discard
+    service: str, settings: Settings, codec: Codec, store: Store, partitions: int, command: Redrive | Discard
 ) -> list[Preview]:
     """What would become of the messages of a key. Nothing is written, nobody is called.
 
     The rules are run as the leader would run them now; a call to the outside is as far as that goes.
     """
-    around = TurnContext(
-        service=service,
-        version="",
-        codec=codec,
-        router=Router(list(store.deciders.values()), codec),
-        pending=Pending(),
-        breaker=Breaker(),
-        policy=settings.retry_policy(),
-        load=store.load,
-        load_queue=store.waiting.stored,
-        known=lambda coordinates: None,
-        partition_of=lambda key: partition_of(key, partitions),
-        clock=lambda: time.time_ns() // 1_000_000,
+    context = turn_context(
+        service,
+        store.deciders,
+        codec,
+        settings,
+        _Snapshot(store),
+        partial(partition_of, count=partitions),
+        clock=epoch_ms,
         jitter=lambda: 0.0,
-        limits=settings.limits(),
     )
     store.db.execute("BEGIN")  # one snapshot: state and queue belong together
     try:
-        turn = Turn(around)
-        logs = [log for log in store.deciders if wish.log in (None, log)]
-        queues = [list(turn.parking.queue((log, wish.key))) for log in logs]
-        turn.carry_out(wish)
-        return [fate for queue in queues for fate in previews(queue, turn.parking.changed)]
+        turn = Turn(context)
+        logs = [log for log in store.deciders if command.log in (None, log)]
+        queues = [list(turn.parking.queue(Entity(log, command.key))) for log in logs]
+        turn.carry_out(command)
+        return [preview for queue in queues for preview in previews(queue, turn.parking.changed)]
     finally:
         store.db.execute("ROLLBACK")
 

@@ -9,10 +9,10 @@ from typing import TypeVar
 from weakref import WeakValueDictionary
 
 from eventbus.model.messages import Envelope, Message
-from eventbus.model.places import Position
+from eventbus.model.places import Partition, Position
 
 K = TypeVar("K")
-Place = tuple[str, int]
+Place = Partition
 Waiters = dict[K, list[asyncio.Future[None]]]
 EARLY_BYTES = 4_000_000
 """Encoded size of the events kept for senders who do not know yet where their command stands."""
@@ -94,7 +94,7 @@ class Progress:
         except ValueError:
             return None
         known = topic in self._topics and 0 <= partition < self._partitions
-        return ((topic, partition), offset) if known else None
+        return (Partition(topic, partition), offset) if known else None
 
     def _note(self, cause: tuple[Place, int], event: Envelope) -> None:
         place, offset = cause
@@ -153,7 +153,7 @@ class Progress:
 
         ``decided``: that it is decided is known, so only an event is waited for.
         """
-        place = (sent.topic, sent.partition)
+        place = Partition(sent.topic, sent.partition)
 
         def known() -> bool:
             return bool(sent.answer.events) or (not decided and self.decided(place) > sent.offset)

@@ -29,8 +29,10 @@ from eventbus.model.decider import Decider
 from eventbus.model.errors import EventBusError, Unavailable
 from eventbus.private import write_privately
 from eventbus.processing import skips
+from eventbus.processing.assembly import assemble
 from eventbus.processing.calls import Calls
-from eventbus.processing.processor import AfterStep, Processor
+from eventbus.processing.ports import AfterStep, Ports
+from eventbus.processing.processor import Processor
 from eventbus.service.bus import Bus
 from eventbus.service.dry_run import preview_route
 from eventbus.service.slot import Slot
@@ -191,23 +193,22 @@ class Replica:
             store = Store(path, deciders, retry=retry)
             for forgotten in store.adopt(cluster.id, cluster.topic_ids):
                 log.info("the state of %s is rebuilt from its beginning", forgotten)
-            self.processor = Processor(
+            ports = Ports(store, self._calls, publish=self._bus.progress.publish, after_step=self._after_step)
+            parts = assemble(
                 self.service.name,
                 deciders,
-                settings=self.settings,
-                codec=codec,
-                store=store,
-                cluster=cluster,
+                self.settings,
+                codec,
+                cluster.partitions,
+                ports,
                 transactional_id=slot.transactional_id,
-                calls=self._calls,
-                publish=self._bus.progress.publish,
-                after_step=self._after_step,
                 version=_version(),
                 watches=self.service.watches,
             )
+            self.processor = Processor(parts)
             self._bus.attach(
                 Store(path, deciders, retry=retry, read_only=True),
-                self.processor.heard,
+                self.processor.health,
                 cluster.partitions,
                 self.processor.positions,
                 self.processor.stops,

@@ -7,10 +7,9 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from eventbus.model.places import Entity
 from eventbus.model.record import Raw
 from eventbus.retry.parked import Parked, State
-
-Entity = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class ParkedStore:
 
     def __init__(self, db: sqlite3.Connection, topic: str) -> None:
         self._db, self._topic = db, topic
-        self._parked = {(row["log"], row["key"]) for row in self._open("topic = ?", (topic,))}
+        self._parked = {Entity(row["log"], row["key"]) for row in self._open("topic = ?", (topic,))}
         self._any = self._db.execute("SELECT 1 FROM parked WHERE topic = ? LIMIT 1", (topic,)).fetchone()
 
     def queue(self, entity: Entity) -> list[Parked]:
@@ -61,7 +60,7 @@ class ParkedStore:
         wanted, heads = set(partitions), dict[Entity, Parked]()
         for row in self._open("topic = ?", (self._topic,)):
             if row["partition"] in wanted:
-                heads.setdefault((row["log"], row["key"]), _thaw(row["record"]))
+                heads.setdefault(Entity(row["log"], row["key"]), _thaw(row["record"]))
         return list(heads.values())
 
     def held(self, key: str) -> HoldStatus | None:

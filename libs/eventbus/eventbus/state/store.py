@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from eventbus.model.decider import Decider
 from eventbus.model.folding import Entry, Folded
 from eventbus.model.messages import Envelope
-from eventbus.model.places import Position
+from eventbus.model.places import Entity, Partition, Position
 from eventbus.retry.parked import Parked
 from eventbus.state.parked import ParkedStore
 from eventbus.state.serializer import Row, StateSerializer
@@ -106,7 +106,7 @@ class Store:
         self.waiting = ParkedStore(self.db, self.retry)
         return forgotten
 
-    def set_aside(self, skips: Iterable[Position]) -> list[tuple[str, int]]:
+    def set_aside(self, skips: Iterable[Position]) -> list[Partition]:
         """Take over which records are skipped. Returns the (topic, partition) that are folded anew because of that.
 
         A partition is forgotten if it was folded beyond a record whose standing has changed.
@@ -114,7 +114,7 @@ class Store:
         known = {Position(*row) for row in self.db.execute('SELECT topic, partition, "offset" FROM skips')}
         wanted = set(skips)
         changed = {s for s in known ^ wanted if s.offset < self.checkpoint(s.topic, s.partition)}
-        parts = sorted({(s.topic, s.partition) for s in changed})
+        parts = sorted({Partition(s.topic, s.partition) for s in changed})
         self.db.execute("BEGIN IMMEDIATE")
         for topic, partition in parts:
             self._forget_partition(topic, partition)
@@ -176,9 +176,9 @@ class Store:
 
     def write(
         self,
-        folds: Mapping[tuple[str, str], tuple[int, Folded[Any]]],
+        folds: Mapping[Entity, tuple[int, Folded[Any]]],
         events: Iterable[Envelope],
-        checkpoints: Mapping[tuple[str, int], int],
+        checkpoints: Mapping[Partition, int],
         parked: Iterable[tuple[str, Parked]] = (),
     ) -> None:
         """Move states, projections and checkpoints on, in one local transaction.
@@ -232,15 +232,15 @@ class Store:
         deadline = self.deciders[log].deadline
         return deadline(state) if deadline else None
 
-    def due(self, now: int, partitions: Iterable[int]) -> list[tuple[str, str, int]]:
-        """(log, key, deadline) of every key of these partitions whose deadline has passed; oldest first."""
+    def due(self, now: int, partitions: Iterable[int]) -> list[tuple[Entity, int]]:
+        """The keys of these partitions whose deadline has passed, each with the deadline; oldest first."""
         wanted = list(partitions)
         rows = self.db.execute(
             f"SELECT log, key, due FROM states WHERE due <= ? AND partition IN ({', '.join('?' * len(wanted))}) "
             "ORDER BY due LIMIT 1000",
             (now, *wanted),
         ).fetchall()
-        return [(row["log"], row["key"], row["due"]) for row in rows]
+        return [(Entity(row["log"], row["key"]), row["due"]) for row in rows]
 
     def _row_of(self, log: str, key: str) -> Row:
         def row(name: str, row_key: str) -> bytes | None:

@@ -1,0 +1,104 @@
+"""What every turn needs: which decider takes what, the state, and what is under way."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from eventbus import metrics
+from eventbus.codec import Codec
+from eventbus.model.decider import Decider
+from eventbus.model.errors import Poison
+from eventbus.model.limits import Limits
+from eventbus.model.record import Raw
+from eventbus.processing.offsets import OffsetTracker
+from eventbus.processing.ports import StateReader
+from eventbus.processing.work import KeyQueues
+from eventbus.retry.breaker import Breaker
+from eventbus.retry.policy import RetryPolicy
+from eventbus.settings import Settings
+
+log = logging.getLogger("eventbus.context")
+COMMANDS = ".commands"
+
+
+class Router:
+    """Which deciders a record is for."""
+
+    def __init__(self, deciders: Sequence[Decider[Any]], codec: Codec) -> None:
+        self._codec = codec
+        self.deciders = {d.log: d for d in deciders}
+        self._by_name: dict[tuple[str, str], list[Decider[Any]]] = {}
+        for decider in deciders:
+            for cls in decider.inputs:
+                self._by_name.setdefault((cls.topic, cls.name), []).append(decider)
+
+    def route(self, raw: Raw) -> Sequence[Decider[Any]]:
+        """The deciders that take records of this type, found without decoding the body; raises Poison.
+
+        An event that no decider takes is skipped. A command is always for somebody, so an unknown one is poison.
+        """
+        name = raw.header("ce_type") or self._codec.name_of(raw.value)
+        deciders = self._by_name.get((raw.topic, name), [])
+        if not deciders and raw.topic.endswith(COMMANDS):
+            raise Poison(f"{raw.topic} takes no {name[:100]}")
+        return deciders
+
+
+@dataclass(frozen=True)
+class TurnContext:
+    """What a turn needs and does not own. All turns of a replica have the same."""
+
+    service: str
+    version: str
+    codec: Codec
+    router: Router
+    state: StateReader
+    queues: KeyQueues
+    offsets: OffsetTracker
+    breaker: Breaker
+    policy: RetryPolicy
+    limits: Limits
+    partition_of: Callable[[bytes], int]
+    clock: Callable[[], int]
+    jitter: Callable[[], float]
+    refused: dict[str, set[str]] = field(default_factory=dict)
+    """By the coordinates of an input, the topics that refused as too large what it led to."""
+
+    def blame(self, cause: str, topic: str) -> None:
+        """``topic`` refused as too large what this input leads to: when it is read again, it is a dead letter."""
+        metrics.REFUSED.labels(self.service).inc()
+        log.error("%s refuses as too large what %s leads to", topic, cause)
+        self.refused.setdefault(cause, set()).add(topic)
+
+
+def turn_context(
+    service: str,
+    deciders: Mapping[str, Decider[Any]],
+    codec: Codec,
+    settings: Settings,
+    state: StateReader,
+    partition_of: Callable[[bytes], int],
+    *,
+    clock: Callable[[], int],
+    jitter: Callable[[], float],
+    version: str = "",
+) -> TurnContext:
+    """The context of a service's turns, with nothing under way. ``clock`` gives ms since epoch, ``jitter`` 0 to 1."""
+    return TurnContext(
+        service=service,
+        version=version,
+        codec=codec,
+        router=Router(list(deciders.values()), codec),
+        state=state,
+        queues=KeyQueues(),
+        offsets=OffsetTracker(),
+        breaker=Breaker(threshold=settings.breaker_threshold),
+        policy=settings.retry_policy(),
+        limits=settings.limits(),
+        partition_of=partition_of,
+        clock=clock,
+        jitter=jitter,
+    )

@@ -1,0 +1,61 @@
+"""Step 2 of the processor: from records to work items."""
+
+from __future__ import annotations
+
+from eventbus import metrics
+from eventbus.admin import Discard, Redrive
+from eventbus.headers import left_out
+from eventbus.model.errors import Poison
+from eventbus.model.limits import MAX_KEY
+from eventbus.model.messages import Envelope
+from eventbus.model.record import Raw
+from eventbus.processing.context import TurnContext
+from eventbus.processing.work import WorkItem
+
+
+def work_items(context: TurnContext, raw: Raw) -> list[WorkItem] | Redrive | Discard:
+    """What a record is to be decided for, or what an operator says in it. Raises Poison."""
+    if raw.flaw:
+        raise Poison(raw.flaw)
+    if raw.size > context.limits.input:
+        raise Poison(
+            f"the record has {raw.size} bytes, more than {context.limits.input} (EVENTBUS_MAX_INPUT_BYTES)"
+        )
+    if raw.topic == f"{context.service}.admin":
+        command = _decode(context, raw).message
+        if not isinstance(command, Redrive | Discard):
+            raise Poison(f"{raw.topic} takes no {command.name}")
+        return command
+    deciders = context.router.route(raw)
+    if not deciders:
+        return []
+    envelope = _decode(context, raw)
+    for name in left_out(raw):
+        metrics.LEFT_OUT.labels(context.service, name).inc()
+    return [WorkItem.of(decider, raw, envelope) for decider in deciders]
+
+
+def check_not_refused(context: TurnContext, raw: Raw) -> None:
+    """Raises Poison if Kafka did not take what the record leads to: it would not take it now."""
+    if raw.coordinates in context.refused:
+        raise Poison(
+            f"Kafka refused as too large what {raw.coordinates} leads to: is max.message.bytes of a topic lower "
+            "than EVENTBUS_MAX_EVENT_BYTES or EVENTBUS_MAX_COMMAND_BYTES?"
+        )
+
+
+def _decode(context: TurnContext, raw: Raw) -> Envelope:
+    if not raw.key:
+        raise Poison("the record has no key, or an empty one")
+    check_not_refused(context, raw)
+    expected = context.partition_of(raw.key)
+    if expected != raw.partition:
+        raise Poison(
+            f"the record stands in partition {raw.partition}, but its key {raw.key[:MAX_KEY]!r} belongs to "
+            f"{expected} (murmur2): its producer uses another partitioner"
+        )
+    envelope = context.codec.decode(raw)
+    named = raw.header("ce_type")
+    if named and named != envelope.message.name:
+        raise Poison(f"ce_type says {named[:MAX_KEY]}, the body is {envelope.message.name}")
+    return envelope

@@ -1,0 +1,61 @@
+"""What one batch of own records adds to the state, before it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from eventbus.codec import Codec
+from eventbus.model.folding import Folded, fold
+from eventbus.model.messages import Envelope
+from eventbus.model.places import Entity
+from eventbus.model.record import Raw
+from eventbus.processing.own_log import Doubtful, next_event, parked_message
+from eventbus.processing.ports import StateStore
+from eventbus.retry.parked import Parked
+
+
+class FoldBatch:
+    """Folds records of own logs and retry topics in memory, on top of a store."""
+
+    def __init__(
+        self, store: StateStore, codec: Codec, service: str, partition_of: Callable[[bytes], int]
+    ) -> None:
+        self._store, self._codec, self._partition_of = store, codec, partition_of
+        self._retry = f"{service}.retry"
+        self.folds: dict[Entity, tuple[int, Folded[Any]]] = {}
+        """By entity, the number of its partition and its new state."""
+        self.events: list[Envelope] = []
+        self.parked: list[tuple[str, Parked]] = []
+        """Retry topics, and what they say."""
+
+    def take(self, raw: Raw) -> None:
+        """Add one record. Raises Foreign or Doubtful; then nothing of it is added."""
+        if raw.topic in self._store.deciders:
+            self._fold(raw)
+        else:
+            parked = parked_message(raw, self._partition_of, self._may_wait_in(raw.topic))
+            self.parked.append((raw.topic, parked))
+
+    def _fold(self, raw: Raw) -> None:
+        decider = self._store.deciders[raw.topic]
+
+        @cache
+        def known(key: str) -> Folded[Any]:
+            entity = Entity(raw.topic, key)
+            return self.folds[entity][1] if entity in self.folds else self._store.load(decider, key)
+
+        event = next_event(raw, self._codec, self._partition_of, lambda key: known(key).version)
+        key = event.message.key
+        try:
+            folded = fold(decider, known(key), event)
+        except Exception as error:
+            raise Doubtful(f"{event.message.name} cannot be folded: {error!r}") from error
+        self.folds[Entity(raw.topic, key)] = (raw.partition, folded)
+        self.events.append(event)
+
+    def _may_wait_in(self, retry: str) -> Callable[[str], bool]:
+        """Whose messages may wait in a retry topic; of another service's deciders nothing is known here."""
+        own = retry == self._retry
+        return lambda name: not own or name in self._store.deciders
