@@ -89,8 +89,9 @@ class Learner:
     def leave(self) -> None:
         """Ctrl-C in the service's terminal."""
         if self._service:
-            os.killpg(self._service.pid, signal.SIGINT)
-            self._service.wait(30.0)
+            if self._service.poll() is None:
+                os.killpg(self._service.pid, signal.SIGINT)
+                self._service.wait(30.0)
             self._service = None
 
 

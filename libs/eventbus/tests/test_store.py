@@ -231,3 +231,11 @@ def test_an_identity_that_is_not_whole_is_made_anew_and_kept(tmp_path: Path, lef
     identity = slot.transactional_id.removeprefix("order-0-")
     assert len(identity) == 16 and (tmp_path / "order-0" / "identity").read_text() == f"{identity}\n"
     assert Slot(tmp_path, "order", 0).transactional_id == slot.transactional_id
+
+
+def test_a_state_that_is_no_dataclass_is_refused_with_its_log(tmp_path: Path) -> None:
+    flag = Decider("flags.events", (), False, lambda message, state: [], lambda state, event: True)
+    with pytest.raises(
+        TypeError, match=r"the state of flags\.events is of type bool: make `initial` a frozen"
+    ):
+        Store(tmp_path / "state.sqlite", [flag])
