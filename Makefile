@@ -60,13 +60,14 @@ chaos: $(VENV)/.dev  ## three brokers, orders, and faults by a seeded schedule, 
 format: $(VENV)/.dev  ## put imports in order and format
 	@$(BIN)/ruff check --fix --select I .
 	@$(BIN)/ruff format .
-check: $(VENV)/.dev  ## lint, format, types, import rules, generated files: all of them, then what failed
+check: $(VENV)/.dev  ## lint, format, types, import rules, generated files, recorded folds: all of them, then what failed
 	@failed=""; \
 	run() { name="$$1"; shift; echo "== $$name"; "$$@" || failed="$$failed  $$name"$$'\n'; }; \
 	run "lint" $(BIN)/ruff check .; \
 	run "format (make format mends it)" $(BIN)/ruff format --check .; \
 	run "types" $(BIN)/mypy $(CHECKED); \
 	run "import rules" $(BIN)/lint-imports; \
+	run "recorded folds" $(BIN)/python -m tools.recordings --check; \
 	run "reference (make reference renews it)" $(BIN)/python -m tools.reference --check; \
 	run "generated messages" $(BIN)/python tools/generate_messages.py --check examples/fraud; \
 	if [ -n "$$failed" ]; then printf 'make check failed:\n%s' "$$failed" >&2; exit 1; fi

@@ -1,4 +1,4 @@
-"""E-mail addresses: what ``Contact.email`` may hold, and how an address is shown where not everybody may read it."""
+"""E-mail addresses: what ``Contact.email`` may hold, and how an address is shown where it must not be readable."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ MAX_ADDRESS = 254
 def wrong_address(text: str) -> str | None:
     """Why ``text`` is no e-mail address, as a predicate for its field's name; None if it may be one.
 
-    Whether mail arrives there is for a mail server to say. What this rule keeps out is what would forge a line of a
-    log or a header of a mail.
+    Only a mail server knows whether mail arrives there. This rule refuses what would forge a line of a log or a
+    header of a mail.
     """
     name, at, host = text.rpartition("@")
     well_formed = name and at and host and "@" not in name and " " not in text

@@ -1,6 +1,6 @@
 """Money: decimal amounts to and from whole minor units of a currency ("2.55" GBP is 255 pence), exactly.
 
-It stands beside the contracts, since every service must read their amounts alike.
+It is beside the contracts, since every service must read their amounts in the same way.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ EXPONENTS: dict[str, int] = {
 """Decimals of each currency that has minor units (ISO 4217, list one)."""
 
 MAX_AMOUNT = 2**53 - 1
-"""The most minor units an order may be worth: what every JSON reader, the payment gateway's included, keeps exact."""
+"""The largest value of an order in minor units: every JSON reader, the payment gateway's included, keeps it exact."""
 
 _DECIMAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
 _TOO_LARGE = 18
@@ -91,7 +91,7 @@ def decimal_text(amount: int, currency: str) -> str:
 
 
 def money_text(amount: int, currency: str) -> str:
-    """For people: 510 GBP is "5.10 GBP", 1000 RWF is "1000 RWF". An unknown currency is told in its minor units."""
+    """For people: 510 GBP is "5.10 GBP", 1000 RWF is "1000 RWF". An unknown currency is shown in minor units."""
     if currency not in EXPONENTS:
         return f"{amount} minor units of {currency[:20]!r}"
     return f"{decimal_text(amount, currency)} {currency}"

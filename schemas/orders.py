@@ -1,25 +1,40 @@
-"""What must hold within one OrderCreated, for all who act on it."""
+"""What all services compute of the items of an order, and what must hold within one OrderCreated."""
 
 from __future__ import annotations
 
-from schemas.messages import OrderCreated
+from collections.abc import Iterable
+
+from schemas.messages import Item, OrderCreated
 from schemas.money import EXPONENTS, money_text
+
+
+def total_of(items: Iterable[Item]) -> int:
+    """Value of the items in minor units."""
+    return sum(item.quantity * item.unit_price for item in items)
+
+
+def quantity_by_product(items: Iterable[Item]) -> dict[str, int]:
+    """Pieces of each product, in the order the products first appear: real invoices repeat products."""
+    quantities: dict[str, int] = {}
+    for item in items:
+        quantities[item.product_id] = quantities.get(item.product_id, 0) + item.quantity
+    return quantities
 
 
 def inconsistency(order: OrderCreated) -> str | None:
     """How an OrderCreated contradicts itself, as a sentence; None if it does not.
 
-    Order writes none that does, in any version: one of version 1 has an item without a price and is worth nothing. So
-    such a record is not order's, and nobody is to be charged or sent goods because of it.
+    The order service never writes such an event, in any version (in version 1 the item has price 0 and the total is
+    0). So the record is a forgery, and no customer may be charged or sent goods because of it.
     """
-    said = f"OrderCreated of order {order.order_id[:100]!r}"
+    subject = f"OrderCreated of order {order.order_id[:100]!r}"
     if order.currency not in EXPONENTS:
-        return f"{said} is in {order.currency[:20]!r}, which is no currency"
+        return f"{subject} is in {order.currency[:20]!r}, which is no currency"
     for index, item in enumerate(order.items):
         if item.quantity < 1 or item.unit_price < 0:
-            return f"{said} has {item.quantity} pieces at {item.unit_price} minor units in items[{index}]"
-    value = sum(item.quantity * item.unit_price for item in order.items)
+            return f"{subject} has {item.quantity} pieces at {item.unit_price} minor units in items[{index}]"
+    value = total_of(order.items)
     if value != order.total_amount:
         total, worth = (money_text(amount, order.currency) for amount in (order.total_amount, value))
-        return f"{said} has a total of {total}, but its items are worth {worth}"
+        return f"{subject} has a total of {total}, but its items are worth {worth}"
     return None

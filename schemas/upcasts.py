@@ -1,8 +1,8 @@
 """Upcasting: what Avro resolution alone cannot do for a message of an older version.
 
-A body is first resolved to the latest schema of its message (new fields get their defaults), then the
-function for the version it was *written* in completes it. So each function leads straight to the latest
-version, and a new version means looking at every function of that message again. Bodies keep the
+A body is first resolved to the latest schema of its message: new fields get their defaults. Then the function for the
+version it was *written* in completes it. So each function leads directly to the latest version, and whoever adds a
+version must check every function of that message. Bodies keep the
 ``version`` they were written with.
 """
 

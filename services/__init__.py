@@ -1,1 +1,1 @@
-"""The four services. They share `schemas` and `eventbus`, nothing else."""
+"""The four services. They share only `schemas` and `eventbus`."""

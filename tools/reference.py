@@ -22,13 +22,14 @@ from prometheus_client.metrics import MetricWrapperBase
 from pydantic_settings import BaseSettings
 
 import eventbus.http
+import eventbus.http_client
 import eventbus.metrics
 import eventbus.testing
 import services
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
 HEAD = "<!-- Written by `make reference` from the code. Do not edit. -->\n"
-LIBRARY = (eventbus, eventbus.http, eventbus.testing)
+LIBRARY = (eventbus, eventbus.http, eventbus.http_client, eventbus.testing)
 """The modules that a service may import names from."""
 
 

@@ -4,18 +4,23 @@ from fastapi import FastAPI
 
 from eventbus import Bus, Service, serve
 from eventbus.http import Problem
-from examples.fraud.decider import decider
+from examples.fraud.decider import screening_decider
 from schemas import OrderCreated
 
 
-def routes(app: FastAPI, bus: Bus) -> None:
-    @app.get("/screenings/{order_id}")
-    async def screening(order_id: str) -> dict[str, str]:
-        await bus.caught_up(OrderCreated.topic, order_id)
-        if entry := bus.read(decider, order_id):
-            return {"orderId": order_id, "verdict": entry.state.verdict}
-        raise Problem(404, "Unknown order", f"no order {order_id!r} was created")
+def service() -> Service:
+    screening = screening_decider()
+
+    def routes(app: FastAPI, bus: Bus) -> None:
+        @app.get("/screenings/{order_id}")
+        async def show(order_id: str) -> dict[str, str]:
+            await bus.caught_up(OrderCreated.topic, order_id)
+            if entry := bus.read(screening, order_id):
+                return {"orderId": order_id, "verdict": entry.state.verdict}
+            raise Problem(404, "Unknown order", f"no order {order_id!r} was created")
+
+    return Service("fraud", (screening,), ("schemas", "examples.fraud"), routes, port=8004)
 
 
 if __name__ == "__main__":
-    serve(Service("fraud", (decider,), ("schemas", "examples.fraud"), routes, port=8004))
+    serve(service())

@@ -12,17 +12,14 @@ MANY = 100
 
 @dataclass(frozen=True)
 class Screening:
-    """What is known of one order: "" before it was looked at."""
-
-    verdict: str = ""
+    verdict: str = ""  # before the order was looked at
 
 
 def decide(order: OrderCreated, screening: Screening) -> Sequence[Event]:
     """No events means the order was looked at before."""
     if screening.verdict:
         return []
-    most = max((item.quantity for item in order.items), default=0)
-    if most > MANY:
+    if (most := max((item.quantity for item in order.items), default=0)) > MANY:
         reason = f"{most} pieces of one product, more than {MANY}"
         return [FraudSuspected(order_id=order.order_id, user_id=order.user_id, reason=reason)]
     return [OrderCleared(order_id=order.order_id)]
@@ -32,4 +29,5 @@ def evolve(_: Screening, event: Event) -> Screening:
     return Screening(event.name)
 
 
-decider = Decider("fraud.events", (OrderCreated,), Screening(), decide, evolve)
+def screening_decider() -> Decider[Screening]:
+    return Decider("fraud.events", (OrderCreated,), Screening(), decide, evolve)

@@ -1,1 +1,1 @@
-"""Inventory: holds all products of an order or none of them, and never promises what is not on the shelf."""
+"""Inventory: reserves all products of an order or none of them, and never more than is in stock."""

@@ -1,4 +1,4 @@
-"""``python -m services.inventory``: reads the environment, serves until SIGTERM."""
+"""The inventory service: ``python -m services.inventory``. Only this file reads the environment."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from services.inventory.settings import InventorySettings
 from services.inventory.stock import stock_decider
 
 
-def main() -> None:
-    """Run one replica of inventory."""
-    routes = stock_routes(InventorySettings())
-    serve(
-        Service("inventory", (reservation_decider, stock_decider), ("schemas",), routes, port=8002),
-        Settings(),
+def service(settings: InventorySettings | None = None) -> Service:
+    """What inventory is made of."""
+    settings = settings or InventorySettings()
+    return Service(
+        name="inventory",
+        deciders=(reservation_decider(), stock_decider()),
+        schemas=("schemas",),
+        routes=stock_routes(settings),
+        port=8002,
     )
 
 
 if __name__ == "__main__":
-    main()
+    serve(service(), Settings())

@@ -1,4 +1,4 @@
-"""What the stock half tells the order half about one product of an order."""
+"""What the stock half answers to the order half about one product of an order."""
 
 from __future__ import annotations
 

@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import FastAPI, Header, Path, Query, Request, Response
+from fastapi import FastAPI, Path, Query, Request, Response
 from pydantic import AfterValidator
 
-from eventbus import Bus, Message, Unavailable
-from eventbus.http import KEY as KEY_PATTERN
-from eventbus.http import Problem, invalid, one_line, problem_responses, read_body
-from schemas import AdjustStock, StockRefused, StockRepeated
-from services.inventory.models import (
-    ADJUSTMENT_BODY,
-    Adjustment,
-    StockPage,
-    StockView,
-    parse_adjustment,
-    stock_view,
+from eventbus import Bus, Message
+from eventbus.http import (
+    IDEMPOTENCY_KEY,
+    Problem,
+    idempotency_key,
+    invalid,
+    one_line,
+    problem_responses,
+    read_body,
+    require_fresh,
+    trace,
 )
+from schemas import AdjustStock, StockRefused, StockRepeated
+from services.inventory.bodies import ADJUSTMENT_REQUEST, Adjustment, parse_adjustment
 from services.inventory.settings import InventorySettings
-from services.inventory.shelf import product, products
+from services.inventory.stock_projection import product, products
+from services.inventory.views import StockPage, StockView, stock_view
 
 ADJUSTMENTS = "/adjustments"
-KEY = "Idempotency-Key"
 MAX_PAGE = 1000
 _AWAY = "Kafka is away, or the answer is not known in time."
 ADJUST = problem_responses(
@@ -43,22 +44,11 @@ ONE = problem_responses({404: "It was never in stock.", 405: "Adjustments are po
 
 # A product id is any text, slashes included: hence ":path" in the routes.
 ProductId = Annotated[str, Path(alias="productId", min_length=1, max_length=100), AfterValidator(one_line)]
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        alias=KEY,
-        json_schema_extra={"type": "string", "minLength": 1, "maxLength": 255, "pattern": KEY_PATTERN},
-    ),
-]
 Cursor = Annotated[
     str | None,
     Query(description="nextCursor of the page before", json_schema_extra={"pattern": "^[A-Za-z0-9_-]*$"}),
 ]
 Limit = Annotated[int | None, Query(ge=1, le=MAX_PAGE)]
-
-_KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
-_TRACE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-_CORRELATION = re.compile(r"[\x21-\x7e]{1,200}")
 
 
 def stock_routes(settings: InventorySettings) -> Callable[[FastAPI, Bus], None]:
@@ -69,15 +59,12 @@ def stock_routes(settings: InventorySettings) -> Callable[[FastAPI, Bus], None]:
             "/stock/{productId:path}" + ADJUSTMENTS,
             status_code=202,
             summary="Adjust a product's stock",
-            openapi_extra=ADJUSTMENT_BODY,
+            openapi_extra=ADJUSTMENT_REQUEST,
             responses=ADJUST,
         )
-        async def adjust(
-            product_id: ProductId, request: Request, response: Response, key: IdempotencyKey = None
-        ) -> StockView:
-            command = to_command(
-                product_id, parse_adjustment(await read_body(request)), given_key(request, key)
-            )
+        async def adjust(product_id: ProductId, request: Request, response: Response) -> StockView:
+            adjustment = parse_adjustment(await read_body(request))
+            command = to_command(product_id, adjustment, idempotency_key(request.headers))
             event = await decided(bus, command, request, settings.answer_timeout)
             raise_if_refused(event)
             if isinstance(event, StockRepeated):
@@ -107,17 +94,8 @@ def stock_routes(settings: InventorySettings) -> Callable[[FastAPI, Bus], None]:
     return add
 
 
-def given_key(request: Request, key: str | None) -> str | None:
-    """The key. Raises Problem (422) if it is given twice, or is none."""
-    if len(request.headers.getlist(KEY)) > 1:
-        raise invalid([(KEY, "must be given once")])
-    if key is not None and not _KEY.fullmatch(key):
-        raise invalid([(KEY, "must be 1 to 255 printable ASCII characters")])
-    return key
-
-
 def to_command(product_id: str, adjustment: Adjustment, key: str | None) -> AdjustStock:
-    """The command that asks for it. The key is the adjustment's id; without one, each request is another."""
+    """The command for an adjustment. Its id is the key; without a key each request is a new one."""
     return AdjustStock(
         product_id=product_id,
         quantity=adjustment.quantity,
@@ -129,19 +107,14 @@ def to_command(product_id: str, adjustment: Adjustment, key: str | None) -> Adju
 
 async def decided(bus: Bus, command: AdjustStock, request: Request, seconds: float) -> Message:
     """The event that answers the command. Raises Problem (503) if there is none in time."""
-    correlation, parent = request.headers.get("x-correlation-id"), request.headers.get("traceparent")
-    position = await bus.send(
-        command,
-        correlation_id=correlation if correlation and _CORRELATION.fullmatch(correlation) else None,
-        traceparent=parent if parent and _TRACE.fullmatch(parent) else None,
-    )
+    position = await bus.send(command, **trace(request.headers))
     try:
         events = await bus.answer(position, seconds)
     except TimeoutError as error:
         advice = (
-            f"repeat the request with the same {KEY}"
+            f"repeat the request with the same {IDEMPOTENCY_KEY}"
             if command.adjustment_id
-            else f"it may yet be decided, and repeating it without an {KEY} may adjust twice"
+            else f"it may still be decided, and repeating it without an {IDEMPOTENCY_KEY} may adjust twice"
         )
         raise Problem(
             503, "Not decided in time", f"{position}: {advice}", headers={"Retry-After": "1"}
@@ -152,7 +125,7 @@ async def decided(bus: Bus, command: AdjustStock, request: Request, seconds: flo
 
 
 def raise_if_refused(event: Message) -> None:
-    """Raises Problem: 409 for what the stock does not allow, 422 for a key used for something else."""
+    """Raises Problem: 409 if there is not enough in stock, 422 if the key was used for another adjustment."""
     match event:
         case StockRefused():
             raise Problem(
@@ -163,11 +136,11 @@ def raise_if_refused(event: Message) -> None:
                 availableQty=event.available_qty,
             )
         case StockRepeated(identical=False):
-            raise invalid([(KEY, "was used before for another adjustment of this product")])
+            raise invalid([(IDEMPOTENCY_KEY, "was used before for another adjustment of this product")])
 
 
 async def stock_of(bus: Bus, product_id: str) -> StockView:
-    """What this replica knows of a product; before it denies one (404) it catches up."""
+    """One product. Raises Problem 404 only after this replica has caught up."""
     row = product(bus, product_id)
     if row is None:
         await bus.caught_up(AdjustStock.topic, product_id)
@@ -177,14 +150,8 @@ async def stock_of(bus: Bus, product_id: str) -> StockView:
     return stock_view(row)
 
 
-def require_fresh(bus: Bus) -> None:
-    """Raises Unavailable if this replica has not heard from the brokers lately."""
-    if not bus.fresh():
-        raise Unavailable("this replica has not heard from Kafka lately")
-
-
 def page(bus: Bus, cursor: str | None, limit: int) -> StockPage:
-    """One page, and where the next begins. Raises Problem (422) for a cursor that no page gave."""
+    """One page, and the cursor of the next. Raises Problem (422) for a cursor that no page gave."""
     rows = products(bus, from_cursor(cursor) if cursor else "", limit + 1)
     more = len(rows) > limit
     return StockPage(

@@ -7,13 +7,13 @@
      │                        └──all released──▶ RELEASED
      └──OrderFailed, OrderCancelled──▶ VOIDED
 
-It sends one command a product to the stock half, which decides them in the order they were sent, and moves
-on by its answers. Of a large order no more than ``wave`` commands are under way at a time: each product that is done
-lets the next one be asked for, so that small orders wait behind few commands of a large one.
+The order half sends the stock half one command for each product. The stock half decides them in the order they were
+sent, and its answers move the reservation on. At most ``wave`` commands of one order are unanswered at a time: each
+answer lets the next product be asked for. So small orders wait behind few commands of a large one.
 
-A release goes to *every* product, whatever is known of it: one whose reservation is still
-under way is answered RESERVED first and RELEASED after, and one that was refused, or never asked for, is released of
-nothing. So an answer that comes late needs no action: it is recorded, and the release on its way covers it.
+A release is sent for *every* product, whatever is known of it. A product whose reservation is still unanswered is
+answered RESERVED first and RELEASED after. One that was refused, or never asked for, is released with quantity 0. So
+a late answer needs no action: it is recorded, and the release that was already sent covers it.
 """
 
 from __future__ import annotations
@@ -49,18 +49,18 @@ from schemas.orders import inconsistency
 from services.inventory.answers import Answer
 from services.inventory.reservation_state import Phase, Progress, Reservation, evolve, is_news
 
-__all__ = ["Phase", "Reservation", "decide", "evolve", "in_waves_of", "reservation_decider"]
+__all__ = ["Phase", "Reservation", "decide", "evolve", "reservation_decider"]
 
 WAVE = 50
-"""Products of one order that are asked for at a time. Never raise it: how far an order under way has asked is not on
-record but follows from this number. What the smaller number had left for later would never be asked for."""
+"""Products of one order that are asked for at a time. Never raise it. How many products an open order has asked for
+is not recorded: it is computed from this number. A larger one would skip products that were not asked for yet."""
 
 Settled = OrderFailed | OrderCancelled
 Input = OrderCreated | Settled | OrderCompleted | StockAnswered
 
 
 def decide(message: Input, reservation: Reservation, wave: int) -> Sequence[Message]:
-    """No events means this was answered before. Raises Mismatch for a forgery, Poison for what cannot be."""
+    """No events means that this was answered before. Raises Mismatch for a forgery, Poison for the impossible."""
     if isinstance(message, OrderCreated) and (wrong := inconsistency(message)):
         raise Mismatch(f"{wrong}: find out who sent it")
     match message, reservation.phase:
@@ -89,7 +89,7 @@ def decide(message: Input, reservation: Reservation, wave: int) -> Sequence[Mess
 
 
 def start(order: OrderCreated, wave: int) -> Sequence[Message]:
-    """Ask for the first products, each once; an order of nothing has all it wants."""
+    """Ask for the first products, each once. An order without products is reserved at once."""
     started = ReservationStarted(
         order_id=order.order_id, user_id=order.user_id, items=order.items, contact=order.contact
     )
@@ -100,7 +100,7 @@ def start(order: OrderCreated, wave: int) -> Sequence[Message]:
 
 
 def release(order_id: str, reservation: Reservation, wave: int) -> Sequence[Message]:
-    """Give every product back; where nothing is held any more, the release is over as it starts."""
+    """Release every product. If nothing is held any more, the release is complete at once."""
     started = ReleaseStarted(order_id=order_id)
     if reservation.all_gone:
         return [started, InventoryReleased(order_id=order_id)]
@@ -108,7 +108,7 @@ def release(order_id: str, reservation: Reservation, wave: int) -> Sequence[Mess
 
 
 def ship(order_id: str, reservation: Reservation, wave: int) -> Sequence[Message]:
-    """Let every held product leave."""
+    """Ship every product that is held."""
     started = ShipmentStarted(order_id=order_id)
     if reservation.all_gone:
         return [started, InventoryShipped(order_id=order_id)]
@@ -116,10 +116,10 @@ def ship(order_id: str, reservation: Reservation, wave: int) -> Sequence[Message
 
 
 def commands(order_id: str, reservation: Reservation, already: int, wave: int) -> Sequence[Message]:
-    """What the stock half is asked in this phase, for the products after the first ``already`` ones.
+    """The commands of this phase for the products after the first ``already`` ones.
 
-    As many are asked for as are done, and ``wave`` more. At least ``wave`` of them are then unanswered, or else all
-    are asked for, so there is always an answer on its way that asks for the next.
+    The number of products asked for is the number of those done plus ``wave``. So ``wave`` answers are outstanding,
+    unless all products were asked for: there is always an answer to come that asks for the next product.
     """
     products = islice(reservation.wanted.items(), already, done(reservation) + wave)
     match reservation.phase:
@@ -133,15 +133,15 @@ def commands(order_id: str, reservation: Reservation, already: int, wave: int) -
 
 
 def done(reservation: Reservation) -> int:
-    """How many products have come as far as this phase takes them."""
+    """How many products have reached the end of this phase."""
     return reservation.reserved if reservation.phase is Phase.RESERVING else reservation.gone
 
 
 def progress(answer: StockAnswered, reservation: Reservation, wave: int) -> Sequence[Message]:
-    """Record what became of one product, and what that means for the order."""
+    """Record the answer about one product, and what follows for the order."""
     event = recorded(answer)
     if answer.product_id not in reservation.wanted:
-        # Stock that someone reserved under this id past the order: on record, of no consequence.
+        # Somebody reserved stock under this order's id, without the order. It is recorded and changes nothing.
         return [event]
     if wrong := contradiction(answer, reservation):
         raise Mismatch(f"StockAnswered of order {answer.order_id!r} {wrong}: find out who sent it")
@@ -164,23 +164,25 @@ def progress(answer: StockAnswered, reservation: Reservation, wave: int) -> Sequ
 def contradiction(answer: StockAnswered, reservation: Reservation) -> str | None:
     """How an answer about a product of the order contradicts what was asked; None if it does not.
 
-    Whatever a shelf gives up while an order is released or shipped is gone, also what somebody had reserved under its
-    id past the order. A release or a shipment of nothing is answered with quantity 0.
+    While an order is released or shipped any quantity is accepted: somebody may have reserved stock under its id,
+    without the order. A release or a shipment of nothing is answered with quantity 0.
     """
-    wanted, told = reservation.wanted[answer.product_id], answer.quantity
+    wanted, quantity = reservation.wanted[answer.product_id], answer.quantity
     match answer.outcome, reservation.phase:
         case ((Answer.RELEASED | Answer.SHIPPED), (Phase.RELEASING | Phase.SHIPPING)):
             return None
         case (Answer.RESERVED, _) | (Answer.REFUSED, Phase.RESERVING) | (Answer.SHIPPED, _):
-            agrees = told == wanted
+            agrees = quantity == wanted
         case _:
-            agrees = told in (0, wanted)
-    said = f"{answer.outcome[:20]} with {told} of product {answer.product_id[:100]!r}"
-    return None if agrees else f"is {said}, but {wanted} were asked for"
+            agrees = quantity in (0, wanted)
+    if agrees:
+        return None
+    product = f"product {answer.product_id[:100]!r}"
+    return f"is {answer.outcome[:20]} with {quantity} of {product}, but {wanted} were asked for"
 
 
 def recorded(answer: StockAnswered) -> Progress:
-    """The progress event an answer leaves."""
+    """The event that records an answer."""
     order_id, product_id, quantity = answer.order_id, answer.product_id, answer.quantity
     match answer.outcome:
         case Answer.RESERVED:
@@ -202,7 +204,7 @@ def recorded(answer: StockAnswered) -> Progress:
 
 
 def failed(answer: StockAnswered, reservation: Reservation) -> InventoryFailed:
-    """The order comes to nothing for want of this product: refused, or taken from it by hand."""
+    """The order fails because this product was refused, or was released by hand."""
     return InventoryFailed(
         order_id=answer.order_id,
         user_id=reservation.user_id,
@@ -215,16 +217,14 @@ def failed(answer: StockAnswered, reservation: Reservation) -> InventoryFailed:
     )
 
 
-def in_waves_of(wave: int) -> Decider[Reservation]:
-    """The decider of ``inventory.events`` that has ``wave`` commands of an order under way at most."""
+def reservation_decider(wave: int = WAVE) -> Decider[Reservation]:
+    """The decider that writes ``inventory.events``. It waits for ``wave`` answers about one order at most."""
     return Decider(
         log="inventory.events",
         inputs=(OrderCreated, OrderFailed, OrderCancelled, OrderCompleted, StockAnswered),
         initial=Reservation(),
         decide=partial(decide, wave=wave),
         evolve=evolve,
+        fold_version=1,
         settling=(OrderFailed, OrderCancelled),
     )
-
-
-reservation_decider = in_waves_of(WAVE)

@@ -1,11 +1,7 @@
-"""What a reservation is: its state, and how its own events fold into it.
-
-``evolve`` stands in the same file as ``Reservation``, since the state is rebuilt when this file changes.
-"""
+"""What a reservation is: its state, and how its own events fold into it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import assert_never
@@ -27,11 +23,12 @@ from schemas import (
     ReservationVoided,
     ShipmentStarted,
 )
+from schemas.orders import quantity_by_product
 from services.inventory.answers import Answer
 
 
 class Phase(StrEnum):
-    """How far the reservation of one order has come."""
+    """The phases of the reservation of one order."""
 
     NEW = "NEW"
     RESERVING = "RESERVING"
@@ -47,9 +44,9 @@ class Phase(StrEnum):
 class Reservation:
     """One order's reservation. ``items`` are as ordered; ``wanted`` is their quantity by product.
 
-    ``answers`` has the last word on each product, so that an answer costs the same in an order of two
-    thousand products as in an order of one. ``reserved`` and ``gone`` count products: those ever held, and
-    those given back or shipped.
+    ``answers`` holds the latest answer about each product, one row each: an answer costs the same in an order of two
+    thousand products as in an order of one. ``reserved`` counts the products that were ever held, ``gone`` those that
+    were released or shipped.
     """
 
     phase: Phase = Phase.NEW
@@ -63,7 +60,7 @@ class Reservation:
 
     @property
     def all_gone(self) -> bool:
-        """Nothing is held any more, nor can it come to be held."""
+        """Every product was released or shipped: nothing is held any more, and nothing can be."""
         return self.gone == len(self.wanted)
 
 
@@ -81,7 +78,7 @@ Own = (
 )
 
 _FINALITY = {Answer.RESERVED: 1, Answer.REFUSED: 1, Answer.RELEASED: 2, Answer.SHIPPED: 2}
-"""An answer is news if it is more final than what is known: what was given back or shipped stays so."""
+"""A released or shipped product stays so: an answer changes a product only if its number here is larger."""
 
 
 def evolve(reservation: Reservation, event: Own) -> Reservation:
@@ -94,7 +91,7 @@ def evolve(reservation: Reservation, event: Own) -> Reservation:
                 user_id=event.user_id,
                 contact=event.contact,
                 items=event.items,
-                wanted=merged(event.items),
+                wanted=quantity_by_product(event.items),
             )
         case InventoryReserved():
             return replace(reservation, phase=Phase.RESERVED)
@@ -122,7 +119,7 @@ def evolve(reservation: Reservation, event: Own) -> Reservation:
 
 
 def answered(reservation: Reservation, product_id: str, answer: Answer) -> Reservation:
-    """The reservation with one product's answer, if that is one of its products and the answer is news."""
+    """The reservation with one product's answer, if the product is one of its own and the answer is news."""
     if product_id not in reservation.wanted:
         return reservation
     if not is_news(answer, reservation.answers.get(product_id)):
@@ -136,13 +133,5 @@ def answered(reservation: Reservation, product_id: str, answer: Answer) -> Reser
 
 
 def is_news(answer: Answer, known: Answer | None) -> bool:
-    """Whether ``answer`` takes a product further than what is ``known`` of it."""
+    """Whether ``answer`` changes what is ``known`` of a product."""
     return known is None or _FINALITY[answer] > _FINALITY[known]
-
-
-def merged(items: Iterable[Item]) -> dict[str, int]:
-    """The quantity by product, in the order the products first appear: real invoices repeat products."""
-    wanted: dict[str, int] = {}
-    for item in items:
-        wanted[item.product_id] = wanted.get(item.product_id, 0) + item.quantity
-    return wanted

@@ -1,15 +1,15 @@
-"""The stock half of inventory, pure: one product's shelf, which never goes below zero.
+"""The stock half of inventory, pure: the stock of one product, which never goes below zero.
 
-Quantities are pieces. What is *available* is on the shelf and promised to nobody; what is *reserved* is held
-for orders, one hold an order:
+Quantities are pieces. *Available* pieces are in stock and not reserved; *reserved* pieces are held for orders. Each
+order has one hold:
 
     nothing ──ReserveStock──▶ HELD ──ReleaseStock──▶ RELEASED
        │           │            └────ShipStock─────▶ SHIPPED
        │           └─short──▶ REFUSED ─ReleaseStock─▶ RELEASED
        └────────ReleaseStock───────────────────────▶ RELEASED
 
-RELEASED is also the tombstone of a release that came first: it refuses the reservation that comes after.
-Every command of an order leaves an event here and an answer to the order half; a repeat leaves nothing.
+A release that comes before its reservation also leaves RELEASED: the reservation that comes after it is refused.
+Every command of an order leads to an event here and to an answer for the order half; a repeat leads to nothing.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from schemas import (
     StockShipped,
 )
 from services.inventory.answers import Answer
-from services.inventory.shelf import Shelf
+from services.inventory.stock_projection import StockProjection
 
-MOST = 2**31 - 1
-"""The most pieces of one product there can be, available and reserved together: what an Avro int can say."""
+MAX_PIECES = 2**31 - 1
+"""The most pieces of one product there can be, available and reserved together: the largest Avro int."""
 
 
 class Hold(StrEnum):
-    """What became of one order's wish for this product."""
+    """What happened to one order's hold on this product."""
 
     HELD = "HELD"
     REFUSED = "REFUSED"
@@ -50,8 +50,8 @@ class Hold(StrEnum):
 
 
 @dataclass(frozen=True)
-class Held:
-    """One order's hold on this product; ``quantity`` is what it held, 0 if it never did."""
+class OrderHold:
+    """One order's hold on this product; ``quantity`` is what it held, 0 if it never held any."""
 
     hold: Hold
     quantity: int = 0
@@ -63,7 +63,7 @@ class Stock:
 
     available: int = 0
     reserved: int = 0
-    holds: Table[Held] = field(default_factory=Table)
+    holds: Table[OrderHold] = field(default_factory=Table)
     adjustments: Table[str] = field(default_factory=Table)
 
 
@@ -107,7 +107,7 @@ def reserve(command: ReserveStock, stock: Stock) -> Sequence[Message]:
 
 
 def release(command: ReleaseStock, stock: Stock) -> Sequence[Message]:
-    """Put back what the order holds, which may be nothing; later reservations of it are refused."""
+    """Release what the order holds, which may be nothing. Later reservations of the order are refused."""
     held = stock.holds.get(command.order_id)
     if held is not None and held.hold is Hold.RELEASED:
         return []
@@ -124,7 +124,7 @@ def release(command: ReleaseStock, stock: Stock) -> Sequence[Message]:
 
 
 def ship(command: ShipStock, stock: Stock) -> Sequence[Message]:
-    """Let what the order holds leave."""
+    """Ship what the order holds."""
     held = stock.holds.get(command.order_id)
     if held is not None and held.hold is Hold.SHIPPED:
         return []
@@ -144,7 +144,7 @@ def ship(command: ShipStock, stock: Stock) -> Sequence[Message]:
 def refuse(
     command: OrderCommand, stock: Stock, quantity: int, reason: str, outcome: Answer = Answer.REFUSED
 ) -> Sequence[Message]:
-    """Nothing moves, and the order half hears of it."""
+    """Change nothing, and answer the order half so."""
     refused = StockRefused(
         product_id=command.product_id,
         order_id=command.order_id,
@@ -167,7 +167,7 @@ def answer(command: OrderCommand, outcome: Answer, quantity: int, available: int
 
 
 def adjust(command: AdjustStock, stock: Stock) -> Sequence[Message]:
-    """Goods come, go, or are counted. What has an id happens once; what was refused may be tried again."""
+    """Add or remove pieces. An adjustment with an id happens once; one that was refused may be tried again."""
     if command.adjustment_id is not None:
         known = stock.adjustments.get(command.adjustment_id)
         if known is not None:
@@ -202,13 +202,13 @@ def adjust(command: AdjustStock, stock: Stock) -> Sequence[Message]:
 
 
 def obstacle(quantity: int, stock: Stock) -> str | None:
-    """Why the shelf cannot be adjusted by ``quantity``, if it cannot."""
+    """Why the stock cannot be adjusted by ``quantity``; None if it can."""
     if quantity == 0:
         return "An adjustment by zero changes nothing"
     if stock.available + quantity < 0:
         return f"Stock would go below zero: {stock.available} available"
-    if stock.available + stock.reserved + quantity > MOST:
-        return f"Stock would exceed {MOST}"
+    if stock.available + stock.reserved + quantity > MAX_PIECES:
+        return f"Stock would exceed {MAX_PIECES}"
     return None
 
 
@@ -226,31 +226,34 @@ def evolve(stock: Stock, event: Own) -> Stock:
             moved = replace(
                 stock, available=stock.available - event.quantity, reserved=stock.reserved + event.quantity
             )
-            return with_hold(moved, event.order_id, Held(Hold.HELD, event.quantity))
+            return with_hold(moved, event.order_id, OrderHold(Hold.HELD, event.quantity))
         case StockReleased():
             moved = replace(
                 stock, available=stock.available + event.quantity, reserved=stock.reserved - event.quantity
             )
-            return with_hold(moved, event.order_id, Held(Hold.RELEASED, event.quantity))
+            return with_hold(moved, event.order_id, OrderHold(Hold.RELEASED, event.quantity))
         case StockShipped():
             moved = replace(stock, reserved=stock.reserved - event.quantity)
-            return with_hold(moved, event.order_id, Held(Hold.SHIPPED, event.quantity))
+            return with_hold(moved, event.order_id, OrderHold(Hold.SHIPPED, event.quantity))
         case StockRefused(command=ReserveStock.name, order_id=str(order_id)) if order_id not in stock.holds:
-            return with_hold(stock, order_id, Held(Hold.REFUSED))
+            return with_hold(stock, order_id, OrderHold(Hold.REFUSED))
         case StockRefused() | StockRepeated():
             return stock
     assert_never(event)
 
 
-def with_hold(stock: Stock, order_id: str, held: Held) -> Stock:
+def with_hold(stock: Stock, order_id: str, held: OrderHold) -> Stock:
     return replace(stock, holds=stock.holds.put(order_id, held))
 
 
-stock_decider: Decider[Stock] = Decider(
-    log="stock.events",
-    inputs=(ReserveStock, ReleaseStock, ShipStock, AdjustStock),
-    initial=Stock(),
-    decide=decide,
-    evolve=evolve,
-    projection=Shelf(),
-)
+def stock_decider() -> Decider[Stock]:
+    """The decider that writes ``stock.events``."""
+    return Decider(
+        log="stock.events",
+        inputs=(ReserveStock, ReleaseStock, ShipStock, AdjustStock),
+        initial=Stock(),
+        decide=decide,
+        evolve=evolve,
+        fold_version=1,
+        projection=StockProjection(),
+    )

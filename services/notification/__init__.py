@@ -1,1 +1,1 @@
-"""Notification: tells the customer at each step of an order that matters, once."""
+"""Notification: sends the customer one message for each important step of an order."""

@@ -1,21 +1,20 @@
-"""``python -m services.notification``: reads the environment, opens the channel, serves until SIGTERM."""
+"""The notification service: ``python -m services.notification``. Only this file reads the environment."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from eventbus import Service, Settings, serve
 from services.notification.channel import LogChannel, Messenger
-from services.notification.decider import reactor
+from services.notification.decider import notification_reactor
 from services.notification.settings import NotificationSettings
 
 
-def main() -> None:
-    """Run one replica of notification."""
-    channel = LogChannel(NotificationSettings().lines)
-    notification = replace(reactor, call=Messenger(channel).call)
-    serve(Service("notification", (notification,), ("schemas",), port=8003), Settings())
+def service(settings: NotificationSettings | None = None) -> Service:
+    """What notification is made of. Opens no file."""
+    settings = settings or NotificationSettings()
+    channel = LogChannel(settings.lines)
+    notification = notification_reactor(Messenger(channel).call)
+    return Service(name="notification", deciders=(notification,), schemas=("schemas",), port=8003)
 
 
 if __name__ == "__main__":
-    main()
+    serve(service(), Settings())

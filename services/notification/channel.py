@@ -1,4 +1,4 @@
-"""The ways to a customer: a protocol, the channel that is there by default, and the reactor's call."""
+"""How messages reach a customer: the protocol of a channel, the default channel, and the reactor's call."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Protocol
 from eventbus import Outcome, Request, Retryable
 from schemas.address import masked
 from services.notification.decider import Delivered, NoContact, Notify
-from services.notification.file import LineFile
-from services.notification.text import one_line, sentence
+from services.notification.line_file import LineFile
+from services.notification.text import on_one_line, sentence
 
 log = logging.getLogger("notification")
 
@@ -27,7 +27,7 @@ class Notice:
 
 
 class Channel(Protocol):
-    """Carries notices. A delivery that may work later raises Retryable, one that never will raises Poison."""
+    """Delivers notices. Raises Retryable if the delivery may work later, Poison if it never will."""
 
     name: str
     needs_contact: bool
@@ -38,7 +38,7 @@ class Channel(Protocol):
 class LogChannel:
     """Writes one readable line for each notice to the log, and appends it to ``file`` if there is one.
 
-    Who may read a log need not know the customers' addresses: there they are masked. The file has them in full.
+    Addresses are masked in the log, since many people may read it. The file holds them in full.
     """
 
     name = "log"
@@ -57,11 +57,11 @@ class LogChannel:
 
 
 def _line(notice: Notice, recipient: str | None) -> str:
-    return one_line(f"[{notice.message_id}] to {recipient or 'the customer'}: {notice.text}")
+    return on_one_line(f"[{notice.message_id}] to {recipient or 'the customer'}: {notice.text}")
 
 
 class Messenger:
-    """The reactor's ``call``: puts an event into words and hands it to the channel."""
+    """The reactor's ``call``: writes the text for an event and gives it to the channel."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel

@@ -1,13 +1,12 @@
-"""Notification's rules, pure: what the customer is told, and what not.
+"""Notification's rules, pure: which events the customer is notified of.
 
-Every event of an order is answered once per kind, by NotificationSent or by NotificationSkipped; "nothing"
-means that this kind was answered before. The first address met (usually in OrderCreated) is kept for the
-events that carry none.
+Each kind of event is answered once for an order, by NotificationSent or by NotificationSkipped. No events means that
+this kind was answered before. The first address found, usually in OrderCreated, is kept for the events without one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from eventbus import Event, Mismatch, Outcome, Reactor, Request
@@ -29,8 +28,8 @@ EXPIRED = "EXPIRED"
 
 
 @dataclass(frozen=True)
-class Told:
-    """What one order's customer was told: the kinds answered (sent or skipped), and the address known."""
+class Notified:
+    """The notifications of one order: the kinds of events answered (sent or skipped), and the address known."""
 
     kinds: tuple[str, ...] = ()
     recipient: str | None = None
@@ -49,7 +48,7 @@ Input = (
 
 @dataclass(frozen=True)
 class Notify(Request):
-    """Tell the customer of ``event``; the same event always has the same message id."""
+    """Notify the customer of ``event``. The same event always has the same message id."""
 
     event: Input
     message_id: str
@@ -58,7 +57,7 @@ class Notify(Request):
 
 @dataclass(frozen=True)
 class Delivered(Outcome):
-    """The channel has taken the message."""
+    """The channel accepted the message."""
 
     notify: Notify
     channel: str
@@ -72,7 +71,7 @@ class NoContact(Outcome):
     channel: str
 
 
-def decide(message: Input | Delivered | NoContact, told: Told) -> Sequence[Event | Request]:
+def decide(message: Input | Delivered | NoContact, notified: Notified) -> Sequence[Event | Request]:
     """No events means that this kind was answered before: a repeat is not an error. Raises Mismatch for a forgery."""
     if isinstance(message, OrderCreated) and (wrong := inconsistency(message)):
         raise Mismatch(f"{wrong}: find out who sent it")
@@ -89,23 +88,23 @@ def decide(message: Input | Delivered | NoContact, told: Told) -> Sequence[Event
             ]
         case NoContact(notify, channel):
             return [skipped(notify.event, channel, "no contact is known")]
-        case _ if message.name in told.kinds:
+        case _ if message.name in notified.kinds:
             return []
         case OrderFailed(stage=stage) if stage != EXPIRED:
-            # The customer hears of it from the branch that failed: PaymentFailed or InventoryFailed.
+            # The customer is notified by the event of the branch that failed: PaymentFailed or InventoryFailed.
             return [skipped(message, "none", f"told when stage {stage} failed")]
         case _:
             contact = message.contact.email if message.contact else None
-            return [Notify(message, message_id(message), address(contact) or address(told.recipient))]
+            return [Notify(message, message_id(message), address(contact) or address(notified.recipient))]
 
 
 def address(text: str | None) -> str | None:
-    """``text``, unless it is no address: old events, or those of other systems, may hold anything."""
+    """``text`` if it is an address, else None: old events, and those of other systems, may hold any text."""
     return text if text and not wrong_address(text) else None
 
 
 def message_id(event: Input) -> str:
-    """The same for every repeat, so that a customer's mailbox (or a person) can tell a repeat."""
+    """The same for every repeat, so that a mail system or a person can recognise a repeat."""
     return f"{event.order_id}:{event.name}"
 
 
@@ -119,30 +118,28 @@ def skipped(event: Input, channel: str, reason: str) -> NotificationSkipped:
     )
 
 
-def evolve(told: Told, event: NotificationSent | NotificationSkipped) -> Told:
+def evolve(notified: Notified, event: NotificationSent | NotificationSkipped) -> Notified:
     """Fold one event of notification's own log."""
     recipient = event.recipient if isinstance(event, NotificationSent) else None
-    return Told((*told.kinds, event.kind), told.recipient or recipient)
+    return Notified((*notified.kinds, event.kind), notified.recipient or recipient)
 
 
-async def unconnected(request: Request) -> Outcome:
-    """Stands where ``__main__`` puts the channel."""
-    raise RuntimeError(f"no channel is connected to answer {request}")
-
-
-reactor: Reactor[Told] = Reactor(
-    log="notification.events",
-    inputs=(
-        OrderCreated,
-        PaymentFailed,
-        InventoryFailed,
-        OrderConfirmed,
-        OrderCancelled,
-        OrderCompleted,
-        OrderFailed,
-    ),
-    initial=Told(),
-    decide=decide,
-    evolve=evolve,
-    call=unconnected,
-)
+def notification_reactor(call: Callable[[Request], Awaitable[Outcome]]) -> Reactor[Notified]:
+    """The reactor that writes ``notification.events``. ``call`` answers a Notify."""
+    return Reactor(
+        log="notification.events",
+        inputs=(
+            OrderCreated,
+            PaymentFailed,
+            InventoryFailed,
+            OrderConfirmed,
+            OrderCancelled,
+            OrderCompleted,
+            OrderFailed,
+        ),
+        initial=Notified(),
+        decide=decide,
+        evolve=evolve,
+        fold_version=1,
+        call=call,
+    )

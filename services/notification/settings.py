@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from services.notification.file import LineFile
+from services.notification.line_file import LineFile
 
 
 class NotificationSettings(BaseSettings):

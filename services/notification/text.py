@@ -16,7 +16,7 @@ from schemas import (
 from schemas.money import money_text
 from services.notification.decider import Input
 
-LONGEST = 2_000
+MAX_LINE = 2_000
 """Characters of one line."""
 
 
@@ -25,34 +25,32 @@ def sentence(event: Input) -> str:
     order = f"your order {event.order_id}"
     match event:
         case OrderCreated():
-            text = f"Thank you: we have {order} of {money_text(event.total_amount, event.currency)}."
+            text = f"Thank you. We received {order} of {money_text(event.total_amount, event.currency)}."
         case PaymentFailed():
             text = f"The payment for {order} failed: {event.reason}."
         case InventoryFailed():
             text = (
-                f"We cannot deliver {order}: you asked for {event.quantity} of product {event.product_id}, "
-                f"and we have {event.available_qty}."
+                f"We cannot deliver {order}. You ordered {event.quantity} of product {event.product_id}; "
+                f"available: {event.available_qty}."
             )
         case OrderConfirmed():
             amount = money_text(event.total_amount, event.currency)
             text = f"Your order {event.order_id} of {amount} is confirmed."
         case OrderCancelled():
-            text = f"Your order {event.order_id} was cancelled. What you paid for it comes back to you."
+            text = f"Your order {event.order_id} was cancelled. We refund what you paid for it."
         case OrderCompleted():
             text = f"Your order {event.order_id} is complete."
         case OrderFailed():
-            text = (
-                f"We could not finish {order} in time: it has ended. What you paid for it comes back to you."
-            )
+            text = f"We could not complete {order} in time, so it has ended. We refund what you paid for it."
         case _:
             assert_never(event)
-    return one_line(text)
+    return on_one_line(text)
 
 
-def one_line(text: str) -> str:
+def on_one_line(text: str) -> str:
     """``text`` without line breaks, control characters or escape sequences, and of bounded length.
 
-    The rules of an order keep such texts out; events that other systems or older releases wrote may hold them.
+    The rules of an order refuse such texts, but events of other systems or older releases may hold them.
     """
     plain = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in " ".join(text.split()))
-    return plain if len(plain) <= LONGEST else f"{plain[: LONGEST - 1]}…"
+    return plain if len(plain) <= MAX_LINE else f"{plain[: MAX_LINE - 1]}…"

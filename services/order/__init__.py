@@ -1,1 +1,1 @@
-"""Order: accepts orders, and says how each one ends from what payment and inventory report."""
+"""Order: accepts orders, and decides how each one ends by what payment and inventory report."""

@@ -1,12 +1,9 @@
-"""The order service: ``python -m services.order``. The only place here that reads the environment."""
+"""The order service: ``python -m services.order``. Only this file reads the environment."""
 
 from __future__ import annotations
 
-from fastapi import FastAPI
-
-from eventbus import Bus, Service, Settings, serve
-from services.order.admission import Admission
-from services.order.api import OrderApi
+from eventbus import Service, Settings, serve
+from services.order.api import order_routes
 from services.order.decider import order_decider
 from services.order.prices import OnePrice
 from services.order.settings import OrderSettings
@@ -15,18 +12,20 @@ WATCHED = ("payment.retry", "inventory.retry", "notification.retry")
 """Where messages of an order may wait beside its own service."""
 
 
-def service(settings: OrderSettings) -> Service:
-    """The order service, wired up."""
-    decider = order_decider(settings.deadline, settings.limits)
+def service(settings: OrderSettings | None = None) -> Service:
+    """What the order service is made of."""
+    settings = settings or OrderSettings()
+    order = order_decider(settings.deadline, settings.limits)
     prices = OnePrice(settings.default_currency)
-
-    def routes(app: FastAPI, bus: Bus) -> None:
-        OrderApi(bus, decider, settings, prices, Admission(bus, settings)).mount(app)
-
     return Service(
-        name="order", deciders=(decider,), schemas=("schemas",), routes=routes, port=8000, watches=WATCHED
+        name="order",
+        deciders=(order,),
+        schemas=("schemas",),
+        routes=order_routes(order, settings, prices),
+        port=8000,
+        watches=WATCHED,
     )
 
 
 if __name__ == "__main__":
-    serve(service(OrderSettings()), Settings())
+    serve(service(), Settings())

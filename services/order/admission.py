@@ -1,11 +1,11 @@
-"""How much is too much: when a new order is refused with 429 and Retry-After, so that those accepted stay quick.
+"""Admission control: when a new order is refused with 429 and Retry-After, so that accepted orders stay quick.
 
 An order is refused while one of these holds, as far as this replica knows (it folds all partitions):
 
 - more than ``ORDER_MAX_UNDECIDED`` commands are not decided yet: the order service itself is behind;
-- an order would wait longer than ``ORDER_MAX_LAG`` seconds to settle: open orders divided by the pace at which orders
-  settle. Fewer than ``FEW`` are never too many. While next to nothing settles, as when the gateway is away, and in
-  the first moments after it, the pace says nothing and orders are taken in;
+- an order would wait longer than ``ORDER_MAX_LAG`` seconds to settle: open orders divided by the rate at which orders
+  settle. Fewer than ``FREE_ORDERS`` are never too many. While hardly any order settles (the gateway is away), and
+  for some seconds after, the rate is unknown and orders are accepted;
 - more than ``ORDER_MAX_OPEN`` orders are open;
 - more than ``ORDER_MAX_LINES`` lines of orders wait for inventory: one order of 2,000 lines is as much work as 2,000.
 
@@ -33,35 +33,35 @@ from schemas import CreateOrder
 from services.order.settings import OrderSettings
 from services.order.timeline import Timeline
 
-FEW = 1_000
+FREE_ORDERS = 1_000
 """Open orders that are never too many."""
-LOOK_EVERY = 0.25
-"""Seconds between two looks at the tally."""
-PACE_OVER = 10.0
-"""Seconds over which the pace is measured: the best of any stretch of a second or more up to now."""
-STANDSTILL = 2.0
-"""After so many seconds in which nothing settled, the pace says nothing ..."""
-AGAIN = 3.0
-"""... and not until orders have settled again for so many."""
-USUAL = 0.1
-"""Nor does a pace that is less than this share of the best one known."""
-FADES = 600.0
-"""Seconds in which the best pace known fades by half."""
-LONGEST = 60
-"""Of Retry-After, in seconds."""
+SAMPLE_EVERY = 0.25
+"""Seconds between two reads of the tally."""
+RATE_WINDOW = 10.0
+"""Seconds over which the rate is measured. It is the best of all stretches of a second or more that end now."""
+STALLED_AFTER = 2.0
+"""After so many seconds in which no order settled, the rate is unknown."""
+RESUMED_AFTER = 3.0
+"""It is known again after orders have settled for so many seconds."""
+MIN_SHARE_OF_BEST = 0.1
+"""A rate below this share of the best one counts as unknown."""
+BEST_HALF_LIFE = 600.0
+"""Seconds in which the best rate known is halved."""
+MAX_RETRY_AFTER = 60
+"""The largest Retry-After, in seconds."""
 
-LINES_AGAIN = 5
+LINES_RETRY_AFTER = 5
 """Retry-After, in seconds, while too many lines wait."""
 
 LINES = Gauge(
     "order_lines_waiting", "Lines of orders whose reservation inventory has not answered, all partitions"
 )
 OPEN = Gauge("order_open", "Orders accepted and neither settled nor held, all partitions")
-PACE = Gauge("order_settled_per_second", "Orders settled a second, over the last ten seconds")
+RATE = Gauge("order_settled_per_second", "Orders settled a second, over the last ten seconds")
 REFUSED = Counter("order_refused_for_load", "Orders answered 429", ["reason"])
 
 
-class Look(NamedTuple):
+class Sample(NamedTuple):
     """The tally at one moment: ``at`` in s (monotonic), orders settled in all."""
 
     at: float
@@ -69,8 +69,8 @@ class Look(NamedTuple):
 
 
 @dataclass(frozen=True)
-class TooMuch:
-    """Why an order is refused, and when (s) it is worth asking again."""
+class Refusal:
+    """Why an order is refused, and after how many seconds the client may ask again."""
 
     reason: str
     detail: str
@@ -83,85 +83,87 @@ class TooMuch:
 
 
 class Admission:
-    """This replica's view of the load. Lives on the event loop; a question costs microseconds."""
+    """This replica's view of the load. It is used on the event loop only; a call takes microseconds."""
 
     def __init__(
         self, bus: Bus, settings: OrderSettings, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._bus, self._settings, self._clock = bus, settings, clock
-        self._looks: deque[Look] = deque()
-        self._open, self._lines, self._pace, self._best = 0, 0, 0.0, 0.0
-        self._taken: deque[int] = deque(maxlen=settings.max_undecided)
+        self._samples: deque[Sample] = deque()
+        self._open, self._lines, self._rate, self._best_rate = 0, 0, 0.0, 0.0
+        self._accepted_lines: deque[int] = deque(maxlen=settings.max_undecided)
         self._moved_at, self._moving_since = -math.inf, math.inf
 
-    def refusal(self) -> TooMuch | None:
-        """Why another order would be too much now; None if it would not. Raises Unavailable before the first read."""
-        self._look()
+    def refusal(self) -> Refusal | None:
+        """Why another order is refused now; None if it is not. Raises Unavailable before the first read."""
+        self._update()
         undecided = self._bus.undecided(CreateOrder.topic)
-        waiting, pace, limits = self._open + undecided, self._pace, self._settings
+        waiting, rate, limits = self._open + undecided, self._rate, self._settings
         if undecided > limits.max_undecided:
-            return _too_much("undecided", f"{undecided} commands are not decided yet", 1)
+            return _refused("undecided", f"{undecided} commands are not decided yet", 1)
         if waiting > limits.max_open:
-            return _too_much(
-                "open", f"{waiting} orders are open", LONGEST if not pace else waiting / pace / 10
+            return _refused(
+                "open", f"{waiting} orders are open", MAX_RETRY_AFTER if not rate else waiting / rate / 10
             )
         if (lines := self._lines + self._lines_undecided(undecided)) > limits.max_lines:
-            return _too_much("lines", f"{lines} lines of orders wait for inventory", LINES_AGAIN)
-        if waiting > FEW and pace and waiting / pace > limits.max_lag:
-            lag = waiting / pace
-            told = f"{waiting} orders are open; at {pace:.0f} a second the last would settle in {lag:.0f} s"
-            return _too_much("lag", told, lag - limits.max_lag)
+            return _refused("lines", f"{lines} lines of orders wait for inventory", LINES_RETRY_AFTER)
+        if waiting > FREE_ORDERS and rate and waiting / rate > limits.max_lag:
+            lag = waiting / rate
+            detail = f"{waiting} orders are open; at {rate:.0f} a second the last would settle in {lag:.0f} s"
+            return _refused("lag", detail, lag - limits.max_lag)
         return None
 
-    def took(self, lines: int) -> None:
-        """An order of so many lines was accepted here."""
-        self._taken.append(lines)
+    def accepted(self, lines: int) -> None:
+        """Count an order of so many lines that was accepted here."""
+        self._accepted_lines.append(lines)
 
     def _lines_undecided(self, undecided: int) -> int:
-        """The lines of the last orders taken in here, as many as are not decided yet: the tally lacks these."""
-        return sum(islice(reversed(self._taken), undecided))
+        """The lines of the last orders accepted here that are not decided yet: the tally does not count these."""
+        return sum(islice(reversed(self._accepted_lines), undecided))
 
-    def _look(self) -> None:
+    def _update(self) -> None:
         now = self._clock()
-        if self._looks and now - self._looks[-1].at < LOOK_EVERY:
+        if self._samples and now - self._samples[-1].at < SAMPLE_EVERY:
             return
         (tally,) = self._bus.query(Timeline.tally)
         self._open, self._lines = tally["created"] - tally["settled"], tally["lines"]
-        if self._open > FEW:
-            # Held orders matter, and are counted, only where there are many.
+        if self._open > FREE_ORDERS:
+            # Held orders are counted only if many are open: below that the number changes nothing.
             self._open = max(0, self._open - self._bus.held_keys())
-        self._measure(Look(now, tally["settled"]))
+        self._measure(Sample(now, tally["settled"]))
         OPEN.set(self._open)
         LINES.set(self._lines)
-        PACE.set(self._pace)
+        RATE.set(self._rate)
 
-    def _measure(self, look: Look) -> None:
-        """The pace, now that there is one look more; 0 if it says nothing."""
-        before = self._looks[-1] if self._looks else look
-        self._looks.append(look)
-        while look.at - self._looks[0].at > PACE_OVER and len(self._looks) > 2:
-            self._looks.popleft()
-        if look.settled > before.settled:
-            if look.at - self._moved_at > STANDSTILL:
-                self._moving_since = look.at
-            self._moved_at = look.at
-        stretches = ((look.settled - past.settled, look.at - past.at) for past in self._looks)
-        pace = max((settled / took for settled, took in stretches if took >= 1.0), default=0.0)
-        self._best = max(pace, self._best * 0.5 ** ((look.at - before.at) / FADES))
-        moving = look.at - self._moved_at <= STANDSTILL and look.at - self._moving_since >= AGAIN
-        self._pace = pace if moving and pace >= self._best * USUAL else 0.0
+    def _measure(self, sample: Sample) -> None:
+        """Compute the rate with one more sample; 0 if it is unknown."""
+        before = self._samples[-1] if self._samples else sample
+        self._samples.append(sample)
+        while sample.at - self._samples[0].at > RATE_WINDOW and len(self._samples) > 2:
+            self._samples.popleft()
+        if sample.settled > before.settled:
+            if sample.at - self._moved_at > STALLED_AFTER:
+                self._moving_since = sample.at
+            self._moved_at = sample.at
+        stretches = ((sample.settled - past.settled, sample.at - past.at) for past in self._samples)
+        rate = max((settled / seconds for settled, seconds in stretches if seconds >= 1.0), default=0.0)
+        self._best_rate = max(rate, self._best_rate * 0.5 ** ((sample.at - before.at) / BEST_HALF_LIFE))
+        moving = (
+            sample.at - self._moved_at <= STALLED_AFTER and sample.at - self._moving_since >= RESUMED_AFTER
+        )
+        self._rate = rate if moving and rate >= self._best_rate * MIN_SHARE_OF_BEST else 0.0
 
 
-def _too_much(reason: str, told: str, seconds: float) -> TooMuch:
+def _refused(reason: str, detail: str, seconds: float) -> Refusal:
     REFUSED.labels(reason).inc()
-    wait = min(max(1, math.ceil(seconds)), LONGEST)
-    return TooMuch(reason, f"{told}. Ask again in {wait} s.", wait)
+    wait = min(max(1, math.ceil(seconds)), MAX_RETRY_AFTER)
+    return Refusal(reason, f"{detail}. Ask again in {wait} s.", wait)
 
 
-class Gate:
-    """ASGI middleware: refuses new orders before their bodies are read, so that a refusal costs next to nothing.
+class AdmissionMiddleware:
+    """Refuses new orders before their bodies are read, so that a refusal costs little.
 
-    One with an Idempotency-Key may be a repeat: it is let through, and the handler asks.
+    A request with an Idempotency-Key may be a repeat. It passes, and the route decides.
     """
 
     def __init__(self, app: ASGIApp, admission: Admission) -> None:
@@ -174,8 +176,8 @@ class Gate:
         else:
             await self.app(scope, receive, send)
 
-    def _refusal(self) -> TooMuch | None:
+    def _refusal(self) -> Refusal | None:
         try:
             return self._admission.refusal()
         except Unavailable:
-            return None  # the handler says so
+            return None  # the route answers 503

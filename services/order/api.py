@@ -1,7 +1,8 @@
-"""The HTTP interface of orders: take them in, cancel and complete them, show them."""
+"""The HTTP interface of orders: create, cancel, complete and show them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Annotated, Any
@@ -11,7 +12,21 @@ from fastapi.responses import JSONResponse
 from pydantic import AfterValidator
 
 from eventbus import Bus, Decider, Entry, Message, Unavailable
-from eventbus.http import ONE_LINE, Problem, SlicedWork, Slices, invalid, one_line, read_body
+from eventbus.http import (
+    IDEMPOTENCY_KEY,
+    ONE_LINE,
+    Problem,
+    SlicedWork,
+    Slices,
+    idempotency_key,
+    invalid,
+    matches,
+    one_line,
+    preferred_wait,
+    read_body,
+    require_fresh,
+    trace,
+)
 from schemas import (
     CancelOrder,
     CancelRefused,
@@ -21,11 +36,10 @@ from schemas import (
     CreateOrder,
 )
 from services.order import openapi
-from services.order.admission import Admission, Gate
-from services.order.headers import idempotency_key, matches, preferred_wait, trace
+from services.order.admission import Admission, AdmissionMiddleware
+from services.order.bodies import CancelBody, CompleteBody, parse_optional, parse_order
+from services.order.create_order import create_order
 from services.order.ids import keyed_order_id, new_order_id
-from services.order.intake import create_order
-from services.order.models import CancelBody, CompleteBody, parse_optional, parse_order
 from services.order.prices import PriceList
 from services.order.rules import MAX_TEXT, cancel_obstacle, complete_obstacle
 from services.order.settings import OrderSettings
@@ -34,7 +48,7 @@ from services.order.timeline import Timeline
 from services.order.views import AcceptedView, OrderView, accepted, accepted_before, order_view, timeline_view
 
 SCOPE = "public"
-"""The caller's scope for idempotency keys: without access control all callers are one."""
+"""The scope of idempotency keys. Without access control all callers share one."""
 
 OrderId = Annotated[
     str,
@@ -58,7 +72,7 @@ Cursor = Annotated[
 
 @dataclass(frozen=True)
 class OrderApi:
-    """The routes, on top of this replica's view of the orders and of Kafka."""
+    """The routes. They read this replica's state and send commands to Kafka."""
 
     bus: Bus
     decider: Decider[Order]
@@ -69,7 +83,7 @@ class OrderApi:
 
     def mount(self, app: FastAPI) -> None:
         """Add the routes to ``app``."""
-        app.add_middleware(Gate, admission=self.admission)
+        app.add_middleware(AdmissionMiddleware, admission=self.admission)
         app.add_api_route("/orders", self.create, methods=["POST"], **openapi.create(self.settings.limits))
         app.add_api_route("/orders/{orderId}", self.show, methods=["GET"], **openapi.SHOW)
         app.add_api_route("/orders/{orderId}/events", self.events, methods=["GET"], **openapi.EVENTS)
@@ -77,9 +91,9 @@ class OrderApi:
         app.add_api_route("/orders/{orderId}/complete", self.complete, methods=["POST"], **openapi.COMPLETE)
 
     async def create(self, request: Request) -> Response:
-        """Take an order in: answered once it is durable; with an `Idempotency-Key`, once it is decided."""
+        """Create an order. The answer comes once it is durable; with an `Idempotency-Key`, once it is decided."""
         started = monotonic()
-        self._require_fresh()
+        require_fresh(self.bus)
         key = idempotency_key(request.headers)
         order_id = new_order_id() if key is None else keyed_order_id(SCOPE, key)
         raw = await read_body(request)
@@ -87,9 +101,9 @@ class OrderApi:
         answer: AcceptedView | OrderView = accepted(command)
         headers = {"Location": f"/orders/{order_id}"}
         if key is None:
-            self.admission.took(len(command.items))
+            self.admission.accepted(len(command.items))
             await self.bus.send(command, **trace(request.headers))
-        elif await self._came_before(command, request, started):
+        elif await self._was_answered_before(command, request, started):
             headers["Idempotent-Replay"] = "true"
             if entry := self._read(order_id):
                 answer = accepted_before(order_id, entry.state)
@@ -107,7 +121,7 @@ class OrderApi:
         return (yield from create_order(order_id, body, self.prices, limits, self.settings.default_currency))
 
     async def show(self, order_id: OrderId, request: Request, wait: Wait = 0) -> Response:
-        """The order as it stands; with `wait`, as soon as it is settled."""
+        """The order as it is now; with `wait`, as soon as it is settled."""
         entry = await self._find(order_id)
         if wait and not entry.state.settled:
             entry = await self._settled(order_id, min(wait, self.settings.max_wait)) or entry
@@ -124,7 +138,7 @@ class OrderApi:
         return JSONResponse(timeline_view(order_id, rows, count))
 
     async def cancel(self, order_id: OrderId, request: Request) -> Response:
-        """Cancel an order that is not completed and has not failed; what was done for it is undone."""
+        """Cancel an order that is not completed and has not failed. What was done for it is undone."""
         started = monotonic()
         body = parse_optional(CancelBody, await read_body(request))
         await self._find(order_id)
@@ -151,14 +165,14 @@ class OrderApi:
         entry = await self._find(command.order_id)
         status = entry.state.status
         if not events and status is not (Status.CANCELLED if cancels else Status.COMPLETED):
-            # It changed nothing, and its order has said so often enough: why, stands in its state.
+            # It changed nothing and was not recorded. The reason follows from the state of the order.
             reason = cancel_obstacle(status) if cancels else complete_obstacle(status)
             reason = reason or f"it was not possible a moment ago; now the order is {status.value}: ask again"
             raise Problem(409, title, reason, orderStatus=status.value, reason=reason)
         return JSONResponse(order_view(entry), 202, {"ETag": _etag(entry)})
 
-    async def _came_before(self, command: CreateOrder, request: Request, started: float) -> bool:
-        """Have the keyed command decided. True if the same request was answered before.
+    async def _was_answered_before(self, command: CreateOrder, request: Request, started: float) -> bool:
+        """Send the keyed command, unless its order exists. True if the same request was answered before.
 
         Raises Problem 422 if the key belongs to another request, or if the order was refused.
         """
@@ -168,15 +182,15 @@ class OrderApi:
         elif refusal := self.admission.refusal():
             raise refusal.problem()
         else:
-            self.admission.took(len(command.items))
+            self.admission.accepted(len(command.items))
             events = await self._decided(command, request, started)
             repeats = [event for event in events if isinstance(event, CommandRepeated)]
             repeated, identical = bool(repeats), all(event.identical for event in repeats)
             entry = self._read(command.order_id)
-            if not events and entry is not None:  # a repeat of an order that says so often enough
+            if not events and entry is not None:  # a repeat that is recorded no more
                 repeated, identical = True, entry.state.fingerprint == command.fingerprint
         if not identical:
-            raise invalid([("Idempotency-Key", "was used before with another request body")])
+            raise invalid([(IDEMPOTENCY_KEY, "was used before with another request body")])
         if entry is not None and entry.state.failure is not None and entry.state.refused:
             failure = entry.state.failure
             raise invalid([(failure.field or "body", failure.reason)])
@@ -195,7 +209,7 @@ class OrderApi:
 
     async def _find(self, order_id: str) -> Entry[Order]:
         """The order. Raises Problem 404 only once every command sent before now is decided here."""
-        self._require_fresh()
+        require_fresh(self.bus)
         entry = self._read(order_id)
         if entry is None:
             await self.bus.caught_up(CreateOrder.topic, order_id)
@@ -205,7 +219,7 @@ class OrderApi:
         return entry
 
     def _read(self, order_id: str) -> Entry[Order] | None:
-        """The order, or None: a refused cancellation of an id that is no order makes no order of it."""
+        """The order, or None. A refused cancellation of an unknown id has a state, but is no order."""
         entry = self.bus.read(self.decider, order_id)
         return None if entry is None or entry.state.status is Status.NEW else entry
 
@@ -215,9 +229,16 @@ class OrderApi:
         )
         return None if entry is None or entry.state.status is Status.NEW else entry
 
-    def _require_fresh(self) -> None:
-        if not self.bus.fresh():
-            raise Unavailable("this replica has not heard from Kafka lately and cannot say how things stand")
+
+def order_routes(
+    decider: Decider[Order], settings: OrderSettings, prices: PriceList
+) -> Callable[[FastAPI, Bus], None]:
+    """The routes of the order service, for ``Service.routes``."""
+
+    def add(app: FastAPI, bus: Bus) -> None:
+        OrderApi(bus, decider, settings, prices, Admission(bus, settings)).mount(app)
+
+    return add
 
 
 def _etag(entry: Entry[Any]) -> str:

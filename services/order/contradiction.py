@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
-
 from eventbus import Message
 from schemas import (
     InventoryFailed,
     InventoryReserved,
-    Item,
     PaymentFailed,
     PaymentRefunded,
     PaymentSucceeded,
 )
 from schemas.money import money_text
+from schemas.orders import quantity_by_product
 from services.order.state import Order
 
 ONE_PRODUCT = "1.0"
@@ -24,7 +21,7 @@ ONE_PRODUCT = "1.0"
 def contradiction(report: Message, order: Order) -> str | None:
     """How ``report`` contradicts the order it is about, as a predicate for its name; None if it does not.
 
-    Compared is what the report carries: money, products, quantities. What it leaves out contradicts nothing.
+    The money, products and quantities that the report carries are compared. What it leaves out contradicts nothing.
     """
     match report:
         case PaymentSucceeded() | PaymentRefunded():
@@ -33,7 +30,8 @@ def contradiction(report: Message, order: Order) -> str | None:
             money = _other_money(report.amount, report.currency, order) if report.amount else None
             return money or _other_items(report, order)
         case InventoryReserved():
-            return None if _pieces(report.items) == _pieces(order.items) else "names other items"
+            same = quantity_by_product(report.items) == quantity_by_product(order.items)
+            return None if same else "names other items"
         case InventoryFailed():
             return _other_items(report, order)
     return None
@@ -46,17 +44,9 @@ def _other_money(amount: int, currency: str, order: Order) -> str | None:
 
 
 def _other_items(report: PaymentFailed | InventoryFailed, order: Order) -> str | None:
-    wanted = _pieces(order.items)
-    if report.product_id is not None and report.quantity != wanted[report.product_id]:
-        asked = wanted[report.product_id]
+    wanted = quantity_by_product(order.items)
+    asked = wanted.get(report.product_id or "", 0)
+    if report.product_id is not None and report.quantity != asked:
         return f"is about {report.quantity} of product {report.product_id[:100]!r}, not {asked}"
-    told = report.items if report.version != ONE_PRODUCT else ()
-    return "names other items" if told and _pieces(told) != wanted else None
-
-
-def _pieces(items: Iterable[Item]) -> Counter[str]:
-    """The quantity by product."""
-    pieces = Counter[str]()
-    for item in items:
-        pieces[item.product_id] += item.quantity
-    return pieces
+    items = report.items if report.version != ONE_PRODUCT else ()
+    return "names other items" if items and quantity_by_product(items) != wanted else None

@@ -7,7 +7,7 @@ import time
 from uuid import UUID, uuid5
 
 NAMESPACE = UUID("5b2f8f1e-6f0c-5c0a-9d3e-7a1f4c2b8e90")
-"""Never changes: the ids of keyed orders, and so their idempotency, hang on it."""
+"""Never changes: the ids of keyed orders, and so their idempotency, depend on it."""
 
 
 def new_order_id() -> str:
@@ -19,5 +19,5 @@ def new_order_id() -> str:
 
 
 def keyed_order_id(scope: str, key: str) -> str:
-    """The UUIDv5 of an ``Idempotency-Key``; ``scope`` names the caller, so that keys of two never meet."""
+    """The UUIDv5 of an ``Idempotency-Key``; ``scope`` names the caller, so that keys of two callers never collide."""
     return str(uuid5(uuid5(NAMESPACE, scope), key))

@@ -1,4 +1,4 @@
-"""What ``/openapi.json`` says about the routes. They read their bodies themselves, so it is said here."""
+"""What ``/openapi.json`` says about the routes. FastAPI cannot know it: the routes read their bodies themselves."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from eventbus.http import KEY, Responses, problem_responses
-from services.order.models import CancelBody, CompleteBody, OrderOfItems, OrderOfOne
+from eventbus.http import Responses, header_parameter, idempotency_key_parameter, problem_responses
+from services.order.bodies import CancelBody, CompleteBody, OrderOfItems, OrderOfOne
 from services.order.rules import Limits
 from services.order.views import AcceptedView, OrderView, TimelineView
 
@@ -49,16 +49,6 @@ def _limited(node: Any, limits: Limits) -> Any:
     return found
 
 
-def _header(name: str, description: str, **limits: Any) -> dict[str, Any]:
-    return {
-        "name": name,
-        "in": "header",
-        "required": False,
-        "description": description,
-        "schema": {"type": "string", **limits},
-    }
-
-
 _UNKNOWN = "There is no such order."
 _NO_JSON = "The body is not JSON."
 _AWAY = "Kafka is away, or the answer is not known in time; repeating is safe."
@@ -82,14 +72,10 @@ def create(limits: Limits) -> dict[str, Any]:
         "openapi_extra": {
             **_limited(_body(OrderOfItems, OrderOfOne, required=True), limits),
             "parameters": [
-                _header(
-                    "Idempotency-Key",
-                    "The same key and body give the same order, however often they are sent.",
-                    minLength=1,
-                    maxLength=255,
-                    pattern=KEY,
+                idempotency_key_parameter(
+                    "The same key and body give the same order, however often they are sent."
                 ),
-                _header("Prefer", "`wait=5`: up to 5 seconds for the order to settle."),
+                header_parameter("Prefer", "`wait=5`: up to 5 seconds for the order to settle."),
             ],
         },
     }
@@ -101,7 +87,9 @@ SHOW: dict[str, Any] = {
         304: {"description": "The version named by If-None-Match is still the latest."},
         **problem_responses({404: _UNKNOWN, 503: _AWAY}),
     },
-    "openapi_extra": {"parameters": [_header("If-None-Match", "The ETag of the version known already.")]},
+    "openapi_extra": {
+        "parameters": [header_parameter("If-None-Match", "The ETag of the version known already.")]
+    },
 }
 EVENTS: dict[str, Any] = {
     "responses": {200: {"model": TimelineView}, **problem_responses({404: _UNKNOWN, 503: _AWAY})}

@@ -1,4 +1,4 @@
-"""Price lists: what an item costs whose order names no price."""
+"""Price lists: the price of an item when its order names none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from schemas.money import EXPONENTS
 
 
 class PriceList(Protocol):
-    """Where the prices come from. It is asked while a request waits, so it answers from memory."""
+    """Gives the prices. A request waits for the answer, so it answers from memory."""
 
     def unit_price(self, product_id: str, currency: str) -> int | None:
         """Price of one in minor units of ``currency``; None if the list has no price for it."""

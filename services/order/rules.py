@@ -1,24 +1,24 @@
-"""What a command must fulfil. The API and the decider ask the same functions, so they cannot disagree."""
+"""The rules for commands. The API and the decider call the same functions, so they cannot disagree."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from schemas import CreateOrder, Item
 from schemas.address import wrong_address
 from schemas.money import EXPONENTS, MAX_AMOUNT
+from schemas.orders import total_of
 from services.order.state import Status
 
 MAX_TEXT = 100
-"""Characters an id or a token may have: they become keys of topics and lines of files elsewhere."""
+"""Characters of an id or a token: other services use them as keys of topics and in lines of files."""
 REPEATS = 20
-"""Events of one order that only say that a command changed nothing. Further ones would say nothing new, and anybody
-could make a timeline grow without end."""
+"""Events of one order that only record that a command changed nothing. More would say nothing new, and anybody could
+make a timeline grow without end."""
 
 MAX_TIME = 253_370_764_800_000
-"""9999-01-01 in ms since epoch: what lies beyond cannot be shown as a date."""
+"""9999-01-01 in ms since epoch. A later time cannot be shown as a date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +91,6 @@ def complete_obstacle(status: Status) -> str | None:
         case Status.CANCELLED:
             return "the order was cancelled"
     return None
-
-
-def total_of(items: Iterable[Item]) -> int:
-    """Value of the items in minor units."""
-    return sum(item.quantity * item.unit_price for item in items)
 
 
 def _broken_item(item: Item, limits: Limits) -> BrokenRule | None:

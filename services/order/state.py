@@ -1,7 +1,4 @@
-"""What an order is: its state, and how its own events fold into it.
-
-``evolve`` stands in the same file as ``Order``, since the state is rebuilt when this file changes.
-"""
+"""What an order is: its state, and how its own events fold into it."""
 
 from __future__ import annotations
 
@@ -83,8 +80,8 @@ class Order:
 
     ``facts`` are the names of the events that record what payment and inventory reported, each once; where
     money and goods stand follows from *which* facts there are, not from the order in which they came.
-    ``repeats`` counts the events that only say that a command changed nothing. ``allowed_at`` is when the order last
-    came to allow what it had refused: when it was created, then when it was confirmed.
+    ``repeats`` counts the events that only record that a command changed nothing. ``allowed_at`` is when the order
+    last began to allow a command that it refused before: when it was created, then when it was confirmed.
     """
 
     status: Status = Status.NEW
@@ -127,7 +124,7 @@ class Order:
 
     @property
     def settled(self) -> bool:
-        """The order has ended well or badly, as far as payment and inventory are concerned."""
+        """The order is confirmed, completed, failed or cancelled: payment and inventory decide nothing any more."""
         return self.status is not Status.NEW and self.status not in OPEN
 
     @property

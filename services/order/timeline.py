@@ -1,4 +1,4 @@
-"""What is kept beside an order's state: its timeline, and how many orders and lines are under way in all."""
+"""What is stored beside the state of an order: its timeline, and counts of all orders and lines under way."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from schemas import (
 )
 
 ANSWERED = (OrderReserved, OrderReservationFailed, OrderFailed, OrderCancelled)
-"""Events after which nobody waits for the order's reservation any more."""
+"""Events after which the order waits for its reservation no more."""
 
 
 class Timeline:
     """A projection of ``order.events``: one row an event; ``data`` is its body as JSON, in camelCase.
 
-    Beside them stands a tally by partition: orders created, orders settled (their difference is open), and the lines
-    of orders whose reservation inventory has not answered.
+    A tally counts, for each partition, the orders created and settled (the difference is open), and the lines of
+    orders whose reservation inventory has not answered.
     """
 
     tables = """
@@ -52,7 +52,7 @@ FROM order_tally
         self._names: dict[type, list[tuple[str, str]]] = {}
 
     def apply(self, db: sqlite3.Connection, envelope: Envelope) -> None:
-        """Add the event's row. An event without a version came from no processor and is part of no order."""
+        """Add the event's row. An event without a version was not written by a processor and belongs to no order."""
         if envelope.key_version is None:
             return
         db.execute(
@@ -69,7 +69,6 @@ FROM order_tally
                 json.dumps(self._plain(envelope.message), separators=(",", ":")),
             ),
         )
-
         self._count(db, envelope)
 
     def _count(self, db: sqlite3.Connection, envelope: Envelope) -> None:
@@ -85,7 +84,7 @@ FROM order_tally
             )
 
     def _lines_answered(self, db: sqlite3.Connection, envelope: Envelope) -> int:
-        """The lines of the order, if this is the first event after which nobody waits for its reservation."""
+        """The lines of the order, if this is the first event after which it waits for its reservation no more."""
         if not isinstance(envelope.message, ANSWERED):
             return 0
         names = ", ".join(f"'{cls.name}'" for cls in ANSWERED)
@@ -97,7 +96,7 @@ FROM order_tally
         return 0 if found is None else int(found[0])
 
     def _settles(self, db: sqlite3.Connection, event: Message) -> bool:
-        """Whether the event settles its order; one that was confirmed may be cancelled later, and settles once."""
+        """Whether the event settles its order; one that was confirmed and cancelled later settles only once."""
         if isinstance(event, OrderCancelled):
             confirmed = "SELECT 1 FROM order_timeline WHERE order_id = ? AND type = ?"
             return db.execute(confirmed, (event.order_id, OrderConfirmed.name)).fetchone() is None

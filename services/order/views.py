@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any, NotRequired
 
 from typing_extensions import TypedDict
 
 from eventbus import Entry, HoldStatus
+from eventbus.http import Time, rfc3339
 from schemas import CreateOrder
 from schemas.money import EXPONENTS, decimal_text
-from services.order.rules import total_of
+from schemas.orders import total_of
 from services.order.state import Inventory, Order, Payment, Status
 
 
@@ -46,11 +46,11 @@ class AcceptedView(TypedDict):
 
 
 class HeldView(TypedDict):
-    """Which service's message of this order waits for another try or for a person, and since when."""
+    """The service that holds a message of this order, for another try or for a person, and since when."""
 
     service: str
     attempts: int
-    since: str
+    since: Time
 
 
 class OrderView(TypedDict):
@@ -67,9 +67,9 @@ class OrderView(TypedDict):
     failure: FailureView | None
     held: NotRequired[HeldView]
     version: int
-    createdAt: str
-    updatedAt: str
-    deadlineAt: str | None
+    createdAt: Time
+    updatedAt: Time
+    deadlineAt: Time | None
 
 
 class EventView(TypedDict):
@@ -77,7 +77,7 @@ class EventView(TypedDict):
 
     version: int
     type: str
-    time: str
+    time: Time
     cause: str | None
     topic: str
     partition: int
@@ -94,12 +94,12 @@ class TimelineView(TypedDict):
 
 
 def accepted(command: CreateOrder) -> AcceptedView:
-    """The answer to an order that was taken in and is not looked at any further."""
+    """The answer to an order that was accepted, when the client does not wait for it to settle."""
     return _accepted(command.order_id, command.user_id, command.currency, total_of(command.items))
 
 
 def accepted_before(order_id: str, order: Order) -> AcceptedView:
-    """The same answer again, whatever became of the order since."""
+    """The same answer again, whatever happened to the order since."""
     return _accepted(order_id, order.user_id, order.currency, order.total_amount)
 
 
@@ -137,12 +137,12 @@ def order_view(entry: Entry[Order], held: HoldStatus | None = None) -> OrderView
         "inventory": order.inventory.value,
         "failure": _failure(order),
         "version": entry.version,
-        "createdAt": instant(order.created_at),
-        "updatedAt": instant(entry.updated_at),
-        "deadlineAt": None if order.deadline_at is None else instant(order.deadline_at),
+        "createdAt": rfc3339(order.created_at),
+        "updatedAt": rfc3339(entry.updated_at),
+        "deadlineAt": None if order.deadline_at is None else rfc3339(order.deadline_at),
     }
     if held is not None:
-        view["held"] = {"service": held.service, "attempts": held.attempts, "since": instant(held.since)}
+        view["held"] = {"service": held.service, "attempts": held.attempts, "since": rfc3339(held.since)}
     return view
 
 
@@ -155,7 +155,7 @@ def timeline_view(order_id: str, rows: Sequence[sqlite3.Row], limit: int) -> Tim
             {
                 "version": row["version"],
                 "type": row["type"],
-                "time": instant(row["time"]),
+                "time": rfc3339(row["time"]),
                 "cause": row["cause"],
                 "topic": row["topic"],
                 "partition": row["partition"],
@@ -166,11 +166,6 @@ def timeline_view(order_id: str, rows: Sequence[sqlite3.Row], limit: int) -> Tim
         ],
         "next": str(page[-1]["version"]) if len(rows) > limit else None,
     }
-
-
-def instant(ms: int) -> str:
-    """Ms since epoch as RFC 3339 (UTC, to the millisecond)."""
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _failure(order: Order) -> FailureView | None:
@@ -187,7 +182,7 @@ def _readable(data: dict[str, Any]) -> dict[str, Any]:
     currency = data.get("currency")
     for name in ("timestamp", "deadlineAt"):
         if data.get(name) is not None:
-            data[name] = instant(data[name])
+            data[name] = rfc3339(data[name])
     if currency in EXPONENTS:
         for name in ("amount", "totalAmount"):
             if name in data:

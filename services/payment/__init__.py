@@ -1,1 +1,1 @@
-"""Payment: takes the money for an order once, and gives it back once if the order comes to nothing."""
+"""Payment: charges an order once, and refunds it once if the order fails or is cancelled."""

@@ -1,30 +1,37 @@
-"""``python -m services.payment``: reads the environment, connects the gateway, serves until SIGTERM."""
+"""The payment service: ``python -m services.payment``. Only this file reads the environment."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from eventbus import Service, Settings, serve
-from services.payment.api import routes
-from services.payment.cashier import Cashier
-from services.payment.decider import give_up, reactor
+from services.payment.api import payment_routes
+from services.payment.decider import give_up, payment_reactor
 from services.payment.gateway import HttpGateway
+from services.payment.idempotent_gateway import IdempotentGateway
 from services.payment.settings import PaymentSettings
 
 
-def main() -> None:
-    """Run one replica of payment."""
-    settings = PaymentSettings()
+def service(settings: PaymentSettings | None = None) -> Service:
+    """What payment is made of. Opens no connection."""
+    settings = settings or PaymentSettings()
     gateway = HttpGateway(
         settings.gateway_url,
         timeout=settings.gateway_timeout,
         connections=settings.gateway_connections,
         authorization=settings.authorization,
     )
-    exhausted = give_up if settings.on_exhausted == "fail" else None
-    payment = replace(reactor, call=Cashier(gateway).call, exhausted=exhausted)
-    serve(Service("payment", (payment,), ("schemas",), routes, port=8001, on_stop=gateway.close), Settings())
+    payment = payment_reactor(
+        IdempotentGateway(gateway).call,
+        on_retries_exhausted=give_up if settings.on_exhausted == "fail" else None,
+    )
+    return Service(
+        name="payment",
+        deciders=(payment,),
+        schemas=("schemas",),
+        routes=payment_routes(payment),
+        port=8001,
+        on_stop=gateway.close,
+    )
 
 
 if __name__ == "__main__":
-    main()
+    serve(service(), Settings())

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import FastAPI, Path
 from pydantic import AfterValidator, BaseModel
 
-from eventbus import Bus, Unavailable
-from eventbus.http import ONE_LINE, Problem, one_line, problem_responses
-from services.payment.decider import Payment, Status, reactor
+from eventbus import Bus, Entry, Reactor
+from eventbus.http import ONE_LINE, Problem, Time, one_line, problem_responses, require_fresh, rfc3339
+from schemas.money import EXPONENTS, decimal_text
+from services.payment.decider import Payment, Status
 
 OrderId = Annotated[
     str,
@@ -21,34 +22,42 @@ _REFUSALS = problem_responses({404: "No payment of such an order is known.", 503
 
 
 class PaymentView(BaseModel):
-    """``amount`` in minor units of ``currency``; 0 and empty where the order ended before it was charged."""
+    """``amount`` is a decimal string in ``currency``; both are null where the order ended before it was charged."""
 
     orderId: str
     status: Status
-    amount: int
-    currency: str
+    amount: str | None
+    currency: str | None
     chargeId: str | None
     version: int
-    updatedAt: datetime
+    updatedAt: Time
 
 
-def routes(app: FastAPI, bus: Bus) -> None:
-    """Add payment's routes to the service's application."""
+def payment_routes(reactor: Reactor[Payment]) -> Callable[[FastAPI, Bus], None]:
+    """The routes of payment, for ``Service.routes``."""
 
-    @app.get("/payments/{order_id}", summary="The payment of an order", responses=_REFUSALS)
-    async def payment(order_id: OrderId) -> PaymentView:
-        if not bus.fresh():
-            raise Unavailable("this replica has not heard from Kafka lately")
-        entry = bus.read(reactor, order_id)
-        if entry is None:
-            raise Problem(404, "Unknown payment", f"nothing is known of a payment for order {order_id}")
-        state: Payment = entry.state
-        return PaymentView(
-            orderId=order_id,
-            status=state.status,
-            amount=state.amount,
-            currency=state.currency,
-            chargeId=state.charge_id,
-            version=entry.version,
-            updatedAt=datetime.fromtimestamp(entry.updated_at / 1000, UTC),
-        )
+    def add(app: FastAPI, bus: Bus) -> None:
+        @app.get("/payments/{order_id}", summary="The payment of an order", responses=_REFUSALS)
+        async def payment(order_id: OrderId) -> PaymentView:
+            require_fresh(bus)
+            entry = bus.read(reactor, order_id)
+            if entry is None:
+                raise Problem(404, "Unknown payment", f"nothing is known of a payment for order {order_id}")
+            return payment_view(entry)
+
+    return add
+
+
+def payment_view(entry: Entry[Payment]) -> PaymentView:
+    """The payment as clients see it."""
+    payment = entry.state
+    currency = payment.currency if payment.currency in EXPONENTS else None
+    return PaymentView(
+        orderId=entry.key,
+        status=payment.status,
+        amount=None if currency is None else decimal_text(payment.amount, currency),
+        currency=currency,
+        chargeId=payment.charge_id,
+        version=entry.version,
+        updatedAt=rfc3339(entry.updated_at),
+    )

@@ -2,17 +2,17 @@
 
              OrderCreated ──▶ PAID ──────▶ REFUNDED     the order failed or was cancelled after it was paid
     NEW ───▶ OrderCreated ──▶ FAILED                    the gateway declined
-             OrderFailed, OrderCancelled ──▶ VOIDED     settled before it was charged: it never will be
+             OrderFailed, OrderCancelled ──▶ VOIDED     settled before it was charged: never charged
 
-A charge without an answer leaves the payment *in doubt*. Until it is known what became of it, OrderCreated waits to
-be tried again: with the same key while the order is open, and to withdraw the charge once it is not.
+A charge without an answer leaves the payment *in doubt*. Until its result is known, OrderCreated waits for another
+attempt. While the order is open, it repeats the charge with the same key. After that, it withdraws the charge.
 
 Money is in minor units of its currency. Nothing is charged or refunded for a total of zero.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import assert_never
@@ -34,7 +34,7 @@ from schemas.orders import inconsistency
 
 
 class Status(StrEnum):
-    """Where the payment of one order stands."""
+    """The status of the payment of one order."""
 
     NEW = "NEW"
     PAID = "PAID"
@@ -45,7 +45,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Payment:
-    """The payment of one order, and what it takes to give the money back."""
+    """The payment of one order, and what a refund needs."""
 
     status: Status = Status.NEW
     amount: int = 0
@@ -63,7 +63,7 @@ class Charge(Request):
 
 @dataclass(frozen=True)
 class Refund(Request):
-    """Give back what was charged for an order."""
+    """Refund what was charged for an order."""
 
     order_id: str
     amount: int
@@ -73,14 +73,14 @@ class Refund(Request):
 
 @dataclass(frozen=True)
 class Withdraw(Request):
-    """Find out what became of a charge in doubt, see to it that it never happens, or give back what it took."""
+    """Find out the result of a charge in doubt. Prevent it if it has not happened, refund it if it has."""
 
     order: OrderCreated
 
 
 @dataclass(frozen=True)
 class Withdrawn(Outcome):
-    """The doubt is over. ``charge_id`` and ``refund_id`` are None if the charge had never moved money."""
+    """The charge is no longer in doubt. ``charge_id`` and ``refund_id`` are None if it never moved money."""
 
     order: OrderCreated
     charge_id: str | None = None
@@ -97,7 +97,7 @@ class Charged(Outcome):
 
 @dataclass(frozen=True)
 class Declined(Outcome):
-    """The gateway will not take the money; asking again would not help."""
+    """The gateway refused the charge for good."""
 
     order: OrderCreated
     reason: str
@@ -147,7 +147,7 @@ def decide(message: Input | Answer, payment: Payment) -> Sequence[Event | Reques
 
         case OrderCreated() | OrderFailed() | OrderCancelled(), _:
             return []
-    # One call at a time per order: an answer meets the status its request was made in.
+    # There is one call at a time for an order, so its answer comes in the status in which it was asked.
     raise ValueError(f"{type(message).__name__} answers nothing that a {payment.status} payment asked for")
 
 
@@ -195,15 +195,15 @@ def refunded(refund: Refund, refund_id: str | None) -> PaymentRefunded:
     )
 
 
-def unanswered(request: Request, payment: Payment) -> Sequence[Event]:
-    """A charge without an answer is put on record, once."""
+def record_doubt(request: Request, payment: Payment) -> Sequence[Event]:
+    """A charge without an answer is recorded once."""
     if isinstance(request, Charge) and not payment.in_doubt:
         return [ChargeUnresolved(order_id=request.order.order_id)]
     return []
 
 
 def give_up(request: Request, payment: Payment, reason: str) -> Sequence[Event]:
-    """After the last try of a charge the payment fails; what became of the charge is still to be found out."""
+    """After the last attempt of a charge the payment fails. The charge stays in doubt until it is withdrawn."""
     if isinstance(request, Charge) and payment.status is Status.NEW:
         return [failed(request.order, reason), ChargeUnresolved(order_id=request.order.order_id)]
     return []
@@ -230,18 +230,20 @@ def evolve(payment: Payment, event: Own) -> Payment:
     assert_never(event)
 
 
-async def unconnected(request: Request) -> Outcome:
-    """Stands where ``__main__`` puts the cashier."""
-    raise RuntimeError(f"no gateway is connected to answer {request}")
-
-
-reactor: Reactor[Payment] = Reactor(
-    log="payment.events",
-    inputs=(OrderCreated, OrderFailed, OrderCancelled),
-    initial=Payment(),
-    decide=decide,
-    evolve=evolve,
-    settling=(OrderFailed, OrderCancelled),
-    call=unconnected,
-    unanswered=unanswered,
-)
+def payment_reactor(
+    call: Callable[[Request], Awaitable[Outcome]],
+    on_retries_exhausted: Callable[[Request, Payment, str], Sequence[Event]] | None = None,
+) -> Reactor[Payment]:
+    """The reactor that writes ``payment.events``. ``call`` answers a Charge, a Refund or a Withdraw."""
+    return Reactor(
+        log="payment.events",
+        inputs=(OrderCreated, OrderFailed, OrderCancelled),
+        initial=Payment(),
+        decide=decide,
+        evolve=evolve,
+        fold_version=1,
+        settling=(OrderFailed, OrderCancelled),
+        call=call,
+        on_call_failed=record_doubt,
+        on_retries_exhausted=on_retries_exhausted,
+    )

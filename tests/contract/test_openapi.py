@@ -14,20 +14,17 @@ from fastapi import FastAPI
 from schemathesis.engine.events import FatalError, NonFatalError, ScenarioFinished
 from schemathesis.engine.recorder import ScenarioRecorder
 
-from eventbus import Bus, Decider, Settings
+from eventbus import Bus, Decider, Service, Settings
 from eventbus.codec import Codec
 from eventbus.http import ONE_LINE
 from eventbus.http.app import create_app
 from eventbus.service.runtime import http_routes
 from eventbus.state.store import Store
-from services.inventory.api import stock_routes
-from services.inventory.settings import InventorySettings
-from services.inventory.stock import stock_decider
-from services.notification.decider import reactor as notification_reactor
-from services.order.__main__ import service
+from services.inventory.__main__ import service as inventory_service
+from services.notification.__main__ import service as notification_service
+from services.order.__main__ import service as order_service
 from services.order.settings import OrderSettings
-from services.payment.api import routes as payment_routes
-from services.payment.decider import reactor as payment_reactor
+from services.payment.__main__ import service as payment_service
 from tests.unit.inventory.test_stock_api import MemoryBus as StockBus
 from tests.unit.order.memory_bus import MemoryBus as OrderBus
 from tests.unit.payment.test_payment_api import LocalState
@@ -48,18 +45,17 @@ class Consultable:
 
 
 def app_of(name: str, directory: Path) -> FastAPI:
-    order = service(OrderSettings(answer_timeout=0.1))
-    stock = stock_routes(InventorySettings())
-    parts: dict[str, tuple[Any, Any, Decider[Any]]] = {
-        "order": (OrderBus(order.deciders[0]), order.routes, order.deciders[0]),
-        "inventory": (StockBus(), stock, stock_decider),
-        "payment": (LocalState(), payment_routes, payment_reactor),
-        "notification": (object(), None, notification_reactor),
+    order = order_service(OrderSettings(answer_timeout=0.1))
+    parts: dict[str, tuple[Service, Any]] = {
+        "order": (order, OrderBus(order.deciders[0])),
+        "inventory": (inventory_service(), StockBus()),
+        "payment": (payment_service(), LocalState()),
+        "notification": (notification_service(), object()),
     }
-    bus, routes, decider = parts[name]
-    consultable = cast(Bus, Consultable(name, bus, decider, directory))
+    service, bus = parts[name]
+    consultable = cast(Bus, Consultable(name, bus, service.deciders[-1], directory))
     return create_app(
-        name, why_not_ready=lambda: "", max_body=1_048_576, routes=http_routes(routes, consultable)
+        name, why_not_ready=lambda: "", max_body=1_048_576, routes=http_routes(service.routes, consultable)
     )
 
 

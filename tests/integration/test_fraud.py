@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+from eventbus.codec import Codec
 from eventbus.kafka.topics import create, of_service
 from examples.fraud.messages import FraudSuspected, OrderCleared
 from tests.integration.orders import create as command
@@ -15,6 +16,7 @@ from tests.support.waiting import eventually
 
 def fraud(system: System) -> ServiceProcess:
     create(system.settings, of_service("fraud"))
+    system.topics.codec = Codec("schemas", "examples.fraud")
     return system.service("fraud", module="examples.fraud").start().wait_ready()
 
 

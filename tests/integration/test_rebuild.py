@@ -36,7 +36,15 @@ def test_a_deleted_state_directory_is_rebuilt_identical_and_emits_nothing(system
     assert after == before
 
 
-@pytest.mark.parametrize("damage", ["UPDATE meta SET value = 'another cluster'", "DELETE FROM meta"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE meta SET value = 'another cluster'",
+        "DELETE FROM meta",
+        # What the code before fold versions wrote: a hash of the source in their place.
+        "UPDATE meta SET value = json_array(2, value ->> 1, value ->> 2, '5b9a40c3') WHERE name LIKE '%.events'",
+    ],
+)
 def test_a_state_of_other_rules_or_another_cluster_is_rebuilt(system: System, damage: str) -> None:
     (inventory,) = system.start("inventory")
     system.stock(inventory, 7, "cup", "pot", "jug")

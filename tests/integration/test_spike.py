@@ -8,7 +8,7 @@ import os
 import httpx
 import pytest
 
-from services.order.admission import FEW
+from services.order.admission import FREE_ORDERS
 from tests.integration.loaded import load
 from tests.support.system import System, problem
 from tests.support.waiting import eventually
@@ -44,7 +44,7 @@ def test_a_spike_at_five_times_the_pace(system: System) -> None:
     took = sorted(one.answered - one.sent for one in found.sent if one.order)
     assert took[len(took) * 99 // 100] < 1.0, "accepted at once"
     waited = [s.at - one.due for one in found.sent if (s := found.settled.get(one.order))]
-    assert max(waited) < 2 * FEW / PACE, (
+    assert max(waited) < 2 * FREE_ORDERS / PACE, (
         "nobody waits for much more than ORDER_MAX_LAG, or than for those few"
     )
     (answer, *_) = refusals

@@ -241,4 +241,4 @@ class Bench:
 
 
 def with_giving_up() -> Reactor[Life]:
-    return replace(REACTOR, exhausted=give_up)
+    return replace(REACTOR, on_retries_exhausted=give_up)

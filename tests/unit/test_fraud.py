@@ -6,7 +6,7 @@ from pathlib import Path
 
 from eventbus.codec import Codec
 from eventbus.testing import given
-from examples.fraud.decider import MANY, decider
+from examples.fraud.decider import MANY, screening_decider
 from examples.fraud.messages import FraudSuspected, OrderCleared
 from schemas import Item, OrderCreated
 from tools.generate_messages import outdated
@@ -25,16 +25,16 @@ SUSPECTED = FraudSuspected(
 
 
 def test_an_order_of_a_few_pieces_is_cleared() -> None:
-    given(decider).when(order(1, MANY)).then(OrderCleared(order_id="o1"))
+    given(screening_decider()).when(order(1, MANY)).then(OrderCleared(order_id="o1"))
 
 
 def test_an_order_of_many_pieces_of_one_product_is_suspected() -> None:
-    given(decider).when(order(1, MANY + 1)).then(SUSPECTED)
+    given(screening_decider()).when(order(1, MANY + 1)).then(SUSPECTED)
 
 
 def test_an_order_is_looked_at_once() -> None:
-    given(decider, OrderCleared(order_id="o1")).when(order(MANY + 1)).then()
-    given(decider, SUSPECTED).when(order(1)).then()
+    given(screening_decider(), OrderCleared(order_id="o1")).when(order(MANY + 1)).then()
+    given(screening_decider(), SUSPECTED).when(order(1)).then()
 
 
 def test_its_messages_are_what_its_schemas_say_and_travel_as_avro() -> None:

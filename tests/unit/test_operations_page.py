@@ -17,7 +17,7 @@ REDRIVE = (DOCS / "how-to" / "redrive.md").read_text()
 
 def test_every_header_of_a_dead_letter_is_listed() -> None:
     raw = Raw("order.commands", 0, 0, b"k", b"junk", [], 0)
-    letter = Parked(raw, "", "", 0, State.DEAD, 1, 0, 0).letter("order", "1", 0)
+    letter = Parked(raw, "", "", 0, State.DEAD, 1, 0, 0).dead_letter_headers("order", "1", 0)
     table = PAGE.split("| header `")[1].split("\n\n")[0]
     listed = set(re.findall(r"`([a-z.]+)`", table.split("\n", 2)[2]))
     assert {name.removeprefix(ERRORS) for name in (*dict(letter), TRUNCATED)} == listed

@@ -17,14 +17,14 @@ from functools import lru_cache
 from typing import Any
 
 from eventbus import DeadlinePassed, Decider, Message, Reactor, Request, Retryable
-from services.inventory.reservation import in_waves_of
+from services.inventory.reservation import reservation_decider
 from services.inventory.stock import stock_decider
 from services.notification.channel import Messenger, Notice
-from services.notification.decider import reactor as notification
+from services.notification.decider import notification_reactor
 from services.order.decider import order_decider
-from services.payment.cashier import Cashier
-from services.payment.decider import reactor as payment
+from services.payment.decider import payment_reactor
 from services.payment.gateway import Receipt, Result
+from services.payment.idempotent_gateway import IdempotentGateway
 
 PARKED = "parked"
 
@@ -128,10 +128,10 @@ class World:
         self.mailbox = Mailbox()
         self.readers = [
             Reader(lambda: order_decider(timedelta(minutes=15))),
-            Reader(lambda: replace(payment, call=Cashier(self.gateway, clock=lambda: 0).call)),
-            Reader(lambda: in_waves_of(self.wave)),
-            Reader(lambda: stock_decider),
-            Reader(lambda: replace(notification, call=Messenger(self.mailbox).call)),
+            Reader(lambda: payment_reactor(IdempotentGateway(self.gateway, clock=lambda: 0).call)),
+            Reader(lambda: reservation_decider(self.wave)),
+            Reader(stock_decider),
+            Reader(lambda: notification_reactor(Messenger(self.mailbox).call)),
         ]
         self.log: list[Message] = []
 
@@ -225,7 +225,7 @@ class World:
                 outcome = loop().run_until_complete(decider.call(outputs[0]))
                 outputs = list(decider.decide(outcome, state))
             except Retryable:
-                outputs, answered = list(decider.unanswered(outputs[0], state)), False
+                outputs, answered = list(decider.on_call_failed(outputs[0], state)), False
         messages = [o for o in outputs if isinstance(o, Message)]
         assert len(messages) == len(outputs)
         assert not messages or any(m.topic == decider.log for m in messages), message

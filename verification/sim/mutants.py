@@ -26,7 +26,7 @@ from eventbus.retry.parked import Parked
 from eventbus.retry.queues import RetryQueues
 from schemas import ReleaseStock
 from services.inventory import reservation, stock
-from services.payment.cashier import Cashier
+from services.payment.idempotent_gateway import IdempotentGateway
 from verification.sim import world
 from verification.sim.groups import Group
 
@@ -40,7 +40,8 @@ def release_twice() -> Iterator[None]:
             state = stock.with_hold(state, command.order_id, replace(held, hold=stock.Hold.HELD))
         return stock.decide(command, state)
 
-    with patch.object(world, "stock_decider", replace(stock.stock_decider, decide=decide)):
+    sound = stock.stock_decider()
+    with patch.object(world, "stock_decider", lambda: replace(sound, decide=decide)):
         yield
 
 
@@ -138,12 +139,12 @@ def queue_forgotten() -> AbstractContextManager[Any]:
 def charge_without_lookup() -> AbstractContextManager[Any]:
     """Every charge has a key of its own."""
     counter = iter(range(1_000_000))
-    ask = Cashier._settle
+    ask = IdempotentGateway._settle
 
-    async def settle(self: Cashier, key: str, ask_for: Any) -> Any:
+    async def settle(self: IdempotentGateway, key: str, ask_for: Any) -> Any:
         return await ask(self, f"{key}{next(counter)}" if key.startswith("charge") else key, ask_for)
 
-    return patch.object(Cashier, "_settle", settle)
+    return patch.object(IdempotentGateway, "_settle", settle)
 
 
 def answered_again() -> AbstractContextManager[Any]:
@@ -181,7 +182,7 @@ def retry_unchecked() -> AbstractContextManager[Any]:
 
 def forgery_believed() -> AbstractContextManager[Any]:
     """Reports are taken for true, whatever they say of money and goods."""
-    return patch("services.order.decider.contradiction", lambda report, order: None)
+    return patch("services.order.reports.contradiction", lambda report, order: None)
 
 
 def forged_order_charged() -> AbstractContextManager[Any]:

@@ -15,14 +15,13 @@ from eventbus.codec import Codec
 from eventbus.kafka.records import partition_of
 from eventbus.retry.parked import State
 from eventbus.settings import Settings
-from services.inventory.reservation import in_waves_of
+from services.inventory.reservation import reservation_decider
 from services.inventory.stock import stock_decider
 from services.notification.channel import Messenger
-from services.notification.decider import reactor as notification
+from services.notification.decider import notification_reactor
 from services.order.decider import order_decider
-from services.payment.cashier import Cashier
-from services.payment.decider import give_up
-from services.payment.decider import reactor as payment
+from services.payment.decider import give_up, payment_reactor
+from services.payment.idempotent_gateway import IdempotentGateway
 from verification.sim import hostile
 from verification.sim.broker import Broker, Stored, Transaction
 from verification.sim.clock import START, Clock
@@ -155,14 +154,14 @@ class World:
             return (order_decider(timedelta(milliseconds=self.story.deadline)),)
 
         def pay(clock: Callable[[], int]) -> Sequence[Decider[Any]]:
-            exhausted = give_up if self.story.gives_up else None
-            return (replace(payment, call=Cashier(self.gateway, clock).call, exhausted=exhausted),)
+            on_retries_exhausted = give_up if self.story.gives_up else None
+            return (payment_reactor(IdempotentGateway(self.gateway, clock).call, on_retries_exhausted),)
 
         def stock(clock: Callable[[], int]) -> Sequence[Decider[Any]]:
-            return (in_waves_of(self.story.wave), stock_decider)
+            return (reservation_decider(self.story.wave), stock_decider())
 
         def notify(clock: Callable[[], int]) -> Sequence[Decider[Any]]:
-            return (replace(notification, call=Messenger(self.mailbox).call),)
+            return (notification_reactor(Messenger(self.mailbox).call),)
 
         starts = dict(zip(SERVICES, (order, pay, stock, notify), strict=True))
         services = {}

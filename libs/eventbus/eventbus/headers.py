@@ -35,7 +35,7 @@ def headers_of(envelope: Envelope) -> Headers:
 
 
 def rfc3339(millis: int) -> str:
-    """ms since epoch as RFC 3339 text in UTC."""
+    """Ms since epoch as RFC 3339 text in UTC, to the millisecond: ``2026-05-04T10:00:00.000Z``."""
     return (
         datetime.fromtimestamp(millis / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     )

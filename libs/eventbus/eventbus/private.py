@@ -1,4 +1,4 @@
-"""What a process writes is for its own user: state holds what customers ordered, and where they want to be told."""
+"""Files that only their own user may read: the state holds what customers ordered, and their addresses."""
 
 from __future__ import annotations
 

@@ -17,6 +17,11 @@ from eventbus.model.messages import Message
 S = TypeVar("S")
 
 
+async def no_call(request: Any) -> Outcome:
+    """The ``call`` of a reactor in a test of its rules, which call nobody."""
+    raise AssertionError(f"a test of rules called the outside with {request}")
+
+
 class Scenario(Generic[S]):
     """A decider, its state so far, and what the last message led to."""
 

@@ -40,7 +40,7 @@ def retry(waits: Parked, at: int, service: str = "order") -> Raw:
 
 
 def letter(waits: Parked, at: int, service: str = "order") -> Raw:
-    headers = waits.letter(service, "1", NOW)
+    headers = waits.dead_letter_headers(service, "1", NOW)
     return Raw(f"{service}.dlq", 0, at, waits.raw.key, waits.raw.value, headers, NOW)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -158,15 +160,110 @@ def test_state_of_another_cluster_or_topic_is_forgotten(
     assert store.load(DECIDER, "cup").state.rows.get("2") == (2 if kept else None)
 
 
-def test_state_folded_into_other_tables_is_forgotten(store: Store, path: Path) -> None:
-    class More(Totals):
-        tables = Totals.tables.replace("totals", "sums")
-
-    write(store, event(1, 2))
+def reopened(store: Store, decider: Decider[Any]) -> list[str]:
+    """What a new process forgets that opens the same database with ``decider``."""
     store.close()
-    changed = Store(path, [replace(DECIDER, projection=More())])
+    return Store(store.path, [decider]).adopt("cluster", {LOG: "topic"})
 
-    assert changed.adopt("cluster", {LOG: "topic"}) == [LOG]
+
+@pytest.mark.parametrize("written", [1, 3])
+def test_state_of_another_fold_version_higher_or_lower_is_rebuilt_once(store: Store, written: int) -> None:
+    assert reopened(store, replace(DECIDER, fold_version=written)) == ([LOG] if written != 1 else [])
+    write(store := Store(store.path, [DECIDER]), event(1, 2))
+
+    newer = replace(DECIDER, fold_version=2)
+    assert reopened(store, newer) == [LOG]
+    assert Store(store.path, [newer]).read(newer, "cup") is None
+    assert reopened(store, newer) == []
+
+
+class More(Totals):
+    tables = Totals.tables.replace("totals", "sums")
+
+
+class Indexed(Totals):
+    """With a column that a table of the old shape does not have."""
+
+    tables = (
+        Totals.tables.replace("total INTEGER", "total INTEGER, at INTEGER")
+        + "; CREATE INDEX IF NOT EXISTS totals_at ON totals (at)"
+    )
+
+
+class Reworded(Totals):
+    """The same tables, laid out in another way and with words beside them."""
+
+    tables = Totals.tables.replace(", ", ",\n        ").replace("(thing", "-- of all things\n(thing")
+
+    def apply(self, db: sqlite3.Connection, envelope: Envelope) -> None:
+        # Another comment: what is folded is the same.
+        super().apply(db, envelope)
+
+
+@dataclass(frozen=True)
+class Renamed:
+    """The fields of Count under another class name, in another order, with other defaults."""
+
+    seen: tuple[int, ...] = (0,)
+    rows: Table[int] = field(default_factory=Table)
+    total: int = 7
+
+
+@dataclass(frozen=True)
+class Wider:
+    total: int = 0
+    seen: tuple[int, ...] = ()
+    rows: Table[int] = field(default_factory=Table)
+    place: str = ""
+
+
+@dataclass(frozen=True)
+class Retyped:
+    total: str = ""
+    seen: tuple[int, ...] = ()
+    rows: Table[int] = field(default_factory=Table)
+
+
+@pytest.mark.parametrize("projection", [More(), Indexed()])
+def test_state_folded_into_other_tables_is_rebuilt_though_the_version_was_forgotten(
+    store: Store, projection: Totals
+) -> None:
+    write(store, event(1, 2))
+
+    assert reopened(store, replace(DECIDER, projection=projection)) == [LOG]
+
+
+@pytest.mark.parametrize("initial", [Wider(), Retyped()])
+def test_state_of_other_fields_is_rebuilt_though_the_version_was_forgotten(
+    store: Store, initial: Any
+) -> None:
+    write(store, event(1, 2))
+    other: Decider[Any] = replace(DECIDER, initial=initial)
+
+    assert reopened(store, other) == [LOG]
+    assert Store(store.path, [other]).load(other, "cup").state == initial
+
+
+@pytest.mark.parametrize("change", [{"projection": Reworded()}, {"initial": Renamed()}])
+def test_a_comment_a_layout_or_a_name_rebuilds_nothing(store: Store, change: dict[str, Any]) -> None:
+    write(store, event(1, 2))
+
+    assert reopened(store, replace(DECIDER, **change)) == []
+
+
+def test_a_database_marked_with_a_hash_of_the_source_is_rebuilt_once(store: Store) -> None:
+    """What the code before fold versions left: the same tables, a mark of four parts."""
+    write(store, event(1, 2))
+    mark = json.dumps([2, "cluster", "topic", "5b9a" * 16])
+    store.db.execute("UPDATE meta SET value = ? WHERE name = ?", (mark, LOG))
+
+    assert reopened(store, DECIDER) == [LOG]
+    store = Store(store.path, [DECIDER])
+    assert store.read(DECIDER, "cup") is None and store.checkpoint(LOG, 0) == 0
+    write(store, event(1, 2))
+    assert reopened(store, DECIDER) == []
+    entry = Store(store.path, [DECIDER]).read(DECIDER, "cup")
+    assert entry is not None and entry.state.total == 2
 
 
 def test_a_skip_of_what_is_folded_forgets_its_partition_and_no_other(store: Store) -> None:

@@ -32,8 +32,8 @@ from starlette.routing import Route
 
 from schemas.money import MAX_AMOUNT
 from services.payment.simulator.record import Attempt, Record, Refused, Row
+from services.payment.simulator.rules import Result, Token
 from services.payment.simulator.settings import SimulatorSettings
-from services.payment.simulator.verdict import Outcome, Token
 
 SEQUENCE = re.compile("[0-9]{1,18}")
 MAX_BODY = 65_536
@@ -198,7 +198,7 @@ def document(row: Row) -> dict[str, str | int | None]:
 
 
 def receipt(row: Row, replayed: bool) -> Response:
-    status = 503 if row.outcome == Outcome.FAILED else 200 if replayed else 201
+    status = 503 if row.outcome == Result.FAILED else 200 if replayed else 201
     return JSONResponse(document(row), status, headers=REPLAYED if replayed else None)
 
 

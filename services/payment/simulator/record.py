@@ -15,10 +15,10 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from eventbus.private import close_to_others
-from services.payment.simulator.verdict import Outcome, Verdict, judge
+from services.payment.simulator.rules import Decision, Result, decide_charge
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS attempts (
@@ -138,7 +138,7 @@ class Record:
         db.executescript(TABLES)
         return db
 
-    async def _read(self, sql: str, *args: str | int) -> list[tuple]:  # type: ignore[type-arg]
+    async def _read(self, sql: str, *args: str | int) -> list[tuple[Any, ...]]:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._reading, lambda: self._reader.execute(sql, args).fetchall())
 
@@ -186,7 +186,7 @@ class Record:
             if (row.kind, row.order_id, row.amount, row.currency) != asked:
                 raise Refused(f"key {attempt.key} was used before for {row.kind} {row.amount} {row.currency}")
             return Entered(row, replayed=True)
-        verdict = self._judge(db, attempt)
+        decision = self._decide(db, attempt)
         made = hashlib.sha256(attempt.key.encode()).hexdigest()[:24]
         values = (
             attempt.key,
@@ -195,9 +195,9 @@ class Record:
             attempt.amount,
             attempt.currency,
             attempt.method,
-            verdict.outcome.value,
+            decision.result.value,
             f"{'ch' if attempt.kind == 'CHARGE' else 're'}_{made}",
-            verdict.reason,
+            decision.reason,
             time.time_ns() // 1_000_000,
         )
         seq = db.execute(
@@ -205,20 +205,20 @@ class Record:
         ).lastrowid
         return Entered(Row(seq or 0, *values), replayed=False)
 
-    def _judge(self, db: sqlite3.Connection, attempt: Attempt) -> Verdict:
+    def _decide(self, db: sqlite3.Connection, attempt: Attempt) -> Decision:
         if attempt.void:
-            return Verdict(Outcome.VOIDED, "withdrawn before it was charged")
+            return Decision(Result.VOIDED, "withdrawn before it was charged")
         return self._charge(db, attempt) if attempt.kind == "CHARGE" else self._refund(db, attempt)
 
-    def _charge(self, db: sqlite3.Connection, attempt: Attempt) -> Verdict:
+    def _charge(self, db: sqlite3.Connection, attempt: Attempt) -> Decision:
         failed = "SELECT count(*) FROM attempts WHERE order_id = ? AND kind = 'CHARGE' AND outcome = 'FAILED'"
         (earlier,) = db.execute(failed, (attempt.order_id,)).fetchone()
-        return judge(attempt.method, attempt.order_id, earlier, self._success_rate)
+        return decide_charge(attempt.method, attempt.order_id, earlier, self._success_rate)
 
-    def _refund(self, db: sqlite3.Connection, attempt: Attempt) -> Verdict:
+    def _refund(self, db: sqlite3.Connection, attempt: Attempt) -> Decision:
         if attempt.charge_id is not None:
             charge = "SELECT amount FROM attempts WHERE order_id = ? AND id = ? AND outcome = 'SUCCEEDED'"
             found = db.execute(charge, (attempt.order_id, attempt.charge_id)).fetchone()
             if found is None or found[0] < attempt.amount:
                 raise Refused(f"no charge {attempt.charge_id} of order {attempt.order_id} covers this refund")
-        return Verdict(Outcome.SUCCEEDED)
+        return Decision(Result.SUCCEEDED)

@@ -34,7 +34,7 @@ from schemas import (
     StockReserved,
 )
 from services.inventory.answers import Answer
-from services.inventory.reservation import WAVE, Phase, Reservation, in_waves_of, reservation_decider
+from services.inventory.reservation import WAVE, Phase, Reservation, reservation_decider
 from services.inventory.stock import stock_decider
 
 ANN = Contact(email="ann@example.org")
@@ -108,7 +108,7 @@ HISTORIES: dict[str, tuple[Event, ...]] = {
 
 
 def an_order(history: str) -> Scenario[Reservation]:
-    return given(reservation_decider, *HISTORIES[history])
+    return given(reservation_decider(), *HISTORIES[history])
 
 
 def answer(product_id: str, outcome: str, quantity: int, available_qty: int = 0) -> StockAnswered:
@@ -132,7 +132,7 @@ def test_the_last_product_reserved_reserves_the_order() -> None:
 
 def test_an_order_of_nothing_has_all_it_wants() -> None:
     empty = OrderCreated(order_id="o1", user_id="ann", items=())
-    scenario = given(reservation_decider).when(empty)
+    scenario = given(reservation_decider()).when(empty)
     scenario.then(
         ReservationStarted(order_id="o1", user_id="ann", items=()),
         InventoryReserved(order_id="o1", user_id="ann", items=()),
@@ -154,7 +154,7 @@ def test_a_product_taken_away_by_hand_while_reserving_is_a_shortage() -> None:
 
 def test_a_second_shortage_is_recorded_and_fails_nothing_twice() -> None:
     refused = ProductRefused(order_id="o1", product_id="cup", quantity=5, available_qty=4)
-    scenario = given(reservation_decider, STARTED).when(answer("pot", "REFUSED", 1))
+    scenario = given(reservation_decider(), STARTED).when(answer("pot", "REFUSED", 1))
     scenario.when(answer("cup", "REFUSED", 5, available_qty=4)).then(refused)
 
 
@@ -289,7 +289,7 @@ def test_table(message: str, history: str) -> None:
 
 
 def test_the_table_knows_every_input_outcome_and_phase() -> None:
-    assert {type(m) for m in MESSAGES.values()} == set(reservation_decider.inputs)
+    assert {type(m) for m in MESSAGES.values()} == set(reservation_decider().inputs)
     assert {m.outcome for m in MESSAGES.values() if isinstance(m, StockAnswered)} == {a.value for a in Answer}
     assert {an_order(history).state.phase for history in HISTORIES} == set(Phase)
 
@@ -306,7 +306,7 @@ def test_a_message_decided_twice_counts_once(message: str, history: str) -> None
 
 def test_an_order_of_two_thousand_products_is_counted_not_searched() -> None:
     items = tuple(Item(product_id=f"p{n}", quantity=1, unit_price=0) for n in range(2000))
-    scenario = given(reservation_decider).when(OrderCreated(order_id="o1", user_id="ann", items=items))
+    scenario = given(reservation_decider()).when(OrderCreated(order_id="o1", user_id="ann", items=items))
     asked = list(scenario.outputs[1:])
     assert len(asked) == WAVE
     for item in items[:-1]:
@@ -321,7 +321,7 @@ def test_an_order_of_two_thousand_products_is_counted_not_searched() -> None:
 
 # Waves: of a large order, so many products at a time. Letters are products, one piece of each.
 
-IN_TWOS = in_waves_of(2)
+IN_TWOS = reservation_decider(2)
 FIVE = tuple(Item(product_id=p, quantity=1, unit_price=0) for p in "abcde")
 FIVE_CREATED = OrderCreated(order_id="o1", user_id="ann", items=FIVE)
 
@@ -388,13 +388,13 @@ def test_m1_goods_leave_in_waves() -> None:
 
 def test_m1_an_order_that_older_code_asked_for_at_once_goes_on_and_waits_for_no_second_answer() -> None:
     """The log of such an order says nothing of it. What the stock half is asked again, it answers with nothing."""
-    asked = given(in_waves_of(1_000)).when(FIVE_CREATED)
+    asked = given(reservation_decider(1_000)).when(FIVE_CREATED)
     assert asked.outputs[1:] == reserve(*"abcde")
     scenario = given(IN_TWOS, state=asked.state)
     for product in "edcb":
         scenario = scenario.when(answer(product, "RESERVED", 1))
         held = given(
-            stock_decider, StockReserved(product_id=product, order_id="o1", quantity=1, available_qty=0)
+            stock_decider(), StockReserved(product_id=product, order_id="o1", quantity=1, available_qty=0)
         )
         held.when(reserve(product)[0]).then()
     last = scenario.when(answer("a", "RESERVED", 1))
@@ -430,7 +430,7 @@ def test_forged_answers_contradict_the_reservation(
     scenario = an_order(history)
     over = forged.outcome in ("RELEASED", "SHIPPED") and history.startswith(("RELEASING", "SHIPPING"))
     if history in ("NEW", "VOIDED") or over:
-        scenario.when(forged)  # nothing was asked for, or: what a shelf gives up meanwhile is gone
+        scenario.when(forged)  # nothing was asked for, or: any quantity may be released meanwhile
         return
     with pytest.raises(
         Mismatch, match=r"StockAnswered of order 'o1' is .* product 'cup', but 5 were asked for"
@@ -440,14 +440,14 @@ def test_forged_answers_contradict_the_reservation(
 
 
 def test_forged_shortage_of_nothing_fails_no_order() -> None:
-    """Somebody asked to ship what was not reserved yet: the shelf refuses that with quantity 0."""
+    """Somebody asked to ship what was not reserved yet: the stock half refuses that with quantity 0."""
     with pytest.raises(Mismatch):
         an_order("RESERVING").when(answer("pot", "REFUSED", 0))
 
 
 def test_forged_orders_that_contradict_themselves_reserve_nothing() -> None:
     with pytest.raises(Mismatch, match=r"has a total of 0.01 GBP, but its items are worth 24.02 GBP"):
-        given(reservation_decider).when(replace(CREATED, total_amount=1))
+        given(reservation_decider()).when(replace(CREATED, total_amount=1))
 
 
 def test_what_somebody_reserved_past_the_order_is_still_given_back_with_it() -> None:
@@ -458,5 +458,5 @@ def test_what_somebody_reserved_past_the_order_is_still_given_back_with_it() -> 
 
 def test_m1_a_wave_that_was_raised_would_leave_products_out() -> None:
     """Why ``WAVE`` is never raised: waves of two left c for later, and waves of three believe it was asked for."""
-    scenario = given(in_waves_of(3), state=after_reserving().state).when(answer("a", "RESERVED", 1))
+    scenario = given(reservation_decider(3), state=after_reserving().state).when(answer("a", "RESERVED", 1))
     assert scenario.outputs[1:] == reserve("d")

@@ -1,4 +1,4 @@
-"""The stock half of inventory: a shelf that never goes below zero."""
+"""The stock half of inventory: stock never goes below zero."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from schemas import (
     StockReserved,
     StockShipped,
 )
-from services.inventory.stock import MOST, Stock, stock_decider
+from services.inventory.stock import MAX_PIECES, Stock, stock_decider
 
 RESERVE = ReserveStock(product_id="cup", order_id="o1", quantity=4)
 RELEASE = ReleaseStock(product_id="cup", order_id="o1")
@@ -144,25 +144,25 @@ COMMANDS: dict[str, Message] = {
 }
 
 
-def a_shelf(history: str) -> Scenario[Stock]:
-    return given(stock_decider, *HISTORIES[history])
+def stock_after(history: str) -> Scenario[Stock]:
+    return given(stock_decider(), *HISTORIES[history])
 
 
 @pytest.mark.parametrize("history", HISTORIES)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_table(command: str, history: str) -> None:
     """Every command in every state."""
-    a_shelf(history).when(COMMANDS[command]).then(*TABLE[command][history])
+    stock_after(history).when(COMMANDS[command]).then(*TABLE[command][history])
 
 
 def test_the_table_knows_every_input() -> None:
-    assert {type(c) for c in COMMANDS.values()} == set(stock_decider.inputs)
+    assert {type(c) for c in COMMANDS.values()} == set(stock_decider().inputs)
 
 
-@pytest.mark.parametrize("quantity", [0, -1, -MOST])
+@pytest.mark.parametrize("quantity", [0, -1, -MAX_PIECES])
 def test_a_reservation_of_nothing_or_less_is_refused(quantity: int) -> None:
     command = ReserveStock(product_id="cup", order_id="o1", quantity=quantity)
-    a_shelf("plenty").when(command).then(
+    stock_after("plenty").when(command).then(
         refused("ReserveStock", quantity, 10, "The quantity must be positive"),
         answered("REFUSED", quantity, 10),
     )
@@ -170,39 +170,39 @@ def test_a_reservation_of_nothing_or_less_is_refused(quantity: int) -> None:
 
 def test_all_that_is_there_can_be_reserved_and_not_one_more() -> None:
     ten = ReserveStock(product_id="cup", order_id="o1", quantity=10)
-    scenario = a_shelf("plenty").when(ten)
+    scenario = stock_after("plenty").when(ten)
     assert (scenario.state.available, scenario.state.reserved) == (0, 10)
     one = ReserveStock(product_id="cup", order_id="o2", quantity=1)
     assert isinstance(scenario.when(one).outputs[0], StockRefused)
 
 
 def test_a_release_that_came_first_refuses_the_reservation_for_good() -> None:
-    scenario = a_shelf("plenty").when(RELEASE).when(RESERVE)
+    scenario = stock_after("plenty").when(RELEASE).when(RESERVE)
     scenario.then(*LATE)
     assert scenario.state.available == 10
 
 
 def test_an_adjustment_by_zero_is_refused() -> None:
-    a_shelf("plenty").when(adjustment(0)).then(
+    stock_after("plenty").when(adjustment(0)).then(
         refused("AdjustStock", 0, 10, "An adjustment by zero changes nothing", None)
     )
 
 
 def test_what_is_held_can_not_be_adjusted_away() -> None:
-    a_shelf("held").when(adjustment(-7)).then(
+    stock_after("held").when(adjustment(-7)).then(
         refused("AdjustStock", -7, 6, "Stock would go below zero: 6 available", None)
     )
 
 
 def test_available_and_reserved_together_stay_within_what_a_message_can_say() -> None:
-    a_shelf("held").when(adjustment(MOST - 10)).then(adjusted(MOST - 10, MOST - 4))
-    a_shelf("held").when(adjustment(MOST - 9)).then(
-        refused("AdjustStock", MOST - 9, 6, f"Stock would exceed {MOST}", None)
+    stock_after("held").when(adjustment(MAX_PIECES - 10)).then(adjusted(MAX_PIECES - 10, MAX_PIECES - 4))
+    stock_after("held").when(adjustment(MAX_PIECES - 9)).then(
+        refused("AdjustStock", MAX_PIECES - 9, 6, f"Stock would exceed {MAX_PIECES}", None)
     )
 
 
 def test_an_adjustment_with_an_id_happens_once() -> None:
-    first = a_shelf("empty").when(adjustment(5, "a1", "f1"))
+    first = stock_after("empty").when(adjustment(5, "a1", "f1"))
     first.then(adjusted(5, 5, "a1", "f1"))
     first.when(adjustment(5, "a1", "f1")).then(
         StockRepeated(product_id="cup", adjustment_id="a1", identical=True)
@@ -215,7 +215,10 @@ def test_an_adjustment_with_an_id_happens_once() -> None:
 
 def test_a_refused_adjustment_may_be_tried_again_under_its_id() -> None:
     scenario = (
-        a_shelf("empty").when(adjustment(-5, "a1", "f1")).when(adjustment(5)).when(adjustment(-5, "a1", "f1"))
+        stock_after("empty")
+        .when(adjustment(-5, "a1", "f1"))
+        .when(adjustment(5))
+        .when(adjustment(-5, "a1", "f1"))
     )
     scenario.then(adjusted(-5, 0, "a1", "f1"))
 
@@ -232,7 +235,7 @@ ANY_COMMAND = st.one_of(
 
 @for_all(st.lists(ANY_COMMAND, max_size=30))
 def test_whatever_arrives_in_whatever_order_no_piece_is_lost_or_made(commands: list[Message]) -> None:
-    scenario = given(stock_decider)
+    scenario = given(stock_decider())
     put = shipped = 0
     for command in commands:
         scenario = scenario.when(command)

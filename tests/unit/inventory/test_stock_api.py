@@ -18,9 +18,10 @@ from schemas import AdjustStock, ReleaseStock, ReserveStock, ShipStock
 from services.inventory.api import stock_routes
 from services.inventory.settings import InventorySettings
 from services.inventory.stock import Stock, stock_decider
+from services.inventory.stock_projection import StockProjection
 
 NOW = 1_700_000_000_000
-WHEN = "2023-11-14T22:13:20Z"
+WHEN = "2023-11-14T22:13:20.000Z"
 
 
 class MemoryBus:
@@ -34,11 +35,11 @@ class MemoryBus:
         self.arriving: list[Message] = []
         self._states: dict[str, Stock] = {}
         self._answers: dict[int, list[Message]] = {}
-        self._shelf = stock_decider.projection
-        assert self._shelf is not None
+        self._decider = stock_decider()
+        self._projection = StockProjection()
         self._db = sqlite3.connect(":memory:", check_same_thread=False)
         self._db.row_factory = sqlite3.Row
-        self._db.executescript(self._shelf.tables)
+        self._db.executescript(self._projection.tables)
 
     async def send(
         self, command: Message, *, correlation_id: str | None = None, traceparent: str | None = None
@@ -56,13 +57,12 @@ class MemoryBus:
         state = self._states.get(command.key, Stock())
         events = [
             o.stamp(NOW)
-            for o in stock_decider.decide(command, state)
-            if isinstance(o, Message) and o.topic == stock_decider.log
+            for o in self._decider.decide(command, state)
+            if isinstance(o, Message) and o.topic == self._decider.log
         ]
         for event in events:
-            state = stock_decider.evolve(state, event)
-            assert self._shelf is not None
-            self._shelf.apply(self._db, envelope(event))
+            state = self._decider.evolve(state, event)
+            self._projection.apply(self._db, envelope(event))
         self._states[command.key] = state
         return events
 
@@ -193,9 +193,7 @@ def test_an_unknown_product_is_denied_only_after_catching_up(http: TestClient, b
     assert http.get("/stock/cup").json() == cup(7)
 
 
-def test_orders_for_what_was_never_in_stock_do_not_put_it_on_the_shelf(
-    http: TestClient, bus: MemoryBus
-) -> None:
+def test_orders_for_what_was_never_in_stock_do_not_put_it_in_stock(http: TestClient, bus: MemoryBus) -> None:
     bus.decide(ReserveStock(product_id="cup", order_id="o1", quantity=2))
     bus.decide(ReleaseStock(product_id="cup", order_id="o1"))
     assert http.get("/stock/cup").status_code == 404

@@ -22,14 +22,14 @@ from schemas import (
 from schemas.money import EXPONENTS, decimal_text
 from services.notification.channel import LogChannel, Messenger, Notice
 from services.notification.decider import Delivered, Input, NoContact, Notify
-from services.notification.file import LineFile
+from services.notification.line_file import LineFile
 from services.notification.settings import NotificationSettings
-from services.notification.text import LONGEST, sentence
+from services.notification.text import MAX_LINE, sentence
 
 CANCELLED = OrderCancelled(order_id="o1", user_id="u1")
 NOTIFY = Notify(CANCELLED, "o1:OrderCancelled", "ann@example.com")
-SAID = "Your order o1 was cancelled. What you paid for it comes back to you."
-LINE = f"[o1:OrderCancelled] to ann@example.com: {SAID}"
+TEXT = "Your order o1 was cancelled. We refund what you paid for it."
+LINE = f"[o1:OrderCancelled] to ann@example.com: {TEXT}"
 
 
 class Post:
@@ -95,7 +95,7 @@ async def test_another_request_is_a_mistake() -> None:
     [
         (
             OrderCreated(order_id="o1", user_id="u1", total_amount=255, currency="GBP"),
-            "Thank you: we have your order o1 of 2.55 GBP.",
+            "Thank you. We received your order o1 of 2.55 GBP.",
         ),
         (
             PaymentFailed(order_id="o1", user_id="u1", reason="card\ndeclined"),
@@ -105,7 +105,7 @@ async def test_another_request_is_a_mistake() -> None:
             InventoryFailed(
                 order_id="o1", user_id="u1", product_id="p1", quantity=3, available_qty=1, reason="-"
             ),
-            "We cannot deliver your order o1: you asked for 3 of product p1, and we have 1.",
+            "We cannot deliver your order o1. You ordered 3 of product p1; available: 1.",
         ),
         (
             OrderConfirmed(order_id="o1", user_id="u1", total_amount=600, currency="GBP"),
@@ -113,12 +113,12 @@ async def test_another_request_is_a_mistake() -> None:
         ),
         (
             CANCELLED,
-            SAID,
+            TEXT,
         ),
         (OrderCompleted(order_id="o1", user_id="u1"), "Your order o1 is complete."),
         (
             OrderFailed(order_id="o1", user_id="u1", stage="EXPIRED", reason="deadline passed"),
-            "We could not finish your order o1 in time: it has ended. What you paid for it comes back to you.",
+            "We could not complete your order o1 in time, so it has ended. We refund what you paid for it.",
         ),
     ],
     ids=lambda value: type(value).__name__,
@@ -156,7 +156,7 @@ async def test_m4_no_text_of_an_event_forges_a_line_or_reaches_a_terminal_raw(
 
 def test_m4_a_line_is_bounded() -> None:
     event = PaymentFailed(order_id="o1", user_id="u", reason="x" * 1_000_000)
-    assert len(sentence(event)) == LONGEST
+    assert len(sentence(event)) == MAX_LINE
 
 
 async def test_m4_the_file_is_the_owners_alone_also_where_an_older_release_let_everybody_read_it(
@@ -170,7 +170,7 @@ async def test_m4_the_file_is_the_owners_alone_also_where_an_older_release_let_e
 
 
 def test_m5_the_file_rotates_and_no_more_than_so_many_are_kept(tmp_path: Path) -> None:
-    file = LineFile(tmp_path / "n.log", most=100, kept=2)
+    file = LineFile(tmp_path / "n.log", max_bytes=100, kept=2)
     for number in range(100):
         file.append(f"{number:09}")
     written = {p.name: [int(n) for n in p.read_text().split()] for p in tmp_path.glob("n.log*")}
@@ -184,7 +184,7 @@ def test_m5_the_file_rotates_and_no_more_than_so_many_are_kept(tmp_path: Path) -
 
 
 def test_m5_a_replica_that_froze_while_it_rotated_holds_no_other_up(tmp_path: Path) -> None:
-    file = LineFile(tmp_path / "n.log", most=100, kept=2)
+    file = LineFile(tmp_path / "n.log", max_bytes=100, kept=2)
     with (tmp_path / "n.log.lock").open("w") as frozen:
         fcntl.flock(frozen, fcntl.LOCK_EX)
         for number in range(20):
@@ -195,7 +195,7 @@ def test_m5_a_replica_that_froze_while_it_rotated_holds_no_other_up(tmp_path: Pa
 
 
 def write_lines(path: Path, writer: int, count: int) -> None:
-    file = LineFile(path, most=2_000, kept=1_000)
+    file = LineFile(path, max_bytes=2_000, kept=1_000)
     for number in range(count):
         file.append(f"{writer} {number}")
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from eventbus import Event, Mismatch
-from eventbus.testing import given
+from eventbus.testing import given, no_call
 from schemas import (
     Contact,
     InventoryFailed,
@@ -22,8 +22,9 @@ from schemas import (
     OrderFailed,
     PaymentFailed,
 )
-from services.notification.decider import Delivered, Input, NoContact, Notify, Told, reactor
+from services.notification.decider import Delivered, Input, NoContact, Notified, Notify, notification_reactor
 
+NOTIFICATION = notification_reactor(no_call)
 CUP = Item(product_id="cup", quantity=2, unit_price=300)
 ANN = Contact(email="ann@example.com")
 EVENTS: dict[str, Input] = {
@@ -62,7 +63,7 @@ def skipped(kind: str, reason: str = "no contact is known", channel: str = "post
 def test_each_kind_is_told_once_whatever_was_told_before(
     kind: str, before: str, answered_by: Callable[[str], Event]
 ) -> None:
-    scenario = given(reactor, answered_by(before)).when(EVENTS[kind])
+    scenario = given(NOTIFICATION, answered_by(before)).when(EVENTS[kind])
     if kind == before:
         scenario.then()
     else:
@@ -72,7 +73,7 @@ def test_each_kind_is_told_once_whatever_was_told_before(
 @pytest.mark.parametrize("kind", EVENTS)
 def test_a_new_order_is_told_of_every_kind(kind: str) -> None:
     notify = Notify(EVENTS[kind], f"o1:{kind}", None)
-    asked = given(reactor).when(EVENTS[kind]).then(notify)
+    asked = given(NOTIFICATION).when(EVENTS[kind]).then(notify)
     asked.when(Delivered(notify, "log")).then(sent(kind)).when(EVENTS[kind]).then()
     asked.when(NoContact(notify, "post")).then(skipped(kind)).when(EVENTS[kind]).then()
 
@@ -82,33 +83,33 @@ def test_a_new_order_is_told_of_every_kind(kind: str) -> None:
 def test_a_failed_branch_is_told_by_its_own_event(stage: str, past: list[Event]) -> None:
     failed = OrderFailed(order_id="o1", user_id="u1", stage=stage, reason="card declined")
     answer = skipped("OrderFailed", f"told when stage {stage} failed", "none")
-    given(reactor, *past).when(failed).then(answer).when(failed).then()
+    given(NOTIFICATION, *past).when(failed).then(answer).when(failed).then()
 
 
 def test_the_contact_of_the_order_is_remembered() -> None:
     created = OrderCreated(order_id="o1", user_id="u1", contact=ANN)
     first = Notify(created, "o1:OrderCreated", "ann@example.com")
-    told = given(reactor).when(created).then(first).when(Delivered(first, "log"))
+    told = given(NOTIFICATION).when(created).then(first).when(Delivered(first, "log"))
     told.then(sent("OrderCreated", "ann@example.com"))
-    assert told.state == Told(("OrderCreated",), "ann@example.com")
+    assert told.state == Notified(("OrderCreated",), "ann@example.com")
     later = EVENTS["PaymentFailed"]
     told.when(later).then(Notify(later, "o1:PaymentFailed", "ann@example.com"))
 
 
 def test_a_contact_in_the_event_itself_comes_first() -> None:
     cancelled = OrderCancelled(order_id="o1", user_id="u1", contact=Contact(email="new@example.com"))
-    told = given(reactor, sent("OrderCreated", "ann@example.com")).when(cancelled)
+    told = given(NOTIFICATION, sent("OrderCreated", "ann@example.com")).when(cancelled)
     told.then(Notify(cancelled, "o1:OrderCancelled", "new@example.com"))
 
 
 def test_a_contact_without_an_address_is_none() -> None:
     created = OrderCreated(order_id="o1", user_id="u1", contact=Contact())
-    given(reactor).when(created).then(Notify(created, "o1:OrderCreated", None))
+    given(NOTIFICATION).when(created).then(Notify(created, "o1:OrderCreated", None))
 
 
 def test_the_log_alone_gives_the_state() -> None:
     past = [sent("OrderCreated", "ann@example.com"), skipped("OrderFailed"), sent("OrderCancelled")]
-    assert given(reactor, *past).state == Told(
+    assert given(NOTIFICATION, *past).state == Notified(
         ("OrderCreated", "OrderFailed", "OrderCancelled"), "ann@example.com"
     )
 
@@ -118,13 +119,13 @@ def test_m4_what_is_no_address_is_not_written_to_and_the_customer_is_told_all_th
     event = OrderConfirmed(
         order_id="o1", user_id="u1", total_amount=1, currency="GBP", contact=Contact(email=email)
     )
-    [notify] = given(reactor).when(event).outputs
+    [notify] = given(NOTIFICATION).when(event).outputs
     assert isinstance(notify, Notify) and notify.recipient is None
     old = NotificationSent(order_id="o1", kind="OrderCreated", message_id="m", channel="log", recipient=email)
-    [notify] = given(reactor, old).when(replace(event, contact=None)).outputs
+    [notify] = given(NOTIFICATION, old).when(replace(event, contact=None)).outputs
     assert isinstance(notify, Notify) and notify.recipient is None, "an old log may hold it"
 
 
 def test_forged_orders_that_contradict_themselves_are_told_to_nobody() -> None:
     with pytest.raises(Mismatch, match=r"its items are worth 6.00 GBP"):
-        given(reactor).when(replace(EVENTS["OrderCreated"], total_amount=60_000))  # type: ignore[arg-type]
+        given(NOTIFICATION).when(replace(EVENTS["OrderCreated"], total_amount=60_000))  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ import pytest
 
 from eventbus import Bus, HoldStatus
 from schemas import CreateOrder
-from services.order.admission import FEW, LONGEST, STANDSTILL, Admission
+from services.order.admission import FREE_ORDERS, MAX_RETRY_AFTER, STALLED_AFTER, Admission
 from services.order.settings import OrderSettings
 from services.order.timeline import Timeline
 from tests.unit.order.memory_bus import HttpClient, MemoryBus
@@ -73,7 +73,7 @@ def test_a_backlog_that_takes_too_long_at_the_present_pace_is_too_much_until_it_
 
 def test_few_are_never_too_many() -> None:
     load = Load(max_lag=1)
-    load.second(FEW, 1)
+    load.second(FREE_ORDERS, 1)
     load.second(0, 0)
     assert load.reason() is None
 
@@ -82,13 +82,13 @@ def test_while_nothing_settles_orders_are_taken_up_to_the_limit() -> None:
     load = Load(max_open=5_000)
     for _ in range(3):
         load.second(400, 400)
-    for _ in range(int(STANDSTILL) + 1):
+    for _ in range(int(STALLED_AFTER) + 1):
         load.second(500, 0)
     assert load.reason() is None
     for _ in range(9):
         load.second(500, 0)
     refusal = load.admission.refusal()
-    assert refusal is not None and (refusal.reason, refusal.retry_after) == ("open", LONGEST)
+    assert refusal is not None and (refusal.reason, refusal.retry_after) == ("open", MAX_RETRY_AFTER)
 
 
 def test_when_it_goes_on_after_an_outage_orders_are_taken_as_before() -> None:
@@ -183,10 +183,10 @@ def test_m1_the_tally_counts_the_lines_that_wait_for_inventory() -> None:
 def test_m1_too_many_lines_are_too_much_however_few_the_orders() -> None:
     load = Load(max_lines=4_000)
     for _ in range(2):
-        load.admission.took(2_000)
+        load.admission.accepted(2_000)
     load.bus.behind = 2
     assert load.reason() is None
-    load.admission.took(2_000)
+    load.admission.accepted(2_000)
     load.bus.behind = 3
     refusal = load.admission.refusal()
     assert refusal is not None and refusal.reason == "lines"

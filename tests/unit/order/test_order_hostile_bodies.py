@@ -12,8 +12,8 @@ import pytest
 
 from eventbus.http import Problem, SlicedWork
 from schemas import CreateOrder
-from services.order.intake import create_order
-from services.order.models import parse_order
+from services.order.bodies import parse_order
+from services.order.create_order import create_order
 from services.order.prices import OnePrice
 from services.order.rules import Limits
 from tests.unit.order.memory_bus import HttpClient, MemoryBus

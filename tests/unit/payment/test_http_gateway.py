@@ -1,4 +1,4 @@
-"""The HTTP gateway and the cashier against the simulator as it is deployed: a server on the loopback."""
+"""The HTTP gateway and the idempotent gateway against the simulator as it is deployed: a server on the loopback."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from starlette.routing import Route
 
 from eventbus import Poison, Retryable
 from schemas import OrderCreated
-from services.payment.cashier import Cashier
 from services.payment.decider import Charge, Charged, Declined, Refund, Refunded
 from services.payment.gateway import HttpGateway, Result
+from services.payment.idempotent_gateway import IdempotentGateway
 from services.payment.settings import PaymentSettings
 from services.payment.simulator.app import create_app
 from services.payment.simulator.settings import SimulatorSettings
@@ -62,13 +62,13 @@ def order(method: str = "tok_ok", order_id: str = "o1") -> OrderCreated:
 
 async def test_a_charge_and_its_refund(tmp_path: Path) -> None:
     async with serving(simulator(tmp_path)) as (gateway, _):
-        cashier = Cashier(gateway)
-        charged = await cashier.call(Charge(order()))
+        idempotent = IdempotentGateway(gateway)
+        charged = await idempotent.call(Charge(order()))
         assert isinstance(charged, Charged)
         refund = Refund("o1", 600, "EUR", charged.charge_id)
-        refunded = await cashier.call(refund)
-        assert await cashier.call(refund) == refunded
-        assert await cashier.call(Charge(order("tok_declined", "o2"))) == Declined(
+        refunded = await idempotent.call(refund)
+        assert await idempotent.call(refund) == refunded
+        assert await idempotent.call(Charge(order("tok_declined", "o2"))) == Declined(
             order("tok_declined", "o2"), "card declined"
         )
     assert isinstance(refunded, Refunded)
@@ -78,40 +78,44 @@ async def test_a_charge_and_its_refund(tmp_path: Path) -> None:
 
 async def test_a_timeout_never_charges_twice(tmp_path: Path) -> None:
     async with serving(simulator(tmp_path), patience=0.2) as (gateway, url):
-        cashier = Cashier(gateway)
+        idempotent = IdempotentGateway(gateway)
         with pytest.raises(Retryable, match="no answer"):
-            await cashier.call(Charge(order("tok_timeout")))
-        assert isinstance(await cashier.call(Charge(order("tok_timeout"))), Charged)
-        assert isinstance(await Cashier(gateway).call(Charge(order("tok_timeout"))), Charged)
+            await idempotent.call(Charge(order("tok_timeout")))
+        assert isinstance(await idempotent.call(Charge(order("tok_timeout"))), Charged)
+        assert isinstance(await IdempotentGateway(gateway).call(Charge(order("tok_timeout"))), Charged)
         async with httpx.AsyncClient(base_url=url) as anybody:
             assert len((await anybody.get("/record")).text.splitlines()) == 1
 
 
 async def test_flaky_works_at_the_third_try_and_unavailable_never(tmp_path: Path) -> None:
     async with serving(simulator(tmp_path)) as (gateway, _):
-        cashier = Cashier(gateway)
+        idempotent = IdempotentGateway(gateway)
         for _ in range(2):
             with pytest.raises(Retryable, match="the card network did not answer"):
-                await cashier.call(Charge(order("tok_flaky")))
-        assert isinstance(await cashier.call(Charge(order("tok_flaky"))), Charged)
+                await idempotent.call(Charge(order("tok_flaky")))
+        assert isinstance(await idempotent.call(Charge(order("tok_flaky"))), Charged)
         for _ in range(4):
             with pytest.raises(Retryable, match="503"):
-                await cashier.call(Charge(order("tok_unavailable", "o2")))
+                await idempotent.call(Charge(order("tok_unavailable", "o2")))
         assert await gateway.lookup("charge:o2:1") is None
         assert await gateway.lookup("charge:o2:2") is None
 
 
 async def test_hundreds_at_once(tmp_path: Path) -> None:
     async with serving(simulator(tmp_path)) as (gateway, _):
-        cashier = Cashier(gateway)
-        answers = await asyncio.gather(*(cashier.call(Charge(order(order_id=f"o{n}"))) for n in range(300)))
+        idempotent = IdempotentGateway(gateway)
+        answers = await asyncio.gather(
+            *(idempotent.call(Charge(order(order_id=f"o{n}"))) for n in range(300))
+        )
         assert len({answer.charge_id for answer in answers if isinstance(answer, Charged)}) == 300
 
 
 async def test_any_order_id_makes_a_key(tmp_path: Path) -> None:
     async with serving(simulator(tmp_path)) as (gateway, _):
         for order_id in ("a/b", "../x", "sp ace?q=1#f", "ключ", "100%"):
-            assert isinstance(await Cashier(gateway).call(Charge(order(order_id=order_id))), Charged)
+            assert isinstance(
+                await IdempotentGateway(gateway).call(Charge(order(order_id=order_id))), Charged
+            )
             receipt = await gateway.lookup(f"charge:{order_id}:1")
             assert receipt is not None
             assert (receipt.result, receipt.replayed) == (Result.SUCCEEDED, True)
@@ -172,19 +176,21 @@ async def test_m9_credentials_reach_the_gateway_and_no_error(
 
     async def answer(request: Request) -> Response:
         seen.append(request.headers.get("authorization"))
-        return Response("who are you", 401)
+        return Response(f"who are you, {seen[0]}", 401 if request.method == "GET" else 503)
 
-    app = Starlette(routes=[Route("/charges/k", answer, methods=["GET"])])
+    app = Starlette(routes=[Route("/charges/k", answer, methods=["GET", "DELETE"])])
     async with serving(app, authorization=settings.authorization) as (gateway, _):
         with pytest.raises(Poison) as refused:
             await gateway.lookup("k")
+        with pytest.raises(Retryable) as failed:
+            await gateway.void("k", order_id="o1", amount=1, currency="EUR")
     nobody = HttpGateway("http://127.0.0.1:1", timeout=1, connections=1, authorization=settings.authorization)
     with pytest.raises(Retryable) as away:
         await nobody.lookup("k")
     await nobody.close()
-    assert seen == [expected]
+    assert seen == [expected, expected]
     for shown in (
-        *map(repr, (refused.value, away.value, settings)),
+        *map(repr, (refused.value, failed.value, away.value, settings)),
         str(settings),
         f"{settings.model_dump()}",
     ):

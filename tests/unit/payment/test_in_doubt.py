@@ -20,14 +20,14 @@ from services.payment.decider import (
     Withdrawn,
     failed,
     give_up,
-    reactor,
-    unanswered,
+    record_doubt,
 )
 from tests.unit.payment.test_payment_decider import (
     CANCELLED,
     CREATED,
     FAILED,
     ORDER_FAILED,
+    PAYMENT,
     REFUNDED,
     SUCCEEDED,
     VOIDED_BY_CANCEL,
@@ -39,17 +39,17 @@ NO_DOUBT = ChargeWithdrawn(order_id="o1")
 
 
 def test_a_charge_without_an_answer_is_put_on_record_once() -> None:
-    assert unanswered(Charge(CREATED), Payment()) == [DOUBT]
-    assert unanswered(Charge(CREATED), Payment(in_doubt=True)) == []
-    assert unanswered(Refund("o1", 600, "EUR", "ch_1"), Payment(Status.PAID)) == []
-    assert unanswered(Withdraw(CREATED), Payment(Status.VOIDED, in_doubt=True)) == []
+    assert record_doubt(Charge(CREATED), Payment()) == [DOUBT]
+    assert record_doubt(Charge(CREATED), Payment(in_doubt=True)) == []
+    assert record_doubt(Refund("o1", 600, "EUR", "ch_1"), Payment(Status.PAID)) == []
+    assert record_doubt(Withdraw(CREATED), Payment(Status.VOIDED, in_doubt=True)) == []
 
 
 def test_while_the_order_is_open_the_charge_is_tried_again() -> None:
-    doubtful = given(reactor, DOUBT)
+    doubtful = given(PAYMENT, DOUBT)
     assert doubtful.state == Payment(in_doubt=True)
     doubtful.when(CREATED).then(Charge(CREATED)).when(Charged(CREATED, "ch_1")).then(SUCCEEDED)
-    assert given(reactor, DOUBT, SUCCEEDED).state == Payment(Status.PAID, 600, "EUR", "ch_1")
+    assert given(PAYMENT, DOUBT, SUCCEEDED).state == Payment(Status.PAID, 600, "EUR", "ch_1")
     doubtful.when(Declined(CREATED, "card declined")).then(FAILED)
 
 
@@ -59,7 +59,7 @@ def test_while_the_order_is_open_the_charge_is_tried_again() -> None:
 def test_once_the_order_is_settled_the_charge_is_withdrawn(
     settled: OrderFailed | OrderCancelled, voided: Event
 ) -> None:
-    ended = given(reactor, DOUBT).when(settled).then(voided)
+    ended = given(PAYMENT, DOUBT).when(settled).then(voided)
     assert ended.state == Payment(Status.VOIDED, in_doubt=True)
     asked = ended.when(CREATED).then(Withdraw(CREATED))
     over = asked.when(Withdrawn(CREATED)).then(NO_DOUBT)
@@ -69,7 +69,7 @@ def test_once_the_order_is_settled_the_charge_is_withdrawn(
 
 
 def test_a_charge_found_to_have_happened_is_on_record_with_its_refund() -> None:
-    ended = given(reactor, DOUBT).when(CANCELLED).when(CREATED)
+    ended = given(PAYMENT, DOUBT).when(CANCELLED).when(CREATED)
     over = ended.when(Withdrawn(CREATED, "ch_1", "re_1")).then(SUCCEEDED, REFUNDED)
     assert (over.state.status, over.state.in_doubt) == (Status.REFUNDED, False)
     over.when(CREATED).then()
@@ -79,7 +79,7 @@ def test_a_charge_found_to_have_happened_is_on_record_with_its_refund() -> None:
 def test_giving_up_fails_the_payment_and_leaves_the_charge_to_be_withdrawn() -> None:
     events: list[Message] = list(give_up(Charge(CREATED), Payment(in_doubt=True), "Retryable: away"))
     assert events == [failed(CREATED, "Retryable: away"), DOUBT]
-    given_up = given(reactor, DOUBT, *events)
+    given_up = given(PAYMENT, DOUBT, *events)
     assert (given_up.state.status, given_up.state.in_doubt) == (Status.FAILED, True)
     given_up.when(CREATED).then(Withdraw(CREATED)).when(Withdrawn(CREATED)).then(NO_DOUBT).when(
         CREATED

@@ -10,8 +10,9 @@ import pytest
 from eventbus import Bus, Entry
 from eventbus.http.app import create_app
 from eventbus.service.runtime import http_routes
-from services.payment.api import routes
-from services.payment.decider import Payment, Status
+from eventbus.testing import no_call
+from services.payment.api import payment_routes
+from services.payment.decider import Payment, Status, payment_reactor
 
 
 class LocalState:
@@ -36,6 +37,7 @@ def state() -> LocalState:
 
 @pytest.fixture
 def client(state: LocalState) -> httpx.AsyncClient:
+    routes = payment_routes(payment_reactor(no_call))
     app = create_app(
         "payment", why_not_ready=lambda: "", max_body=1000, routes=http_routes(routes, cast(Bus, state))
     )
@@ -49,12 +51,30 @@ async def test_a_payment(client: httpx.AsyncClient, state: LocalState) -> None:
     assert answer.json() == {
         "orderId": "o1",
         "status": "REFUNDED",
-        "amount": 600,
+        "amount": "6.00",
         "currency": "EUR",
         "chargeId": "ch_1",
         "version": 2,
-        "updatedAt": "2023-11-14T22:13:20Z",
+        "updatedAt": "2023-11-14T22:13:20.000Z",
     }
+
+
+@pytest.mark.parametrize(
+    ("payment", "amount", "currency"),
+    [
+        (Payment(Status.PAID, 500, "RWF", "ch_1"), "500", "RWF"),
+        (Payment(Status.PAID, 1_500, "KWD", "ch_1"), "1.500", "KWD"),
+        (Payment(Status.PAID, 0, "EUR"), "0.00", "EUR"),
+        (Payment(Status.VOIDED), None, None),
+        (Payment(Status.FAILED, 5, "???"), None, None),
+    ],
+)
+async def test_money_is_shown_as_the_order_api_shows_it(
+    client: httpx.AsyncClient, state: LocalState, payment: Payment, amount: str | None, currency: str | None
+) -> None:
+    state.payments["o1"] = payment
+    answer = (await client.get("/payments/o1")).json()
+    assert (answer["amount"], answer["currency"]) == (amount, currency)
 
 
 async def test_an_unknown_order(client: httpx.AsyncClient) -> None:

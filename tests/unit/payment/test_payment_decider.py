@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from eventbus import Event, Message, Mismatch, Outcome, Request
-from eventbus.testing import given
+from eventbus.testing import given, no_call
 from schemas import (
     Contact,
     Item,
@@ -22,8 +22,18 @@ from schemas import (
     PaymentVoided,
 )
 from schemas.upcasts import upcast
-from services.payment.decider import Charge, Charged, Declined, Payment, Refund, Refunded, Status, reactor
+from services.payment.decider import (
+    Charge,
+    Charged,
+    Declined,
+    Payment,
+    Refund,
+    Refunded,
+    Status,
+    payment_reactor,
+)
 
+PAYMENT = payment_reactor(no_call)
 CREATED = OrderCreated(
     order_id="o1",
     user_id="u1",
@@ -102,7 +112,7 @@ FORGED = {
 @pytest.mark.parametrize("past", PASTS)
 @pytest.mark.parametrize("name", INPUTS)
 def test_every_message_in_every_status(name: str, past: str) -> None:
-    scenario = given(reactor, *PASTS[past])
+    scenario = given(PAYMENT, *PASTS[past])
     if (name, past) in FORGED:
         with pytest.raises(Mismatch, match=r"is over 0.00 EUR, but the payment was over 6.00 EUR"):
             scenario.when(INPUTS[name])
@@ -126,7 +136,7 @@ def test_every_message_in_every_status(name: str, past: str) -> None:
 def test_forged_orders_that_contradict_themselves_are_not_charged(change: dict[str, Any], told: str) -> None:
     for past in PASTS.values():
         with pytest.raises(Mismatch, match=told):
-            given(reactor, *past).when(replace(CREATED, **change))
+            given(PAYMENT, *past).when(replace(CREATED, **change))
 
 
 def test_orders_of_version_1_are_worth_nothing_and_paid_without_the_gateway() -> None:
@@ -140,14 +150,14 @@ def test_orders_of_version_1_are_worth_nothing_and_paid_without_the_gateway() ->
         version="1.0",
         items=(Item(product_id=item["productId"], quantity=item["quantity"], unit_price=item["unitPrice"]),),
     )
-    [paid] = given(reactor).when(order).outputs
+    [paid] = given(PAYMENT).when(order).outputs
     assert isinstance(paid, PaymentSucceeded) and (paid.amount, paid.currency) == (0, "GBP")
 
 
 @pytest.mark.parametrize("past", ["NEW", "PAID", "FAILED", "REFUNDED", "VOIDED"])
 @pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda o: type(o).__name__)
 def test_an_answer_is_only_taken_in_the_status_that_asked(outcome: Outcome, past: str) -> None:
-    scenario = given(reactor, *PASTS[past])
+    scenario = given(PAYMENT, *PASTS[past])
     expected = ANSWERS.get((outcome, past))
     if expected is not None:
         scenario.when(outcome).then(expected)
@@ -168,27 +178,27 @@ def test_an_answer_is_only_taken_in_the_status_that_asked(outcome: Outcome, past
     ],
 )
 def test_what_the_log_says_is_all_a_payment_knows(past: Sequence[Event], state: Payment) -> None:
-    assert given(reactor, *past).state == state
+    assert given(PAYMENT, *past).state == state
 
 
 def test_an_order_that_failed_is_refunded_once() -> None:
-    paid = given(reactor).when(CREATED).when(Charged(CREATED, "ch_1"))
+    paid = given(PAYMENT).when(CREATED).when(Charged(CREATED, "ch_1"))
     refunded = paid.when(ORDER_FAILED).then(REFUND).when(Refunded(REFUND, "re_1")).then(REFUNDED)
     refunded.when(ORDER_FAILED).then()
     refunded.when(CANCELLED).then()
 
 
 def test_an_order_cancelled_before_it_was_charged_never_is() -> None:
-    given(reactor).when(CANCELLED).then(VOIDED_BY_CANCEL).when(CREATED).then()
+    given(PAYMENT).when(CANCELLED).then(VOIDED_BY_CANCEL).when(CREATED).then()
 
 
 def test_a_declined_order_is_not_charged_again() -> None:
-    given(reactor).when(CREATED).when(Declined(CREATED, "card declined")).then(FAILED).when(CREATED).then()
+    given(PAYMENT).when(CREATED).when(Declined(CREATED, "card declined")).then(FAILED).when(CREATED).then()
 
 
 def test_one_item_is_named_in_the_failure() -> None:
     order = OrderCreated(order_id="o1", user_id="u1", product_id="p1", quantity=3, total_amount=300)
-    given(reactor).when(Declined(order, "card declined")).then(
+    given(PAYMENT).when(Declined(order, "card declined")).then(
         PaymentFailed(
             order_id="o1", user_id="u1", product_id="p1", quantity=3, reason="card declined", amount=300
         )

@@ -14,8 +14,8 @@ import pytest
 
 from schemas.money import MAX_AMOUNT
 from services.payment.simulator.app import create_app
+from services.payment.simulator.rules import Result, decide_charge
 from services.payment.simulator.settings import SimulatorSettings
-from services.payment.simulator.verdict import Outcome, judge
 
 
 @asynccontextmanager
@@ -142,11 +142,11 @@ async def test_a_caller_that_never_hangs_up_is_let_go(db: Path) -> None:
 
 
 async def test_another_method_is_decided_by_the_order_id() -> None:
-    verdicts = [judge("card", f"order-{n}", 0, 0.9).outcome for n in range(2000)]
-    assert verdicts == [judge("iban", f"order-{n}", 3, 0.9).outcome for n in range(2000)]
-    assert 0.87 < verdicts.count(Outcome.SUCCEEDED) / 2000 < 0.93
-    assert judge("card", "o1", 0, 1.0).outcome is Outcome.SUCCEEDED
-    assert judge("card", "o1", 0, 0.0).outcome is Outcome.DECLINED
+    results = [decide_charge("card", f"order-{n}", 0, 0.9).result for n in range(2000)]
+    assert results == [decide_charge("iban", f"order-{n}", 3, 0.9).result for n in range(2000)]
+    assert 0.87 < results.count(Result.SUCCEEDED) / 2000 < 0.93
+    assert decide_charge("card", "o1", 0, 1.0).result is Result.SUCCEEDED
+    assert decide_charge("card", "o1", 0, 0.0).result is Result.DECLINED
 
 
 async def test_refunds(db: Path) -> None:

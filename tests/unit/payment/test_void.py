@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from eventbus import Retryable
-from services.payment.cashier import Cashier
 from services.payment.decider import Charge, Declined, Withdraw, Withdrawn
 from services.payment.gateway import Result
+from services.payment.idempotent_gateway import IdempotentGateway
 from tests.unit.payment.test_http_gateway import order, serving, simulator
 
 KEY = "charge:o1:1"
@@ -38,8 +38,8 @@ async def test_a_charge_whose_answer_never_came_is_paid_back(tmp_path: Path) -> 
     late = order("tok_timeout")
     async with serving(simulator(tmp_path), patience=0.3) as (gateway, _):
         with pytest.raises(Retryable):
-            await Cashier(gateway).call(Charge(late))
-        withdrawn = await Cashier(gateway).call(Withdraw(late))
+            await IdempotentGateway(gateway).call(Charge(late))
+        withdrawn = await IdempotentGateway(gateway).call(Withdraw(late))
     assert isinstance(withdrawn, Withdrawn)
     assert withdrawn.charge_id and withdrawn.refund_id
 
@@ -48,7 +48,7 @@ async def test_one_that_never_reached_the_books_is_closed(tmp_path: Path) -> Non
     late = order("tok_unavailable")
     async with serving(simulator(tmp_path)) as (gateway, _):
         with pytest.raises(Retryable):
-            await Cashier(gateway).call(Charge(late))
-        assert await Cashier(gateway).call(Withdraw(late)) == Withdrawn(late)
-        again = await Cashier(gateway).call(Charge(order()))
+            await IdempotentGateway(gateway).call(Charge(late))
+        assert await IdempotentGateway(gateway).call(Withdraw(late)) == Withdrawn(late)
+        again = await IdempotentGateway(gateway).call(Charge(order()))
     assert again == Declined(order(), "the charge was withdrawn")

@@ -1,12 +1,23 @@
 """The HTTP side of a service: what its routes use, and the server that keeps clients within limits."""
 
-from eventbus.http.bodies import MAX_VALUES, parse_json, read_body
-from eventbus.http.openapi import KEY, LINES, ONE_LINE, Responses, problem_responses
+from eventbus.headers import rfc3339
+from eventbus.http.bodies import MAX_VALUES, parse_json, read_body, validated, validation_errors
+from eventbus.http.freshness import require_fresh
+from eventbus.http.openapi import (
+    LINES,
+    ONE_LINE,
+    Responses,
+    Time,
+    header_parameter,
+    idempotency_key_parameter,
+    problem_responses,
+)
 from eventbus.http.problems import MAX_ERRORS, Problem, field_path, invalid, one_line
+from eventbus.http.request_headers import IDEMPOTENCY_KEY, idempotency_key, matches, preferred_wait, trace
 from eventbus.http.slices import SlicedWork, Slices
 
 __all__ = [
-    "KEY",
+    "IDEMPOTENCY_KEY",
     "LINES",
     "MAX_ERRORS",
     "MAX_VALUES",
@@ -15,10 +26,21 @@ __all__ = [
     "Responses",
     "SlicedWork",
     "Slices",
+    "Time",
     "field_path",
+    "header_parameter",
+    "idempotency_key",
+    "idempotency_key_parameter",
     "invalid",
+    "matches",
     "one_line",
     "parse_json",
+    "preferred_wait",
     "problem_responses",
     "read_body",
+    "require_fresh",
+    "rfc3339",
+    "trace",
+    "validated",
+    "validation_errors",
 ]

@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from eventbus.http.connections import Refusals
 from eventbus.http.edge import Edge, Hosts
 from eventbus.http.openapi import METRICS, READY, document
-from eventbus.http.problems import Problem, field_path, invalid
+from eventbus.http.problems import Problem, field_errors, invalid
 from eventbus.model.errors import Unavailable
 
 log = logging.getLogger("eventbus.http")
@@ -91,8 +91,8 @@ async def _http_exception(request: Request, exception: Exception) -> Response:
 
 async def _invalid(_: Request, exception: Exception) -> Response:
     assert isinstance(exception, RequestValidationError)
-    errors = ((field_path(e["loc"][1:]), e["msg"].removeprefix("Value error, ")) for e in exception.errors())
-    return invalid(errors).response()
+    # The first part of a location says whether it is the path, the query, a header or the body.
+    return invalid(field_errors({**e, "loc": e["loc"][1:]} for e in exception.errors())).response()
 
 
 async def _hung_up(_: Request, exception: Exception) -> Response:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import WithJsonSchema
 
 from eventbus.http.problems import MAX_ERRORS, PROBLEM
 
+Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+"""A field of a view: what :func:`eventbus.http.rfc3339` writes."""
 Responses = dict[int | str, dict[str, Any]]
 
 _UNSEEN = r"\u0000-\u001f\u007f-\u00a0\u00ad\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff"
@@ -63,6 +66,22 @@ def problem_responses(meanings: dict[int, str]) -> Responses:
         status: {"description": text, "content": {PROBLEM: {"schema": _REFERENCE}}}
         for status, text in meanings.items()
     }
+
+
+def header_parameter(name: str, description: str, **limits: Any) -> dict[str, Any]:
+    """For ``openapi_extra`` of a route: a header that may be left out. ``limits``: JSON Schema of its text."""
+    return {
+        "name": name,
+        "in": "header",
+        "required": False,
+        "description": description,
+        "schema": {"type": "string", **limits},
+    }
+
+
+def idempotency_key_parameter(description: str) -> dict[str, Any]:
+    """The header that :func:`eventbus.http.idempotency_key` reads."""
+    return header_parameter("Idempotency-Key", description, minLength=1, maxLength=255, pattern=KEY)
 
 
 READY = problem_responses({503: "It is catching up, or there are too many connections."})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fastapi.responses import JSONResponse
@@ -43,6 +43,13 @@ def invalid(errors: Iterable[tuple[str, str]]) -> Problem:
     ]
     first = listed[0]
     return Problem(422, "Invalid request", f"{first['field']}: {first['message']}", errors=listed)
+
+
+def field_errors(
+    errors: Iterable[Mapping[str, Any]], within: tuple[int | str, ...] = ()
+) -> list[tuple[str, str]]:
+    """pydantic's errors for :func:`invalid`; ``within``: where in the body the model stands."""
+    return [(field_path(within + e["loc"]), e["msg"].removeprefix("Value error, ")) for e in errors]
 
 
 def field_path(location: Iterable[int | str]) -> str:

@@ -77,11 +77,11 @@ class Guard:
         self._thread.calls.put(None)
         self._left = [thread for thread in [*self._left, self._thread] if thread.is_alive()]
         self._thread, self._ghosts = None, self._ghosts + 1
-        said = f"{asked.name} did not come back although the brokers answer, for {allowed:g} s"
+        problem = f"{asked.name} did not come back although the brokers answer, for {allowed:g} s"
         self._grace = min(self._grace * 2, LONGEST)
         if len(self._left) > LEFT_BEHIND:
-            raise NeedsRestart(f"{said}, and {LEFT_BEHIND} calls before it have not yet")
-        raise Stuck(said)
+            raise NeedsRestart(f"{problem}, and {LEFT_BEHIND} calls before it have not yet")
+        raise Stuck(problem)
 
 
 class _Call(Generic[T]):

@@ -42,7 +42,7 @@ class Topic:
 
     @classmethod
     def waiting(cls, name: str) -> Topic:
-        """Messages that wait for their next attempt: the last word on each is kept."""
+        """Messages that wait for their next attempt: the last record of each is kept."""
         return cls(name, {"cleanup.policy": "compact", "max.message.bytes": LETTER_BYTES})
 
 

@@ -75,14 +75,18 @@ class Decider(Generic[S]):
     """Inputs that end an entity's life: they are decided at once, even if messages of their key wait for a retry."""
     deadline: Callable[[S], int | None] | None = None
     """When (ms since epoch) ``decide`` is given :class:`DeadlinePassed`, if the state is still the same by then."""
+    fold_version: int = 1
+    """The version of the fold. Raise it whenever the same log folds to something else: after a change of ``evolve``,
+    the state's fields, ``deadline``, the projection's tables or ``apply``, an upcast, or of what these call.
+    A store of another version, higher or lower, is rebuilt from the log at the next start."""
 
 
 def nothing_to_record(request: Any, state: Any) -> Sequence[Message]:
-    """What most reactors record of a call without an answer."""
+    """Most reactors record nothing when a call gets no answer."""
     return ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Reactor(Decider[S]):
     """A decider that must ask the outside world.
 
@@ -91,16 +95,12 @@ class Reactor(Decider[S]):
     It raises ``Retryable`` for what may pass and ``Poison`` for what will not.
     """
 
-    call: Callable[[Any], Awaitable[Outcome]] = None  # type: ignore[assignment]
-    unanswered: Callable[[Any, S], Sequence[Message]] = nothing_to_record
-    """Own events that record that a request stayed without an answer; its message waits for the next attempt."""
-    exhausted: Callable[[Any, S, str], Sequence[Message]] | None = None
-    """Own events that settle a request after its last attempt failed; without it the message becomes a dead letter.
-    It is given the request, the state and the reason."""
-
-    def __post_init__(self) -> None:
-        if self.call is None:
-            raise TypeError(f"the reactor of {self.log} needs a `call`: an async function of a request")
+    call: Callable[[Any], Awaitable[Outcome]]
+    on_call_failed: Callable[[Any, S], Sequence[Message]] = nothing_to_record
+    """Own events that record that a request got no answer. Its message waits for the next attempt."""
+    on_retries_exhausted: Callable[[Any, S, str], Sequence[Message]] | None = None
+    """Own events that settle a request after its last attempt failed. Without it the message becomes a dead letter.
+    The arguments are the request, the state and the reason."""
 
 
 class Table(Mapping[str, V]):

@@ -14,7 +14,7 @@ MAX_KEY = 1_000
 MAX_COPIED = 200
 """Characters of a header that is copied to whatever a message leads to; a longer one is left out."""
 MAX_LETTER = 8_000_000
-"""A dead letter, beside what is said about its failure. Dead letter topics take 9 MB."""
+"""Bytes of a dead letter, without the headers that describe its failure. Dead letter topics take 9 MB."""
 ALL_OUTPUTS = 4
 """All that one input leads to, in multiples of the largest event."""
 

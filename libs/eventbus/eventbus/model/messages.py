@@ -1,8 +1,8 @@
 """Messages: immutable, typed records that travel through topics.
 
-A *command* is a wish (``CancelOrder``) and an *event* a fact (``OrderCancelled``). Each message class
-is bound to its Avro schema, its topic and the field that is its key; the classes themselves are generated from the
-``.avsc`` files of their schema package.
+A *command* asks for something (``CancelOrder``), an *event* states what happened (``OrderCancelled``). Each message
+class is bound to its Avro schema, its topic and the field that is its key; the classes themselves are generated from
+the ``.avsc`` files of their schema package.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ class Message:
 
 
 class Event(Message):
-    """A fact, named in the past tense. Only the owner of its topic writes it."""
+    """States what happened. Its name is in the past tense. Only the owner of its topic writes it."""
 
     __slots__ = ()
 
 
 class Command(Message):
-    """A wish, named in the imperative. Anyone may send it; its receiver decides."""
+    """Asks for something. Its name is in the imperative. Anyone may send it; its receiver decides."""
 
     __slots__ = ()
 

@@ -49,5 +49,5 @@ class Raw(NamedTuple):
 
 def size_of(key: bytes | None, value: bytes | None, headers: Headers) -> int:
     """Bytes of a record: its key, its value and its headers."""
-    told = sum(len(name) + len(text or b"") for name, text in headers)
-    return len(key or b"") + len(value or b"") + told
+    of_headers = sum(len(name) + len(text or b"") for name, text in headers)
+    return len(key or b"") + len(value or b"") + of_headers

@@ -211,7 +211,7 @@ class Follower:
         return [place for place in self.skips.places() if place.topic in folded]
 
     def _set_aside(self, place: Position) -> None:
-        """A skip has come, or was taken back, while this replica is at work."""
+        """A skip was added or taken back while this replica runs."""
         part = Partition(place.topic, place.partition)
         if place.topic not in {p[0] for p in self._next} | set(self._store.deciders):
             return

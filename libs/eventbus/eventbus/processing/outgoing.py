@@ -120,14 +120,14 @@ def retry_record(service: str, parked: Parked) -> Outgoing:
 def dead_letter(context: TurnContext, parked: Parked) -> Outgoing:
     """The record as it was, with where it stood, who failed and why in further headers.
 
-    Of one that is larger than a dead letter can be, as much is kept as fits: the headers if they leave room for the
-    rest, then the key, then the beginning of the value. ``__eventbus.errors.truncated`` says how large it was.
+    If the record is larger than a dead letter can be, what fits is kept: the headers if they leave room for the rest,
+    then the key, then the beginning of the value. ``__eventbus.errors.truncated`` says how large it was.
     """
     whole = parked.raw
     topic = f"{context.service}.dlq"
     room = 0 if topic in context.refused.get(whole.coordinates, ()) else MAX_LETTER
     kept = whole if whole.size <= room else _cut(whole, room)
-    headers = replace(parked, raw=kept).letter(context.service, context.version, context.clock())
+    headers = replace(parked, raw=kept).dead_letter_headers(context.service, context.version, context.clock())
     if kept is not whole:
         sizes = f"key {len(whole.key or b'')}, value {len(whole.value or b'')}, in all {whole.size} bytes"
         headers.append((TRUNCATED, sizes.encode()))
@@ -136,9 +136,9 @@ def dead_letter(context: TurnContext, parked: Parked) -> Outgoing:
 
 def _cut(raw: Raw, room: int) -> Raw:
     """The record with what does not fit into ``room`` bytes cut off or left out."""
-    told = raw.size - len(raw.key or b"") - len(raw.value or b"")
-    headers = raw.headers if told <= room // 2 else []
-    room -= told if headers else 0
+    of_headers = raw.size - len(raw.key or b"") - len(raw.value or b"")
+    headers = raw.headers if of_headers <= room // 2 else []
+    room -= of_headers if headers else 0
     key = raw.key if len(raw.key or b"") <= room // 2 else (raw.key or b"")[: min(MAX_KEY, room)]
     room -= len(key or b"")
     return raw._replace(headers=headers, key=key, value=None if raw.value is None else raw.value[:room])

@@ -209,11 +209,13 @@ class Turn:
         passing = isinstance(error, Retryable | TimeoutError)
         if passing:
             breaker.failure(item.entity, self._context.clock())
-            self._record(item, reactor.unanswered(request, self._state(item).state))
+            self._record(item, reactor.on_call_failed(request, self._state(item).state))
         settled = False
-        if passing and not breaker.is_open and reactor.exhausted and self._is_last_try(item):
+        if passing and not breaker.is_open and reactor.on_retries_exhausted and self._is_last_try(item):
             reason = f"{type(error).__name__}: {error}"
-            settled = self._record(item, reactor.exhausted(request, self._state(item).state, reason))
+            settled = self._record(
+                item, reactor.on_retries_exhausted(request, self._state(item).state, reason)
+            )
         if not passing:
             breaker.success(item.entity)
         # What was settled may leave something to find out: the message then gets one more try, and no new charge.

@@ -3,8 +3,8 @@
 The topic is compacted. A record's key is the coordinates of the original message, its value the original value, and
 its headers are the original ones beside ``__eventbus.retry.*`` (how it waits) and ``__eventbus.errors.*`` (why). Its
 states are WAITING → DEAD → REDRIVEN → RESOLVED or DISCARDED. A key is *parked* while any of its messages is in one
-of the first three, and what comes for it queues behind, by ``sequence``. BURIED stands for a dead letter that parks
-nothing: it is remembered, so that the same record read again does not become a second dead letter.
+of the first three, and what comes for it queues behind, by ``sequence``. BURIED marks a dead letter that parks
+nothing: it is recorded so that the same record, if it is read again, does not become a second dead letter.
 """
 
 from __future__ import annotations
@@ -61,11 +61,11 @@ class Parked:
 
     @classmethod
     def rejected(cls, raw: Raw, error: BaseException, now: int) -> Parked:
-        """A message that parks nothing: its dead letter is all that becomes of it."""
+        """A message that cannot be parked: it becomes a dead letter, and nothing waits for it."""
         return cls(raw, "", "", 0, State.BURIED, 1, 0, now).because(error)
 
     def remembered(self) -> Parked:
-        """The same without what the record holds, which its dead letter keeps."""
+        """The same without the content of the record, which its dead letter holds."""
         return replace(self, raw=self.raw._replace(key=b"", value=b"", headers=[]), stacktrace="")
 
     @property
@@ -110,7 +110,7 @@ class Parked:
         }
         return _headers(ERRORS, about)
 
-    def letter(self, group: str, version: str, now: int) -> Headers:
+    def dead_letter_headers(self, group: str, version: str, now: int) -> Headers:
         """The headers of a dead letter: the original ones, and all there is to know about its failure."""
         about = {
             "group": group,
@@ -126,42 +126,42 @@ class Parked:
         """The inverse, from a record of the retry topic. Raises KeyError or ValueError if it is none."""
         if record.flaw:
             raise ValueError(record.flaw)
-        told = {
+        texts = {
             name: value.decode("utf-8", "replace")
             for name, value in record.headers
             if value is not None and name.startswith("__eventbus.")
         }
 
-        def waits(name: str) -> str:
-            return told[RETRY + name]
+        def retry(name: str) -> str:
+            return texts[RETRY + name]
 
-        def why(name: str) -> str:
-            return told[ERRORS + name]
+        def error(name: str) -> str:
+            return texts[ERRORS + name]
 
         raw = Raw(
-            topic=why("topic"),
-            partition=whole_number(why("partition")),
-            offset=whole_number(why("offset")),
-            key=waits("key").encode(),
+            topic=error("topic"),
+            partition=whole_number(error("partition")),
+            offset=whole_number(error("offset")),
+            key=retry("key").encode(),
             value=record.value,
             headers=[(k, v) for k, v in record.headers if not k.startswith("__eventbus.")],
-            timestamp=time_of(why("timestamp")),
+            timestamp=time_of(error("timestamp")),
         )
         return cls(
             raw=raw,
-            log=waits("log"),
-            key=waits("key"),
-            sequence=whole_number(waits("sequence")),
-            state=State(waits("state")),
-            attempt=whole_number(waits("attempt")),
-            due=time_of(waits("due")),
-            since=time_of(waits("since")),
-            exception=why("exception"),
-            message=why("message"),
-            stacktrace=why("stacktrace"),
+            log=retry("log"),
+            key=retry("key"),
+            sequence=whole_number(retry("sequence")),
+            state=State(retry("state")),
+            attempt=whole_number(retry("attempt")),
+            due=time_of(retry("due")),
+            since=time_of(retry("since")),
+            exception=error("exception"),
+            message=error("message"),
+            stacktrace=error("stacktrace"),
             # Records of the first version of this library lack these two.
-            called=told.get(RETRY + "called") == "1",
-            events=tuple(told.get(RETRY + "events", "").split(",")) if told.get(RETRY + "events") else (),
+            called=texts.get(RETRY + "called") == "1",
+            events=tuple(texts.get(RETRY + "events", "").split(",")) if texts.get(RETRY + "events") else (),
         )
 
 

@@ -49,7 +49,7 @@ class RetryQueues:
         return self._queues[entity]
 
     def knows(self, raw: Raw) -> bool:
-        """Whether a record has been parked, now or ever: its retry record speaks for it."""
+        """Whether the retry topic knows the record: it was parked once, or became a dead letter."""
         return raw.coordinates in self.changed or self._committed.known(raw.coordinates) is not None
 
     def is_first(self, parked: Parked) -> bool:
@@ -103,11 +103,11 @@ class RetryQueues:
         return True
 
     def discard(self, parked: Parked) -> None:
-        """The message will never be decided: a person said so."""
+        """An operator decided that the message will never be decided."""
         self._put(replace(parked, state=State.DISCARDED, due=0))
 
     def reject(self, raw: Raw, error: Exception) -> Parked:
-        """A message that parks nothing is a dead letter; that it became one is remembered."""
+        """Make a dead letter of a message that cannot be parked, and record that it became one."""
         rejected = Parked.rejected(raw, error, self._clock())
         self.changed[raw.coordinates] = rejected.remembered()
         return rejected

@@ -7,11 +7,8 @@ transaction, after the Kafka transaction that made it true.
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 import json
 import sqlite3
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,9 +20,11 @@ from eventbus.model.places import Entity, Partition, Position
 from eventbus.retry.parked import Parked
 from eventbus.state.parked import ParkedStore
 from eventbus.state.serializer import Row, StateSerializer
+from eventbus.state.shape import shape_of
 
 S = TypeVar("S")
 FORMAT = 2
+"""Raise it whenever these tables change, or what this library itself folds a log to: all state is then rebuilt."""
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -70,9 +69,6 @@ class Store:
             self.db.execute("PRAGMA synchronous=NORMAL")
             self._forget_other_formats()
             self.db.executescript(TABLES)
-            for decider in self.deciders.values():
-                if decider.projection:
-                    self.db.executescript(decider.projection.tables)
         self.db.execute("PRAGMA busy_timeout=5000")
         self.waiting = ParkedStore(self.db, retry)
 
@@ -87,13 +83,14 @@ class Store:
         self.db.close()
 
     def adopt(self, cluster_id: str, topic_ids: Mapping[str, str]) -> list[str]:
-        """Forget what was folded from another cluster, another topic of the same name, or by other rules.
+        """Forget what was folded from another cluster, another topic of the same name, by another fold version, or
+        into another shape. Makes the projections' tables.
 
         Returns the logs that will be rebuilt from their beginning.
         """
         forgotten = []
         for log, decider in self.deciders.items():
-            mark = json.dumps([FORMAT, cluster_id, topic_ids[log], fingerprint(decider)])
+            mark = json.dumps([FORMAT, cluster_id, topic_ids[log], decider.fold_version, *shape_of(decider)])
             row = self.db.execute("SELECT value FROM meta WHERE name = ?", (log,)).fetchone()
             if row is None or row["value"] != mark:
                 self.db.execute("BEGIN IMMEDIATE")
@@ -251,14 +248,6 @@ class Store:
             return None if found is None else found["body"]
 
         return row
-
-
-def fingerprint(decider: Decider[Any]) -> str:
-    """Changes when the rules that fold this log, or its tables, change: then the state is rebuilt."""
-    module = sys.modules[type(decider.initial).__module__]
-    tables = decider.projection.tables if decider.projection else ""
-    projection = inspect.getsource(type(decider.projection)) if decider.projection else ""
-    return hashlib.sha256((inspect.getsource(module) + tables + projection).encode()).hexdigest()
 
 
 def _tables(ddl: str) -> list[str]:

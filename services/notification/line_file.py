@@ -1,4 +1,4 @@
-"""A file that several processes append lines to, and that none lets grow without end."""
+"""A file of bounded size that several processes append lines to."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ PRIVATE = 0o600
 
 @dataclass(frozen=True)
 class LineFile:
-    """Before ``path`` grows past ``most`` bytes it becomes ``path.1``, the old ``path.1`` becomes ``path.2``, and so
+    """Before ``path`` grows past ``max_bytes`` it becomes ``path.1``, the old ``path.1`` becomes ``path.2``, and so
     on: at most ``kept`` older files are left.
 
-    A line is one write in append mode, so lines of several processes never mix. The file is opened for each line:
-    whoever opened it just before it was renamed writes the end of ``path.1``, and no line is lost. Who renames
-    holds a lock on ``path.lock`` and looks again, so that a full file is renamed once. Nobody waits for that lock,
-    since its holder may be frozen: the file is longer for a while instead.
-    ``logging.handlers.RotatingFileHandler`` gives none of this among processes.
+    A line is one write in append mode, so lines of several processes never mix. The file is opened for each line: a
+    process that opened it just before a rename writes to the end of ``path.1``, and no line is lost. A process that
+    renames holds a lock on ``path.lock`` and checks the size again, so that a full file is renamed once. No process
+    waits for that lock, since its holder may be frozen: the file grows longer for a while instead.
+    ``logging.handlers.RotatingFileHandler`` guarantees none of this among processes.
     """
 
     path: Path
-    most: int
+    max_bytes: int
     kept: int
 
     def append(self, line: str) -> None:
@@ -50,7 +50,7 @@ class LineFile:
             size = self.path.stat().st_size
         except FileNotFoundError:
             return False
-        return size > 0 and size + more > self.most
+        return size > 0 and size + more > self.max_bytes
 
     def _rotate(self) -> None:
         for number in range(self.kept, 1, -1):

@@ -1,4 +1,4 @@
-"""From a request to the command: prices filled in, rules checked, the request's fingerprint taken."""
+"""Makes CreateOrder of a request body: fills in prices, checks the rules, computes the request's fingerprint."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 from eventbus.http import MAX_ERRORS, SlicedWork, invalid
 from schemas import Contact, CreateOrder, Item
 from schemas.money import EXPONENTS, InvalidAmount, minor_units
-from services.order.models import BREAK_EVERY, OrderBody
+from services.order.bodies import BREAK_EVERY, OrderBody
 from services.order.prices import PriceList
 from services.order.rules import Limits, broken_rule
 
@@ -38,10 +38,10 @@ def create_order(
 
 
 def fingerprint(body: OrderBody, given: list[int | None]) -> str:
-    """SHA-256 (hex) of what the request says: the same for both kinds of body, whatever its layout.
+    """SHA-256 (hex) of what the request asks for. Both kinds of body and any layout of JSON give the same.
 
-    ``given``: the unit prices as sent, in minor units. Prices and currency that were left out stay out, so a
-    repeat is a repeat even after the price list has changed.
+    ``given``: the unit prices as sent, in minor units. Prices and currency that the request leaves out are left out
+    here too, so a repeat is recognised even after the price list has changed.
     """
     lines = [(line.product_id, line.quantity, price) for line, price in zip(body.lines, given, strict=True)]
     email = body.contact.email if body.contact else None

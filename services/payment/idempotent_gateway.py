@@ -1,8 +1,8 @@
-"""Asks the gateway so that a repeat, a crash or a lost answer never moves money twice.
+"""Calls the gateway so that a repeat, a crash or a lost answer never moves money twice.
 
-Charges go by the keys ``charge:{orderId}:1``, ``:2``, ...; the refund by ``refund:{orderId}``. The number
-only grows past a *definite* failure that the gateway has on record. Nothing is remembered across a crash:
-the next process starts again at 1, and the gateway answers each key as it did before.
+Charges have the keys ``charge:{orderId}:1``, ``:2``, ...; the refund has ``refund:{orderId}``. The number grows only
+after a *definite* failure that the gateway has on record. Nothing is remembered across a crash: the next process
+starts again at 1, and the gateway answers each key as it did before.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ def now() -> int:
     return time.time_ns() // 1_000_000
 
 
-class Cashier:
-    """The reactor's ``call``. Raises Retryable for what may pass, Poison for what needs a person."""
+class IdempotentGateway:
+    """The reactor's ``call``. Raises Retryable if a later attempt may succeed, Poison if a person is needed."""
 
     def __init__(self, gateway: Gateway, clock: Callable[[], int] = now) -> None:
         self._gateway, self._clock = gateway, clock
         self._in_doubt: set[str] = set()
 
     async def call(self, request: Request) -> Outcome:
-        """Answer a Charge or a Refund. May be repeated at any time, also after an exception."""
+        """Answer a Charge, a Refund or a Withdraw. It may be repeated at any time, also after an exception."""
         match request:
             case Charge():
                 return await self._charge(request)
@@ -66,10 +66,10 @@ class Cashier:
                     raise Retryable(f"{receipt.key} failed at the gateway: {receipt.reason}")
                 case Result.VOIDED:
                     return Declined(order, "the charge was withdrawn")
-            n += 1  # this one failed on an earlier try: its key is spent
+            n += 1  # the key failed in an earlier attempt and cannot be used again
 
     async def _void(self, order: OrderCreated) -> Receipt:
-        """No charge of the order happens from now on. SUCCEEDED if one did before, else VOIDED or DECLINED."""
+        """Prevent any later charge of the order. SUCCEEDED if it was charged before, else VOIDED or DECLINED."""
         n = 1
         while True:
             key = f"charge:{order.order_id}:{n}"
@@ -102,13 +102,13 @@ class Cashier:
         return Refunded(refund, receipt.id)
 
     async def _settle(self, key: str, ask: Callable[[str], Awaitable[Receipt]]) -> Receipt:
-        """What became of ``key``: looked up if an earlier answer was lost, else asked for."""
+        """The receipt of ``key``: looked up if an earlier answer was lost, else asked for."""
         if key in self._in_doubt:
             receipt = await self._gateway.lookup(key)
             if receipt is not None:
                 self._in_doubt.discard(key)
                 return receipt
-        # In doubt until an answer is in hand: a timeout, a lost connection, a cancelled call leave it there.
+        # In doubt until an answer is received. After a timeout, a lost connection or a cancelled call it stays so.
         self._in_doubt.add(key)
         try:
             receipt = await ask(key)

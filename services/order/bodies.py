@@ -1,4 +1,4 @@
-"""What clients send: request bodies, and how a body that is wrong is told so, field by field."""
+"""What clients send: request bodies, and the errors of a wrong body, field by field."""
 
 from __future__ import annotations
 
@@ -16,15 +16,25 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from eventbus.http import LINES, MAX_ERRORS, MAX_VALUES, ONE_LINE, SlicedWork, field_path, invalid, parse_json
+from eventbus.http import (
+    LINES,
+    MAX_ERRORS,
+    MAX_VALUES,
+    ONE_LINE,
+    SlicedWork,
+    invalid,
+    parse_json,
+    validated,
+    validation_errors,
+)
 from schemas.address import wrong_address
 from schemas.money import EXPONENTS, parse_amount
 from services.order.rules import MAX_TEXT, Limits
 
-MAX_VALUES_OF_A_WISH = 1_000
-"""Of a body that has one text at most."""
+MAX_VALUES_OF_A_CHANGE = 1_000
+"""Of the body of a cancellation or a completion, which has one text at most."""
 BREAK_EVERY = 50
-"""Items of an order after which others may have the event loop."""
+"""Items of an order after which other requests may use the event loop."""
 
 Errors = list[tuple[str, str]]
 
@@ -43,7 +53,7 @@ Price = Annotated[
 Text = Annotated[
     str, WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_TEXT, "pattern": ONE_LINE})
 ]
-"""What the rules of an order call a text; they check it."""
+"""A text. The rules of an order check it."""
 Currency = Annotated[
     str, WithJsonSchema({"type": "string", "enum": sorted(EXPONENTS), "description": "ISO 4217."})
 ]
@@ -73,7 +83,7 @@ class Body(BaseModel):
 
 
 class ItemBody(Body):
-    """One line of an order. Without a ``unitPrice`` the price list says it."""
+    """One line of an order. Without a ``unitPrice`` the price list gives it."""
 
     product_id: Text
     quantity: int
@@ -81,7 +91,7 @@ class ItemBody(Body):
 
 
 class ContactBody(Body):
-    """Where the customer wants to hear of the order."""
+    """Where the customer is notified about the order."""
 
     email: Email | None = None
 
@@ -94,7 +104,7 @@ class _Terms(Body):
 
 
 class OrderOfOne(_Terms):
-    """An order of one product, in short."""
+    """An order of one product, in a short form."""
 
     product_id: Text
     quantity: int
@@ -146,7 +156,7 @@ class CancelBody(Body):
 
 
 class CompleteBody(Body):
-    """Nothing to say."""
+    """An empty object."""
 
 
 B = TypeVar("B", bound=Body)
@@ -155,21 +165,21 @@ B = TypeVar("B", bound=Body)
 def parse_order(raw: bytes, limits: Limits) -> SlicedWork[OrderBody]:
     """The order in a request body. Raises Problem: 400 if it is no JSON, 422 naming what is wrong.
 
-    How many items there are is looked at before any of them, and no more are once enough errors are found.
+    The number of items is checked before any item. Checking stops when enough errors are found.
     """
-    # Of the values counted, eight belong to the punctuation of one item: the rest may stand in texts.
+    # One item has eight of the marks that are counted. The others may stand in texts.
     data = parse_json(raw, max(MAX_VALUES, 25 * limits.items))
     yield
     if not isinstance(data, dict):
         raise invalid([("body", "must be an object")])
     if "items" not in data and ("productId" in data or "quantity" in data):
-        return validate(OrderOfOne, data)
+        return validated(OrderOfOne, data)
     terms = {name: value for name, value in data.items() if name != "items"}
     items, errors = yield from _parse_items(data, limits)
     try:
         order = OrderOfItems.model_validate({**terms, "items": items})
     except ValidationError as error:
-        errors = errors_of(error) + errors
+        errors = validation_errors(error) + errors
     if errors:
         raise invalid(errors)
     return order
@@ -189,7 +199,7 @@ def _parse_items(data: dict[str, Any], limits: Limits) -> SlicedWork[tuple[tuple
         try:
             items.append(ItemBody.model_validate(line))
         except ValidationError as error:
-            errors += errors_of(error, ("items", index))
+            errors += validation_errors(error, ("items", index))
         if len(errors) >= MAX_ERRORS:
             break
         if index % BREAK_EVERY == 0:
@@ -199,18 +209,4 @@ def _parse_items(data: dict[str, Any], limits: Limits) -> SlicedWork[tuple[tuple
 
 def parse_optional(model: type[B], raw: bytes) -> B:
     """A body that may be left out. Raises Problem as :func:`parse_order`."""
-    return validate(model, parse_json(raw, MAX_VALUES_OF_A_WISH) if raw.strip() else {})
-
-
-def validate(model: type[B], data: Any) -> B:
-    """``data`` as ``model``; raises Problem 422."""
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        raise invalid(errors_of(error)) from error
-
-
-def errors_of(error: ValidationError, within: tuple[int | str, ...] = ()) -> Errors:
-    """Each field that is wrong, and how."""
-    wrong = error.errors(include_url=False, include_context=False, include_input=False)
-    return [(field_path(within + e["loc"]), e["msg"].removeprefix("Value error, ")) for e in wrong]
+    return validated(model, parse_json(raw, MAX_VALUES_OF_A_CHANGE) if raw.strip() else {})

@@ -1,12 +1,15 @@
-"""Request headers with a meaning here: Prefer (RFC 7240), If-None-Match (RFC 9110), idempotency, tracing."""
+"""Request headers that services read: Prefer (RFC 7240), If-None-Match (RFC 9110), Idempotency-Key, tracing."""
 
 from __future__ import annotations
 
 import re
+from typing import TypedDict
 
 from starlette.datastructures import Headers
 
-from eventbus.http import invalid
+from eventbus.http.problems import invalid
+
+IDEMPOTENCY_KEY = "Idempotency-Key"
 
 _WAIT = re.compile(r'(?:^|[,;])\s*wait\s*=\s*"?([0-9]{1,6})"?\s*(?=$|[,;])', re.IGNORECASE)
 _KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
@@ -14,36 +17,45 @@ _TRACE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _CORRELATION = re.compile(r"[\x21-\x7e]{1,200}")
 
 
+class Trace(TypedDict):
+    """Arguments of ``Bus.send`` that link a command to what its client did before."""
+
+    correlation_id: str | None
+    traceparent: str | None
+
+
 def preferred_wait(headers: Headers) -> int | None:
     """Seconds of ``Prefer: wait=5``, or None. A preference that is not understood is no error.
 
-    The header may come more than once, and is one list then; of two waits the first counts (RFC 7240, 2).
+    Several such headers are one list. Of two waits the first counts (RFC 7240, 2).
     """
     match = _WAIT.search(", ".join(headers.getlist("prefer")))
     return int(match[1]) if match else None
 
 
 def idempotency_key(headers: Headers) -> str | None:
-    """The key, or None without the header. Raises Problem 422 unless it is 1 to 255 printable ASCII
-    characters, given once."""
-    keys = headers.getlist("idempotency-key")
+    """The Idempotency-Key, or None without that header.
+
+    Raises Problem 422 unless it is given once and has 1 to 255 printable ASCII characters.
+    """
+    keys = headers.getlist(IDEMPOTENCY_KEY)
     if len(keys) > 1:
-        raise invalid([("Idempotency-Key", "must be given once")])
+        raise invalid([(IDEMPOTENCY_KEY, "must be given once")])
     if keys and not _KEY.fullmatch(keys[0]):
-        raise invalid([("Idempotency-Key", "must be 1 to 255 printable ASCII characters")])
+        raise invalid([(IDEMPOTENCY_KEY, "must be 1 to 255 printable ASCII characters")])
     return keys[0] if keys else None
 
 
 def matches(headers: Headers, etag: str) -> bool:
-    """Whether ``If-None-Match`` names ``etag``, so that the client has this version already."""
+    """Whether ``If-None-Match`` names ``etag``: then the client has this version already."""
     known = headers.get("if-none-match")
     if not known:
         return False
     return known.strip() == "*" or etag in [one.strip().removeprefix("W/") for one in known.split(",")]
 
 
-def trace(headers: Headers) -> dict[str, str | None]:
-    """What a command carries on, if well-formed: ``X-Correlation-ID`` and the W3C ``traceparent``."""
+def trace(headers: Headers) -> Trace:
+    """``X-Correlation-ID`` and the W3C ``traceparent``, each None unless it is well-formed."""
     correlation, parent = headers.get("x-correlation-id"), headers.get("traceparent")
     return {
         "correlation_id": correlation if correlation and _CORRELATION.fullmatch(correlation) else None,

@@ -1,4 +1,4 @@
-"""The cashier against a gateway that loses answers, fails, and remembers: money never moves twice."""
+"""The idempotent gateway against one that loses answers, fails, and remembers: money never moves twice."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 
 from eventbus import Poison, Request, Retryable
 from schemas import OrderCreated
-from services.payment.cashier import Cashier
 from services.payment.decider import Charge, Charged, Declined, Refund, Refunded, Withdraw, Withdrawn
 from services.payment.gateway import Receipt, Result
+from services.payment.idempotent_gateway import IdempotentGateway
 
 ORDER = OrderCreated(order_id="o1", user_id="u1", currency="EUR", total_amount=600)
 CHARGE = Charge(ORDER)
@@ -82,106 +82,108 @@ class FakeGateway:
 
 async def test_a_charge_is_asked_once() -> None:
     gateway = FakeGateway()
-    assert await Cashier(gateway).call(CHARGE) == Charged(ORDER, "ch_1")
+    assert await IdempotentGateway(gateway).call(CHARGE) == Charged(ORDER, "ch_1")
     assert gateway.asked == [f"PUT {C1}"]
 
 
 async def test_a_decline_is_an_answer() -> None:
-    assert await Cashier(FakeGateway(Result.DECLINED)).call(CHARGE) == Declined(ORDER, "was declined")
+    assert await IdempotentGateway(FakeGateway(Result.DECLINED)).call(CHARGE) == Declined(
+        ORDER, "was declined"
+    )
 
 
 async def test_after_a_lost_answer_the_charge_is_looked_up() -> None:
     gateway = FakeGateway(LostAnswer)
-    cashier = Cashier(gateway)
+    idempotent = IdempotentGateway(gateway)
     with pytest.raises(Retryable):
-        await cashier.call(CHARGE)
-    assert await cashier.call(CHARGE) == Charged(ORDER, "ch_1")
+        await idempotent.call(CHARGE)
+    assert await idempotent.call(CHARGE) == Charged(ORDER, "ch_1")
     assert gateway.asked == [f"PUT {C1}", f"GET {C1}"]
     assert gateway.moved() == [C1]
 
 
 async def test_what_never_reached_the_gateway_is_asked_again_under_the_same_key() -> None:
     gateway = FakeGateway(Retryable)
-    cashier = Cashier(gateway)
+    idempotent = IdempotentGateway(gateway)
     with pytest.raises(Retryable):
-        await cashier.call(CHARGE)
-    assert await cashier.call(CHARGE) == Charged(ORDER, "ch_1")
+        await idempotent.call(CHARGE)
+    assert await idempotent.call(CHARGE) == Charged(ORDER, "ch_1")
     assert gateway.asked == [f"PUT {C1}", f"GET {C1}", f"PUT {C1}"]
 
 
 async def test_while_the_lookup_fails_nothing_is_charged() -> None:
     gateway = FakeGateway(LostAnswer)
     gateway.lookup_fails = 2
-    cashier = Cashier(gateway)
+    idempotent = IdempotentGateway(gateway)
     for _ in range(3):
         with pytest.raises(Retryable):
-            await cashier.call(CHARGE)
-    assert await cashier.call(CHARGE) == Charged(ORDER, "ch_1")
+            await idempotent.call(CHARGE)
+    assert await idempotent.call(CHARGE) == Charged(ORDER, "ch_1")
     assert gateway.asked == [f"PUT {C1}", f"GET {C1}", f"GET {C1}", f"GET {C1}"]
 
 
 async def test_a_cancelled_call_leaves_its_key_in_doubt() -> None:
     gateway = FakeGateway(asyncio.CancelledError)
-    cashier = Cashier(gateway)
+    idempotent = IdempotentGateway(gateway)
     with pytest.raises(asyncio.CancelledError):
-        await cashier.call(CHARGE)
-    await cashier.call(CHARGE)
+        await idempotent.call(CHARGE)
+    await idempotent.call(CHARGE)
     assert gateway.asked == [f"PUT {C1}", f"GET {C1}", f"PUT {C1}"]
 
 
 async def test_only_a_definite_failure_takes_the_next_key() -> None:
     gateway = FakeGateway(Result.FAILED, Result.FAILED, Result.SUCCEEDED)
-    cashier = Cashier(gateway)
+    idempotent = IdempotentGateway(gateway)
     for _ in range(2):
         with pytest.raises(Retryable, match="was failed"):
-            await cashier.call(CHARGE)
-    assert await cashier.call(CHARGE) == Charged(ORDER, "ch_3")
+            await idempotent.call(CHARGE)
+    assert await idempotent.call(CHARGE) == Charged(ORDER, "ch_3")
     assert list(gateway.book) == [C1, C2, C3]
     assert gateway.moved() == [C3]
 
 
 async def test_a_new_process_starts_at_one_and_gets_the_old_answers() -> None:
     gateway = FakeGateway(Result.FAILED, LostAnswer)
-    first = Cashier(gateway)
+    first = IdempotentGateway(gateway)
     for _ in range(2):
         with pytest.raises(Retryable):
             await first.call(CHARGE)
     gateway.asked.clear()
-    assert await Cashier(gateway).call(CHARGE) == Charged(ORDER, "ch_2")
+    assert await IdempotentGateway(gateway).call(CHARGE) == Charged(ORDER, "ch_2")
     assert gateway.asked == [f"PUT {C1}", f"PUT {C2}"]
     assert gateway.moved() == [C2]
 
 
 async def test_what_the_gateway_refuses_as_wrong_is_for_a_person() -> None:
     gateway = FakeGateway(Poison)
-    cashier = Cashier(gateway)
+    idempotent = IdempotentGateway(gateway)
     with pytest.raises(Poison):
-        await cashier.call(CHARGE)
-    await cashier.call(CHARGE)
+        await idempotent.call(CHARGE)
+    await idempotent.call(CHARGE)
     assert gateway.asked == [f"PUT {C1}", f"PUT {C1}"]
 
 
 async def test_a_refund_has_one_key_and_is_looked_up_after_a_lost_answer() -> None:
     gateway = FakeGateway(LostAnswer)
-    cashier = Cashier(gateway)
+    idempotent = IdempotentGateway(gateway)
     with pytest.raises(Retryable):
-        await cashier.call(REFUND)
-    assert await cashier.call(REFUND) == Refunded(REFUND, "re_1")
+        await idempotent.call(REFUND)
+    assert await idempotent.call(REFUND) == Refunded(REFUND, "re_1")
     assert gateway.asked == ["PUT refund:o1", "GET refund:o1"]
 
 
 @pytest.mark.parametrize("result", [Result.FAILED, Result.DECLINED])
 async def test_a_refund_the_gateway_will_not_pay_is_for_a_person(result: Result) -> None:
     with pytest.raises(Poison, match="refund:o1"):
-        await Cashier(FakeGateway(result)).call(REFUND)
+        await IdempotentGateway(FakeGateway(result)).call(REFUND)
 
 
 LATE = Charge(replace(ORDER, deadline_at=1_000))
 IN_TIME, TOO_LATE = 999, 1_000
 
 
-def late(gateway: FakeGateway, now: int = TOO_LATE) -> Cashier:
-    return Cashier(gateway, clock=lambda: now)
+def late(gateway: FakeGateway, now: int = TOO_LATE) -> IdempotentGateway:
+    return IdempotentGateway(gateway, clock=lambda: now)
 
 
 async def test_a_charge_is_begun_up_to_the_deadline_and_not_from_there_on() -> None:
@@ -210,24 +212,24 @@ async def test_after_the_deadline_a_decline_is_an_end_too() -> None:
 
 async def test_a_charge_that_never_was_is_withdrawn_for_good() -> None:
     gateway = FakeGateway(Retryable)
-    cashier = Cashier(gateway)
+    idempotent = IdempotentGateway(gateway)
     with pytest.raises(Retryable):
-        await cashier.call(CHARGE)
-    assert await cashier.call(Withdraw(ORDER)) == Withdrawn(ORDER)
-    assert await Cashier(gateway).call(CHARGE) == Declined(ORDER, "the charge was withdrawn")
+        await idempotent.call(CHARGE)
+    assert await idempotent.call(Withdraw(ORDER)) == Withdrawn(ORDER)
+    assert await IdempotentGateway(gateway).call(CHARGE) == Declined(ORDER, "the charge was withdrawn")
     assert gateway.moved() == []
 
 
 async def test_a_charge_that_was_made_is_paid_back_when_it_is_withdrawn() -> None:
     gateway = FakeGateway(LostAnswer)
-    cashier = Cashier(gateway)
+    idempotent = IdempotentGateway(gateway)
     with pytest.raises(Retryable):
-        await cashier.call(CHARGE)
-    for again in (cashier, Cashier(gateway)):
+        await idempotent.call(CHARGE)
+    for again in (idempotent, IdempotentGateway(gateway)):
         assert await again.call(Withdraw(ORDER)) == Withdrawn(ORDER, "ch_1", "re_2")
     assert gateway.moved() == [C1, "refund:o1"]
 
 
 async def test_another_request_is_a_mistake() -> None:
     with pytest.raises(TypeError):
-        await Cashier(FakeGateway()).call(Request())
+        await IdempotentGateway(FakeGateway()).call(Request())

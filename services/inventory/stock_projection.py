@@ -1,4 +1,4 @@
-"""The shelf as clients read it: what is available and reserved of each product, in order of product id."""
+"""The stock as clients read it: pieces available and reserved of each product, in order of product id."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from schemas import StockAdjusted, StockReleased, StockReserved, StockShipped
 
 
 class Database(Protocol):
-    """Where the shelf is read: this replica's tables."""
+    """Where the stock is read: this replica's tables."""
 
     def query(self, sql: str, args: tuple[object, ...] = ()) -> list[sqlite3.Row]: ...
 
 
-class Shelf:
+class StockProjection:
     """The table ``stock``: a row for every product ever put in stock. Times are ms since epoch, UTC."""
 
     tables = """

@@ -1,11 +1,11 @@
-"""What the simulator makes of a charge: its whole "banking", as pure functions.
+"""How the simulator decides a charge, as pure functions.
 
-paymentMethod     outcome
+paymentMethod     result
 tok_ok            SUCCEEDED
 tok_declined      DECLINED
 tok_flaky         the order's first two attempts FAILED, then SUCCEEDED
 tok_timeout       SUCCEEDED, but the first answer never comes (see ``app``)
-tok_unavailable   never reaches the books (see ``app``)
+tok_unavailable   is never recorded (see ``app``)
 anything else     SUCCEEDED or DECLINED by the hash of the order id, so that a repeat gets the same answer
 """
 
@@ -19,7 +19,7 @@ FLAKY_FAILURES = 2
 
 
 class Token(StrEnum):
-    """The payment methods that force an outcome."""
+    """The payment methods that force a result."""
 
     OK = "tok_ok"
     DECLINED = "tok_declined"
@@ -28,7 +28,7 @@ class Token(StrEnum):
     UNAVAILABLE = "tok_unavailable"
 
 
-class Outcome(StrEnum):
+class Result(StrEnum):
     """How an attempt ended. Under a key that FAILED or was VOIDED nothing was moved, nor ever will be."""
 
     SUCCEEDED = "SUCCEEDED"
@@ -37,27 +37,27 @@ class Outcome(StrEnum):
     VOIDED = "VOIDED"
 
 
-class Verdict(NamedTuple):
-    """An outcome, and in words why it is not SUCCEEDED."""
+class Decision(NamedTuple):
+    """A result, and the reason if it is not SUCCEEDED."""
 
-    outcome: Outcome
+    result: Result
     reason: str | None = None
 
 
-def judge(payment_method: str, order_id: str, earlier_failures: int, success_rate: float) -> Verdict:
-    """What becomes of a charge; ``earlier_failures`` counts the order's FAILED charges on record."""
+def decide_charge(payment_method: str, order_id: str, earlier_failures: int, success_rate: float) -> Decision:
+    """The result of a charge. ``earlier_failures`` counts the order's FAILED charges on record."""
     match payment_method:
         case Token.FLAKY if earlier_failures < FLAKY_FAILURES:
-            return Verdict(Outcome.FAILED, "the card network did not answer")
+            return Decision(Result.FAILED, "the card network did not answer")
         case Token.OK | Token.FLAKY | Token.TIMEOUT:
-            return Verdict(Outcome.SUCCEEDED)
+            return Decision(Result.SUCCEEDED)
         case Token.DECLINED:
-            return Verdict(Outcome.DECLINED, "card declined")
+            return Decision(Result.DECLINED, "card declined")
     if share(order_id) < success_rate:
-        return Verdict(Outcome.SUCCEEDED)
-    return Verdict(Outcome.DECLINED, "insufficient funds")
+        return Decision(Result.SUCCEEDED)
+    return Decision(Result.DECLINED, "insufficient funds")
 
 
 def share(order_id: str) -> float:
-    """A number in [0, 1) that only depends on the order id, spread evenly."""
+    """A number in [0, 1) that depends only on the order id; the numbers of many orders are spread evenly."""
     return int.from_bytes(hashlib.sha256(order_id.encode()).digest()[:8], "big") / 2**64
