@@ -3,7 +3,6 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
-SERVICES := order payment inventory notification
 CHECKED := libs services tools verification schemas tests examples
 VENV := .venv
 BIN := $(VENV)/bin
@@ -43,9 +42,8 @@ dlq: $(VENV)/.stack  ## what waits for a person (ARGS="list", "show KEY", "redri
 	@$(BIN)/python -m tools.operate dlq $(or $(ARGS),--help)
 skip: $(VENV)/.stack  ## set a record aside that stops a task (ARGS="order.events 3 17 --reason 'forged'")
 	@$(BIN)/python -m tools.operate skip $(or $(ARGS),--help)
-fraud: $(VENV)/.stack  ## the example of a fifth service, beside what runs (port 8004; Ctrl-C ends it)
-	@$(BIN)/python -m eventbus.kafka.topics fraud
-	@exec $(BIN)/python -m examples.fraud
+fraud: python  ## the example of a fifth service, beside what runs (port 8004), until Ctrl-C; to keep it: make scale fraud=1
+	@$(FOUND) -m tools.stack run fraud
 
 setup: $(VENV)/.dev  ## the virtual environment with everything to develop and test
 test: $(VENV)/.dev  ## all tests (ARGS="-k payment" chooses)
@@ -69,7 +67,7 @@ check: $(VENV)/.dev  ## lint, format, types, import rules, generated files, reco
 	run "import rules" $(BIN)/lint-imports; \
 	run "recorded folds" $(BIN)/python -m tools.recordings --check; \
 	run "reference (make reference renews it)" $(BIN)/python -m tools.reference --check; \
-	run "generated messages" $(BIN)/python tools/generate_messages.py --check examples/fraud; \
+	run "generated messages" $(BIN)/python tools/generate_messages.py --check; \
 	if [ -n "$$failed" ]; then printf 'make check failed:\n%s' "$$failed" >&2; exit 1; fi
 reference: $(VENV)/.dev  ## renew docs/reference from the code
 	@$(BIN)/python -m tools.reference

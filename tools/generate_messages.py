@@ -1,8 +1,8 @@
 """Generates ``schemas/messages.py`` from the Avro files: one frozen dataclass a message, its latest version.
 
 ``python -m tools.generate_messages`` writes it, and ``schemas/__init__.py`` which re-exports its classes;
-with ``--check`` nothing is written, and the exit status is 1 if a file is out of date. Other directories that
-hold schemas of their own may be named: there it is ``messages.py`` alone.
+with ``--check`` nothing is written, and the exit status is 1 if a file is out of date. Services whose messages stand
+beside them have ``messages.py`` alone; without a name, those of ``services.toml`` are meant.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
+from tools import registry
+from tools.registry import ROOT
+
+SCHEMAS = ROOT / "schemas"
 WIDTH = 110
 
 Record = dict[str, Any]
@@ -171,15 +174,25 @@ def outdated(directory: Path = SCHEMAS) -> dict[Path, str]:
     }
 
 
+def registered() -> list[Path]:
+    """The directories of the schema packages of all services."""
+    return [ROOT.joinpath(*package.split(".")) for package in registry.SCHEMAS]
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="generate_messages", description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is out of date")
-    parser.add_argument("directory", nargs="*", type=Path, help="of further schemas, such as examples/fraud")
+    parser.add_argument(
+        "directory",
+        nargs="*",
+        type=Path,
+        help="of further schemas, such as examples/fraud (default: those of services.toml)",
+    )
     options = parser.parse_args(arguments)
     check: bool = options.check
     stale: dict[Path, str] = {}
-    for directory in [SCHEMAS, *options.directory]:
+    for directory in dict.fromkeys([SCHEMAS, *(options.directory or registered())]):
         stale |= outdated(directory)
     for path, text in stale.items():
         if check:

@@ -7,6 +7,7 @@ import sys
 
 from eventbus.cli import main
 from eventbus.cli.options import SCHEMAS, URLS
+from tools import registry
 from tools.stack.settings import SERVICES, StackError, StackSettings
 
 
@@ -15,7 +16,7 @@ def environment() -> dict[str, str]:
     stack = StackSettings.from_env(os.environ)
     return {
         "EVENTBUS_BOOTSTRAP_SERVERS": stack.bootstrap_servers,
-        SCHEMAS: "schemas",
+        SCHEMAS: " ".join(registry.SCHEMAS),
         URLS: " ".join(f"{service}={stack.url(service)}" for service in SERVICES),
     }
 

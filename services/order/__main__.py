@@ -8,9 +8,6 @@ from services.order.decider import order_decider
 from services.order.prices import OnePrice
 from services.order.settings import OrderSettings
 
-WATCHED = ("payment.retry", "inventory.retry", "notification.retry")
-"""Where messages of an order may wait beside its own service."""
-
 
 def service(settings: OrderSettings | None = None) -> Service:
     """What the order service is made of."""
@@ -23,7 +20,7 @@ def service(settings: OrderSettings | None = None) -> Service:
         schemas=("schemas",),
         routes=order_routes(order, settings, prices),
         port=8000,
-        watches=WATCHED,
+        watches=settings.watched_topics,
     )
 
 

@@ -76,6 +76,17 @@ class OrderSettings(BaseSettings):
         description="lines of orders that wait for inventory, above which orders are refused",
     )
 
+    watched: str = Field(
+        default="payment,inventory,notification",
+        description="services, with commas between, in whose retry topics a message about an order may wait (`held`)",
+    )
+
+    @property
+    def watched_topics(self) -> tuple[str, ...]:
+        """The retry topics of the services of :attr:`watched`."""
+        names = (name.strip() for name in self.watched.split(","))
+        return tuple(f"{name}.retry" for name in names if name)
+
     @property
     def limits(self) -> Limits:
         """The limits that the rules of an order know."""

@@ -6,22 +6,23 @@ from http import HTTPStatus
 
 from confluent_kafka.admin import AdminClient
 
-from eventbus.kafka.topics import TOPICS, create
+from eventbus.kafka.topics import create
 from tests.chaos.conftest import OpenSite
 from tests.chaos.trial import load
 from tests.support.waiting import eventually
 from tools.stack.ready import request
+from tools.wiring import topics
 from verification.chaos.site import SIMULATOR, Site
 
 
 def recreate(site: Site) -> None:
     """Delete every topic of the site, and make it again."""
     admin = AdminClient({"bootstrap.servers": site.cluster.bootstrap_servers})
-    names = [site.kafka.topic(topic.name) for topic in TOPICS]
+    names = [site.kafka.topic(topic.name) for topic in topics()]
     for future in admin.delete_topics(names, operation_timeout=20.0).values():
         future.result()
     eventually(lambda: not set(names) & admin.list_topics(timeout=10).topics.keys(), "they are gone", 30)
-    assert len(create(site.kafka)) == len(names)
+    assert len(create(site.kafka, topics())) == len(names)
 
 
 def test_topics_are_recreated_under_old_checkpoints(open_site: OpenSite) -> None:

@@ -15,12 +15,14 @@ from pathlib import Path
 import httpx
 
 from tests.e2e.waiting import until
+from tools.registry import STARTED
 from tools.stack.ports import is_free
-from tools.stack.settings import PASSED_ON, ROOT, SERVICES, StackSettings
+from tools.stack.settings import PASSED_ON, ROOT, StackSettings
 from tools.stack.supervisor import Supervisor, log_end
 
 __all__ = ["ROOT", "SERVICES", "Stack", "free_port_base"]
 
+SERVICES = tuple(service.name for service in STARTED)
 USED = [*range(5), *range(10, 14), *range(20, 24), 90, 94, 95]
 KAFKA, UP_TIMEOUT = 94, 600.0
 
@@ -89,7 +91,7 @@ class Stack:
         return answer.status_code == 200
 
     def await_ready(self, *services: str, timeout: float = 60.0) -> None:
-        """Return once all named services (all four by default) are ready."""
+        """Return once all named services (by default all that are started) are ready."""
         for service in services or SERVICES:
             until(lambda name=service: self.is_ready(name), timeout, f"{service} is ready")  # type: ignore[misc]
 

@@ -36,12 +36,6 @@ class Reader:
         local = {8000 + used: base + used for used in (*range(5), 90)}
         self.ports = {**local, 9092: system.settings.kafka_port}
         self.env = system.shell_env()
-        self.example_env = {
-            **self.env,
-            "EVENTBUS_BOOTSTRAP_SERVERS": system.bootstrap_servers,
-            "EVENTBUS_STATE_DIR": str(system.run_dir / "state"),
-            "EVENTBUS_HTTP_PORT": str(self.ports[EXAMPLE]),
-        }
         self._staying: list[subprocess.Popen[str]] = []
 
     def run(self, command: Command) -> str:
@@ -66,7 +60,7 @@ class Reader:
         process = subprocess.Popen(
             ["bash", "-c", f"exec {command.text}"],
             cwd=ROOT,
-            env=self.example_env,
+            env=self.env,
             text=True,
             start_new_session=True,
         )

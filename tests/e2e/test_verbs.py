@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import stat
 import subprocess
+import sys
 
+import httpx
 import pytest
 
-from tests.e2e.running import SERVICES, LocalStack, Stack
+from tests.e2e.running import ROOT, SERVICES, LocalStack, Stack
 from tests.e2e.shop import Shop, order_of
 from tests.e2e.waiting import until
 
@@ -43,6 +45,41 @@ def test_three_replicas_of_payment_share_the_work(system: Stack, shop: Shop) -> 
     orders += [shop.accepted(order_of(product)) for _ in range(10)]
     assert {shop.settled(order_id)["status"] for order_id in orders} == {"CONFIRMED"}
     assert [shop.movements(order_id) for order_id in orders] == [[("CHARGE", 250)]] * 40
+
+
+def test_a_service_that_up_leaves_out_is_scaled_like_any_other(system: Stack, shop: Shop) -> None:
+    order_id = shop.accepted(order_of(shop.stocked(10)))
+    assert "fraud" not in system.verb("ps").split()
+    told = system.verb("scale", "fraud=1")
+    assert any("fraud" in line for line in told.splitlines()), told
+    assert screened(system, order_id) == "OrderCleared"
+    assert len(system.verb("logs", "fraud").splitlines()) > 5
+    system.verb("scale", "fraud=0")
+    assert not system.is_ready("fraud")
+
+
+def test_a_service_that_up_leaves_out_runs_while_its_log_is_watched(system: Stack, shop: Shop) -> None:
+    order_id = shop.accepted(order_of(shop.stocked(10)))
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "tools.stack", "run", "fraud"], cwd=ROOT, env=system.shell_env()
+    )
+    try:
+        system.await_ready("fraud")
+        assert screened(system, order_id) == "OrderCleared"
+    finally:
+        watching.terminate()
+        assert watching.wait(60.0) == 0
+    assert not system.is_ready("fraud")
+
+
+def screened(system: Stack, order_id: str) -> str:
+    """What the example of a fifth service says of an order."""
+
+    def verdict() -> str | None:
+        answer = httpx.get(f"{system.url('fraud')}/screenings/{order_id}", trust_env=False)
+        return str(answer.json()["verdict"]) if answer.status_code == 200 else None
+
+    return until(verdict, 20.0, "the order is screened")
 
 
 def test_what_is_known_outlives_down_and_up(system: Stack, shop: Shop) -> None:

@@ -19,6 +19,7 @@ from eventbus.kafka.topics import create
 from eventbus.model.places import Position
 from tests.support.books import Books
 from tests.support.forgeries import FORGERIES, PRODUCT, Forgery, shop
+from tools import wiring
 from verification.audit.__main__ import main
 from verification.audit.ledger import LISTENERS, TOPICS
 from verification.hostile.aside import set_aside
@@ -37,7 +38,7 @@ def topics(kafka: str) -> Settings:
     """Empty topics of one test's own."""
     prefix = f"audit{uuid.uuid4().hex[:8]}."
     settings = Settings(bootstrap_servers=kafka, topic_prefix=prefix, partitions=PARTITIONS)
-    create(settings)
+    create(settings, wiring.topics())
     return settings
 
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import shutil
 
-from eventbus.codec import Codec
-from eventbus.kafka.topics import create, of_service
+from eventbus.kafka.topics import create
 from examples.fraud.messages import FraudSuspected, OrderCleared
 from tests.integration.orders import create as command
 from tests.integration.orders import order_ids
 from tests.support.processes import ServiceProcess
 from tests.support.system import System
 from tests.support.waiting import eventually
+from tools.registry import BY_NAME
+from tools.wiring import codec, topics
 
 
 def fraud(system: System) -> ServiceProcess:
-    create(system.settings, of_service("fraud"))
-    system.topics.codec = Codec("schemas", "examples.fraud")
-    return system.service("fraud", module="examples.fraud").start().wait_ready()
+    create(system.settings, topics([BY_NAME["fraud"]]))
+    system.topics.codec = codec()
+    return system.service("fraud").start().wait_ready()
 
 
 def verdicts(system: System, count: int) -> dict[str, str]:

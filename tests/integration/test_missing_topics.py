@@ -6,11 +6,12 @@ import pytest
 
 from eventbus.kafka.cluster import Cluster
 from eventbus.kafka.topics import create as create_topics
-from eventbus.kafka.topics import of_service
 from eventbus.model.errors import Unavailable
 from tests.support.processes import ServiceProcess
 from tests.support.system import System
 from tests.support.waiting import eventually
+from tools.registry import BY_NAME
+from tools.wiring import topics
 
 
 def test_topics_that_are_missing_are_named_and_only_these(system: System) -> None:
@@ -27,11 +28,11 @@ def test_topics_that_are_missing_are_named_and_only_these(system: System) -> Non
 
 
 def test_a_service_whose_topics_are_missing_says_which_and_goes_on_once_they_are_made(system: System) -> None:
-    fraud: ServiceProcess = system.service("fraud", module="examples.fraud").start()
+    fraud: ServiceProcess = system.service("fraud").start()
     eventually(lambda: "waiting for Kafka: missing at" in fraud.tail(), "it says what it waits for")
     assert f"{system.settings.topic_prefix}fraud.events" in fraud.tail()
 
-    create_topics(system.settings, of_service("fraud"))
+    create_topics(system.settings, topics([BY_NAME["fraud"]]))
     fraud.wait_ready()
 
 

@@ -120,3 +120,17 @@ class ServiceProcess:
 def python(module: str, *arguments: str) -> list[str]:
     """The command that runs a module with the interpreter of the tests."""
     return [sys.executable, "-m", module, *arguments]
+
+
+def run_python(arguments: Sequence[str], env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run ``python ...`` in the repository to its end; no stack but one that ``env`` names is known to it."""
+    path = [str(ROOT), str(ROOT / "libs" / "eventbus"), env.get("PYTHONPATH", "")]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("STACK", "ORDER_"))}
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env={**clean, **env, "PYTHONPATH": os.pathsep.join(path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )

@@ -16,15 +16,12 @@ from eventbus.settings import Settings
 from tests.support.processes import ROOT, ServiceProcess, python
 from tests.support.topics import Topics
 from tests.support.waiting import eventually
+from tools.registry import BY_NAME, STARTED
 from tools.stack.ports import free_port
+from tools.wiring import topics
 
-SERVICES = ("order", "payment", "inventory", "notification")
-OWN_LOGS = {
-    "order": ("order.events",),
-    "payment": ("payment.events",),
-    "inventory": ("inventory.events", "stock.events"),
-    "notification": ("notification.events",),
-}
+SERVICES = tuple(service.name for service in STARTED)
+OWN_LOGS = {service.name: service.logs for service in STARTED}
 
 
 class System:
@@ -39,14 +36,14 @@ class System:
             partitions=partitions,
             state_dir=directory / "state",
         )
-        create(self.settings)
+        create(self.settings, topics())
         self.topics = Topics(self.settings)
         self.processes: list[ServiceProcess] = []
         self._simulator_port = free_port()
 
     def service(self, name: str, slot: int = 0, *, module: str | None = None, **env: str) -> ServiceProcess:
-        """One replica of a service, not started. ``module`` takes the place of ``services.<name>``."""
-        command = python(module, name) if module else python(f"services.{name}")
+        """One replica of a service, not started. ``module`` takes the place of its package."""
+        command = python(module, name) if module else python(BY_NAME[name].package)
         return self._process(f"{name}-{slot}", command, free_port(), EVENTBUS_SLOT=str(slot), **env)
 
     def start(self, *names: str, slot: int = 0, **env: str) -> list[ServiceProcess]:

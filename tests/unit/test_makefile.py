@@ -81,5 +81,5 @@ def test_scale_names_every_variable_that_is_no_service(tmp_path: Path) -> None:
 
     assert refused.returncode != 0
     assert "Cannot scale" in refused.stderr and "paymnet" in refused.stderr and "stock" in refused.stderr
-    assert "The services are order, payment, inventory, notification." in refused.stderr
+    assert "The services are order, payment, inventory, notification" in refused.stderr
     assert "STACK" not in refused.stderr

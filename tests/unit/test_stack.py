@@ -27,7 +27,16 @@ from tools.stack.plan import ports, programs
 from tools.stack.ports import free_port, require_free, taken_message
 from tools.stack.private import close_to_others, write_private
 from tools.stack.ready import curl_line, wait_ready
-from tools.stack.settings import ROOT, Record, StackError, StackSettings, parse_scale, passed_on
+from tools.stack.settings import (
+    MAX_REPLICAS,
+    ROOT,
+    SERVICES,
+    Record,
+    StackError,
+    StackSettings,
+    parse_scale,
+    passed_on,
+)
 from tools.stack.supervisor import Program, Supervisor, socket_path, supervisor_config
 
 SETTINGS = StackSettings(run_dir=Path("/r"), port_base=8000, kafka_port=9092, project="orders")
@@ -99,7 +108,7 @@ def test_the_remedy_for_taken_ports_moves_what_must_move() -> None:
 
 
 def test_replicas_listen_ten_ports_apart_and_never_collide() -> None:
-    everything = ports(SETTINGS, dict.fromkeys(("order", "payment", "inventory", "notification"), 9))
+    everything = ports(SETTINGS, dict.fromkeys(SERVICES, MAX_REPLICAS))
     assert everything["payment"] == 8001
     assert everything["payment-2"] == 8021
     assert everything["simulator"] == 8090
@@ -117,7 +126,7 @@ def test_the_environment_decides_and_arguments_win(tmp_path: Path) -> None:
 
 
 def test_every_process_is_planned_with_its_own_port_and_the_stacks_addresses() -> None:
-    record = Record(scale={"order": 1, "payment": 2, "inventory": 1, "notification": 0}, env={"ORDER_X": "1"})
+    record = Record(scale=Record().scale | {"payment": 2, "notification": 0}, env={"ORDER_X": "1"})
     planned = {program.name: program for program in programs(SETTINGS, record, ["java"])}
     assert list(planned) == ["kafka", "simulator", "order", "payment", "payment-1", "inventory"]
     env = planned["payment-1"].env

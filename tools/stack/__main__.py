@@ -9,12 +9,14 @@ from __future__ import annotations
 import argparse
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tools.registry import SERVICES
 from tools.stack.compose import ComposeStack
 from tools.stack.mode import Choice, choose, engine_missing
 from tools.stack.native import LocalStack
@@ -46,6 +48,12 @@ def parser() -> argparse.ArgumentParser:
         verbs.add_parser(verb, help=text, parents=[common])
     logs = verbs.add_parser("logs", help="show the logs, following them on a terminal", parents=[common])
     logs.add_argument("service", nargs="?", help="of one service only")
+    run = verbs.add_parser(
+        "run",
+        help="run a service that `up` does not start: show its log until Ctrl-C, then end it",
+        parents=[common],
+    )
+    run.add_argument("service", choices=[service.name for service in SERVICES if not service.start])
     scale = verbs.add_parser("scale", help="run more or fewer replicas", parents=[common])
     scale.add_argument("counts", nargs="*", metavar="service=count")
     return top
@@ -80,13 +88,15 @@ def _run(arguments: argparse.Namespace, settings: StackSettings) -> None:
         return
     if arguments.verb == "up":
         _announce(choice)
-    if choice.mode == "local" and arguments.verb in ("up", "scale"):
+    if choice.mode == "local" and arguments.verb in ("up", "scale", "run"):
         _enter_venv()
     stack = _stack(choice.mode, settings)
     if arguments.verb == "logs":
         stack.logs(arguments.service, follow=sys.stdout.isatty())
     elif arguments.verb == "ps":
         stack.ps()
+    elif arguments.verb == "run":
+        _attend(arguments.service, settings, stack)
     else:
         with _lock(settings):
             _change(arguments, settings, stack)
@@ -104,6 +114,23 @@ def _change(arguments: argparse.Namespace, settings: StackSettings, stack: Local
             stack.clean()
             if isinstance(stack, ComposeStack):  # an earlier local stack's data goes too
                 _stack("local", settings).clean()
+
+
+def _attend(service: str, settings: StackSettings, stack: LocalStack | ComposeStack) -> None:
+    """Run a service for as long as somebody watches its log."""
+    # A terminal that is closed, or a kill, ends it like Ctrl-C: nothing may stay behind.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        with _lock(settings):
+            stack.scale({service: 1})
+        print(f"{service} answers at {settings.url(service)} until Ctrl-C.", flush=True)
+        stack.follow(service)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        with _lock(settings):
+            stack.scale({service: 0})
 
 
 def _stack(mode: str, settings: StackSettings) -> LocalStack | ComposeStack:

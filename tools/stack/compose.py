@@ -6,10 +6,12 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from tools.registry import BY_NAME, STARTED, Service
+from tools.stack.plan import defaults
 from tools.stack.ports import require_free
 from tools.stack.private import write_private
 from tools.stack.ready import is_ready, stock_demo_product, summary, wait_ready
@@ -17,11 +19,16 @@ from tools.stack.settings import ROOT, SERVICES, Record, StackError, StackSettin
 
 READY_TIMEOUT = 180
 GATEWAY_TIMEOUT = 30.0
+BESIDE = ("topics", "simulator", "gateway")
+"""What has an image of its own beside the services."""
 
 
-def compose_env(settings: StackSettings) -> dict[str, str]:
-    """The variables that docker-compose.yml reads."""
+def compose_env(settings: StackSettings, wanted: Iterable[Service] = STARTED) -> dict[str, str]:
+    """The variables that docker-compose.yml reads. ``wanted``: the services that get topics."""
     return {
+        # every service is known to every command; how many containers there are of each, --scale says
+        "COMPOSE_PROFILES": "examples",
+        "STACK_TOPICS": " ".join(service.wiring for service in wanted),
         "STACK_PROJECT": settings.project,
         "STACK_KAFKA_PORT": str(settings.kafka_port),
         "STACK_SIMULATOR_PORT": str(settings.simulator_port),
@@ -45,7 +52,8 @@ class ComposeStack:
 
     def _run(self, *arguments: str, quiet: bool = False) -> subprocess.CompletedProcess[str]:
         command = ["docker", "compose", "-p", self.settings.project, *arguments]
-        env = {**os.environ, **compose_env(self.settings)}
+        wanted = Record.load(self.settings.run_dir).wanted()
+        env = {**os.environ, **compose_env(self.settings, wanted)}
         output = subprocess.PIPE if quiet else None
         return subprocess.run(command, cwd=ROOT, env=env, text=True, stdout=output, stderr=output)
 
@@ -78,9 +86,9 @@ class ComposeStack:
         if not self.running():
             self._require_ports()
         record.save(run_dir)
-        write_private(run_dir / "compose.env", env_file(record.env))
+        write_private(run_dir / "compose.env", env_file({**defaults(), **record.env}))
         print("Building the images ...", flush=True)
-        self._must("build", "--quiet", what="The images could not be built")
+        self._build(*BESIDE, *(service.name for service in record.wanted()))
         print("Starting the containers ...", flush=True)
         self._start(record.scale)
         if record.scale["inventory"]:
@@ -100,9 +108,15 @@ class ComposeStack:
             raise StackError("The stack is not running: start it with `make up`, then scale it.")
         record = Record.load(self.settings.run_dir)
         record = replace(record, scale={**record.scale, **wanted})
-        self._start(record.scale)
         record.save(self.settings.run_dir)
+        # `up` has built the others, and what it left out has topics of its own
+        if late := [name for name, count in wanted.items() if count and not BY_NAME[name].start]:
+            self._build("topics", *late)
+        self._start(record.scale)
         self.ps()
+
+    def _build(self, *names: str) -> None:
+        self._must("build", "--quiet", *names, what="The images could not be built")
 
     def _start(self, scale: Mapping[str, int]) -> None:
         counts = [word for name in SERVICES for word in ("--scale", f"{name}={scale[name]}")]
@@ -151,6 +165,10 @@ class ComposeStack:
             130,
         ):
             raise StackError(f"There are no logs of {service or 'the stack'}.")
+
+    def follow(self, service: str) -> None:
+        """Print the logs of a service as they grow, until interrupted."""
+        self._run("logs", "--tail", "50", "--follow", service)
 
     def clean(self) -> None:
         """End everything and remove the volumes; images stay."""

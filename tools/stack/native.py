@@ -1,4 +1,4 @@
-"""The stack as local processes: Kafka, the payment simulator and the four services under supervisord."""
+"""The stack as local processes: Kafka, the payment simulator and the services under supervisord."""
 
 from __future__ import annotations
 
@@ -113,7 +113,8 @@ class LocalStack:
 
     def _create_topics(self, record: Record) -> None:
         env = {**os.environ, **service_env(self.settings, record.env)}
-        command = [sys.executable, "-m", "eventbus.kafka.topics"]
+        imports = [service.wiring for service in record.wanted()]
+        command = [sys.executable, "-m", "eventbus", "topics", "create", *imports]
         done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
         if done.returncode:
             raise StackError(f"The topics could not be created: {last_line(done.stdout + done.stderr)}")
@@ -158,13 +159,20 @@ class LocalStack:
 
     def logs(self, service: str | None, follow: bool) -> None:
         """Print the end of the logs, of one service or of all, and go on as they grow if ``follow``."""
+        command = self._tail(service, follow)
+        os.execvp(command[0], command)
+
+    def follow(self, service: str) -> None:
+        """Print the logs of a service as they grow, until interrupted."""
+        subprocess.run(self._tail(service, True))
+
+    def _tail(self, service: str | None, follow: bool) -> list[str]:
         folder = self.settings.run_dir / "logs"
         files = sorted(p for p in folder.glob("*.log") if service is None or _belongs(p, service))
         if not files:
             known = ", ".join(["kafka", "simulator", *SERVICES])
             raise StackError(f"There are no logs{f' of {service}' if service else ''}: names are {known}.")
-        command = ["tail", "-n", "50", *(["-F"] if follow else []), *map(str, files)]
-        os.execvp("tail", command)
+        return ["tail", "-n", "50", *(["-F"] if follow else []), *map(str, files)]
 
     def clean(self) -> None:
         """End everything and forget all data; only fetched jars stay."""

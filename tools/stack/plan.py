@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Mapping
 
+from tools.registry import BY_NAME, STARTED
 from tools.stack.settings import ROOT, SERVICES, Record, StackSettings
 from tools.stack.supervisor import Program
 
@@ -15,9 +16,15 @@ def program_name(service: str, replica: int) -> str:
     return service if replica == 0 else f"{service}-{replica}"
 
 
+def defaults() -> dict[str, str]:
+    """What follows from the registry, unless the environment says otherwise."""
+    return {"ORDER_WATCHED": ",".join(service.name for service in STARTED if service.name != "order")}
+
+
 def service_env(settings: StackSettings, passed: Mapping[str, str]) -> dict[str, str]:
     """The environment all processes share: what is passed on, then what the stack decides."""
     return {
+        **defaults(),
         **passed,
         "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'libs' / 'eventbus'}",
         "PYTHONUNBUFFERED": "1",
@@ -44,7 +51,7 @@ def programs(settings: StackSettings, record: Record, broker: list[str]) -> list
     for service in SERVICES:
         for replica in range(record.scale[service]):
             port = {"EVENTBUS_HTTP_PORT": str(settings.port(service, replica))}
-            command = [sys.executable, "-m", f"services.{service}"]
+            command = [sys.executable, "-m", BY_NAME[service].package]
             found.append(Program(program_name(service, replica), command, {**env, **port}))
     return found
 

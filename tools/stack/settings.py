@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from tools.registry import BY_NAME, Service
+from tools.registry import ROOT as ROOT
 from tools.stack.private import write_private
 
-ROOT = Path(__file__).resolve().parents[2]
-SERVICES = ("order", "payment", "inventory", "notification")
+SERVICES = tuple(BY_NAME)
 MAX_REPLICAS = 9
-PASSED_ON = ("EVENTBUS_", "ORDER_", "PAYMENT_", "INVENTORY_", "NOTIFICATION_", "SIMULATOR_")
+PASSED_ON = ("EVENTBUS_", *(f"{service.upper()}_" for service in SERVICES), "SIMULATOR_")
 """Prefixes of the environment variables that ``up`` hands to the services."""
 
 
@@ -25,7 +26,7 @@ class StackError(Exception):
 class StackSettings:
     """One stack. Several can run side by side if their run directory and ports differ.
 
-    ``port_base`` is the order service's port; the others follow (+1 payment, +2 inventory, +3 notification,
+    ``port_base`` is the order service's port; the others follow as in ``services.toml`` (+1 payment, +2 inventory, …;
     +90 payment simulator; replica *k* of a service listens on its port + 10·k).
     """
 
@@ -55,7 +56,7 @@ class StackSettings:
 
     def port(self, service: str, replica: int = 0) -> int:
         """The HTTP port of one replica of a service."""
-        return self.port_base + SERVICES.index(service) + 10 * replica
+        return self.port_base + BY_NAME[service].offset + 10 * replica
 
     @property
     def simulator_port(self) -> int:
@@ -92,12 +93,17 @@ def passed_on(env: Mapping[str, str]) -> dict[str, str]:
     return chosen
 
 
+def _initial_scale() -> dict[str, int]:
+    return {name: int(service.start) for name, service in BY_NAME.items()}
+
+
 @dataclass
 class Record:
     """What a stack remembers between commands, in ``<run_dir>/stack.json``."""
 
     mode: str = ""
-    scale: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SERVICES, 1))
+    scale: dict[str, int] = field(default_factory=_initial_scale)
+    """Replicas of each service of the registry."""
     env: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -107,7 +113,13 @@ class Record:
             data = json.loads((run_dir / "stack.json").read_text())
         except FileNotFoundError:
             return cls()
-        return cls(mode=data["mode"], scale=data["scale"], env=data["env"])
+        # Written before the registry was edited, it may lack a service, or name one that is no more.
+        scale = {name: data["scale"].get(name, count) for name, count in _initial_scale().items()}
+        return cls(mode=data["mode"], scale=scale, env=data["env"])
+
+    def wanted(self) -> list[Service]:
+        """The services whose topics are needed: those that ``up`` starts, and those that run."""
+        return [service for name, service in BY_NAME.items() if service.start or self.scale[name]]
 
     def save(self, run_dir: Path) -> None:
         """Replace the record in one step."""

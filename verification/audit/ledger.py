@@ -17,6 +17,7 @@ from eventbus.model.record import Raw
 from eventbus.processing import skips
 from eventbus.processing.own_log import Foreign, claim
 from schemas import StockAdjusted, StockRefused, StockReleased, StockReserved, StockShipped
+from tools.registry import SERVICES
 from verification.audit.findings import DeadLetter, Violation, Waiting
 from verification.audit.money import account
 from verification.audit.orders import ANSWERS, ONCE, REPEATS, STEPS, Life, next_state
@@ -33,20 +34,20 @@ LISTENERS: Mapping[str, tuple[str, ...]] = {
     "inventory.events": ("order",),
     "inventory.answers": ("inventory",),
     "stock.commands": ("inventory",),
-    "stock.events": (),
-    "notification.events": (),
 }
-"""Who decides what stands in a topic. Notification moves neither money nor stock, so nothing waits for it."""
+"""Who decides what stands in a topic, where that moves money or stock: nothing waits for other services."""
 
-WRITERS = {
-    "order.events": "order",
-    "payment.events": "payment",
-    "inventory.events": "inventory",
-    "stock.events": "inventory",
-    "notification.events": "notification",
-}
-LETTERS = ("order.dlq", "payment.dlq", "inventory.dlq", "notification.dlq")
-TOPICS = (*LISTENERS, *RETRIES, *LETTERS)
+WRITERS = {log: service.name for service in SERVICES for log in service.logs}
+"""The service that writes each event log."""
+LETTERS = tuple(service.dead_letters for service in SERVICES)
+TOPICS = tuple(dict.fromkeys((*LISTENERS, *WRITERS, *RETRIES, *LETTERS)))
+ABSENT = frozenset(
+    topic
+    for service in SERVICES
+    if not service.start
+    for topic in (*service.logs, service.retry, service.dead_letters)
+)
+"""Topics that a system need not have: `make up` does not start their service."""
 ERRORS = "__eventbus.errors."
 SHOWN = 200
 """Characters of what a dead letter says of itself: anybody can write one."""
@@ -155,7 +156,7 @@ class Ledger:
         return self._frontier.get((group, topic, partition), 0)
 
     def _await(self, raw: Raw) -> None:
-        for group in LISTENERS[raw.topic]:
+        for group in LISTENERS.get(raw.topic, ()):
             if raw.offset >= self._decided(group, raw.topic, raw.partition):
                 order = self._order_of(raw)
                 if order:
@@ -210,8 +211,8 @@ class Ledger:
             return
         self._versions[raw.topic][claimed.key] = claimed.version
         self._note_id(envelope)
-        if raw.topic == "notification.events":
-            return
+        if raw.topic not in STEPS and raw.topic != "stock.events":
+            return  # it moves neither money nor stock
         order: str | None = getattr(envelope.message, "order_id", None)
         if order:
             self._follow_cause(envelope, order, raw.timestamp)

@@ -7,14 +7,10 @@ from collections.abc import Callable, Iterator
 from eventbus.model.record import Raw
 from eventbus.processing.own_log import PartitionOf, parked_message
 from eventbus.retry.parked import State
+from tools.registry import SERVICES
 from verification.audit.findings import DeadLetter, Waiting
 
-LOGS = {
-    "order.retry": ("order.events",),
-    "payment.retry": ("payment.events",),
-    "inventory.retry": ("inventory.events", "stock.events"),
-    "notification.retry": ("notification.events",),
-}
+LOGS = {service.retry: service.logs for service in SERVICES}
 """Each retry topic, and the logs whose messages may wait there."""
 RETRIES = tuple(LOGS)
 

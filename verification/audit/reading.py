@@ -31,7 +31,7 @@ from eventbus.kafka.errors import is_unreadable, passes
 from eventbus.kafka.records import after_unreadable, raw_of, unreadable
 from eventbus.model.record import Raw
 from eventbus.processing import skips
-from verification.audit.ledger import LISTENERS, TOPICS, Frontier
+from verification.audit.ledger import ABSENT, LISTENERS, TOPICS, Frontier
 
 Part = tuple[str, int]
 Cut = Mapping[Part, int]
@@ -70,7 +70,7 @@ class Topics:
                 f"Kafka at {self._settings.bootstrap_servers} does not answer ({error.args[0].str()}): "
                 "start the system with `make up`, or name its broker with EVENTBUS_BOOTSTRAP_SERVERS."
             ) from error
-        missing = [topic for topic in TOPICS if self._settings.topic(topic) not in found]
+        missing = [t for t in TOPICS if t not in ABSENT and self._settings.topic(t) not in found]
         if missing:
             raise KafkaAway(
                 f"Kafka at {self._settings.bootstrap_servers} has no topic {self._settings.topic(missing[0])}: start "

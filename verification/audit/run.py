@@ -6,15 +6,15 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from eventbus.codec import Codec
 from eventbus.kafka.records import partition_of
 from eventbus.model.errors import Poison
 from eventbus.model.record import Raw
 from eventbus.processing import skips
 from tools.system import System
+from tools.wiring import codec
 from verification.audit.gateway import GatewayRecord
 from verification.audit.judge import Verdict, judge
-from verification.audit.ledger import LETTERS, LISTENERS, Ledger
+from verification.audit.ledger import LETTERS, LISTENERS, WRITERS, Ledger
 from verification.audit.parked import RETRIES
 from verification.audit.reading import Topics
 
@@ -36,7 +36,7 @@ def audit(
     topics = Topics(system.kafka)
     try:
         count = topics.counts["order.events"]
-        ledger = Ledger(Codec("schemas"), lambda key: partition_of(key, count))
+        ledger = Ledger(codec(), lambda key: partition_of(key, count))
         gateway = GatewayRecord(system.gateway) if with_gateway else None
         deadline = time.monotonic() + wait
         under_way: set[str] | None = None
@@ -62,7 +62,7 @@ def _cut(topics: Topics, ledger: Ledger, gateway: GatewayRecord | None) -> int:
     topics.read(topics.ends((skips.TOPIC,)), lambda raw: _skip(ledger, raw))
     ledger.advance(topics.frontier())
     topics.read(topics.ends(RETRIES), ledger.take)
-    topics.read(topics.ends((*LISTENERS, *LETTERS)), ledger.take)
+    topics.read(topics.ends({*LISTENERS, *WRITERS, *LETTERS}), ledger.take)
     return gateway.last if gateway else 0
 
 

@@ -1,4 +1,4 @@
-"""The system under chaos: brokers, the payment simulator and replicas of the four services, on ports of its own."""
+"""The system under chaos: brokers, the payment simulator and replicas of the services, on ports of its own."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from types import TracebackType
 
 from eventbus.kafka.topics import create
 from eventbus.settings import Settings
+from tools.registry import BY_NAME, STARTED
 from tools.stack.cluster import LocalCluster
 from tools.stack.ports import free_ports
 from tools.stack.ready import is_ready, request, wait_ready
-from tools.stack.settings import ROOT, SERVICES, StackError
+from tools.stack.settings import ROOT, StackError
 from tools.system import System
+from tools.wiring import topics
 from verification.audit.judge import Verdict
 from verification.audit.run import audit
 from verification.chaos.processes import Child, Children
 
+SERVICES = tuple(service.name for service in STARTED)
 SIMULATOR = "simulator"
 PARTITIONS = 6
 
@@ -28,7 +31,7 @@ PARTITIONS = 6
 @dataclass(frozen=True)
 class Placement:
     """What is special about one replica: its ``env``, the words ``before`` its command, the ``module`` that takes the
-    place of ``services.<name>`` and is given the name, the ``host`` it listens on."""
+    place of the service's package and is given the name, the ``host`` it listens on."""
 
     env: Mapping[str, str] = field(default_factory=dict)
     before: Sequence[str] = ()
@@ -121,14 +124,14 @@ class Site:
 
     def _command(self, service: str, name: str) -> list[str]:
         placement = self._placement(name)
-        run = ["-m", placement.module, service] if placement.module else ["-m", f"services.{service}"]
+        run = ["-m", placement.module, service] if placement.module else ["-m", BY_NAME[service].package]
         return [*placement.before, sys.executable, *run]
 
     def start(self) -> Site:
         """Start everything; returns once all is ready. Raises StackError."""
         if self._own_cluster:
             self.cluster.start()
-        create(self.kafka)
+        create(self.kafka, topics())
         self.children.add(
             SIMULATOR, [sys.executable, "-m", "services.payment.simulator"], self.environment(SIMULATOR)
         )

@@ -16,10 +16,11 @@ from eventbus.codec import Codec
 from eventbus.kafka.records import partition_of
 from eventbus.model.record import Raw
 from eventbus.retry.parked import ERRORS, Parked, State
+from tools.registry import STARTED
 from verification.hostile.case import Case, harmless, type_header, unheard
 from verification.hostile.record import Hostile
 
-SERVICES = ("order", "payment", "inventory", "notification")
+SERVICES = tuple(service.name for service in STARTED)
 INPUTS = (
     "order.commands",
     "order.events",
@@ -29,13 +30,7 @@ INPUTS = (
     "stock.commands",
     *(f"{service}.admin" for service in SERVICES),
 )
-OWN_LOGS = {
-    "order.events": "order",
-    "payment.events": "payment",
-    "inventory.events": "inventory",
-    "stock.events": "inventory",
-    "notification.events": "notification",
-}
+OWN_LOGS = {log: service.name for service in STARTED for log in service.logs}
 """Each log, and the service that writes it."""
 
 DIGITS = b"9" * 5_000

@@ -8,11 +8,12 @@ from random import Random
 from eventbus import Message
 from eventbus.processing.ports import Step
 from schemas import AdjustStock, CancelOrder, CompleteOrder, Contact, CreateOrder, Item
+from tools.registry import STARTED
 from verification.sim.clock import START
 from verification.sim.forger import FORGED
 from verification.sim.replica import Strike
 
-SERVICES = ("order", "payment", "inventory", "notification")
+SERVICES = tuple(service.name for service in STARTED)
 PRODUCTS = ("cup", "pot")
 METHODS = ("tok_ok",) * 6 + ("tok_declined", "tok_flaky", "tok_unavailable")
 LENGTH = 24_000

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from random import Random
 from typing import Any
 
 from eventbus import Decider, Message
 from eventbus.admin import Discard, Redrive
+from eventbus.cli.creation import load
 from eventbus.codec import Codec
 from eventbus.kafka.records import partition_of
 from eventbus.retry.parked import State
@@ -22,6 +23,7 @@ from services.notification.decider import notification_reactor
 from services.order.decider import order_decider
 from services.payment.decider import give_up, payment_reactor
 from services.payment.idempotent_gateway import IdempotentGateway
+from tools.registry import BY_NAME
 from verification.sim import hostile
 from verification.sim.broker import Broker, Stored, Transaction
 from verification.sim.clock import START, Clock
@@ -35,6 +37,11 @@ from verification.sim.trace import Trace
 
 PATIENCE = 240_000
 """Ms that a healed world may take to come to rest."""
+
+
+def _rules_of(name: str, clock: Callable[[], int]) -> Sequence[Decider[Any]]:
+    """The deciders of a service of which the simulator knows nothing else."""
+    return load(BY_NAME[name].wiring).deciders
 
 
 class World:
@@ -163,9 +170,10 @@ class World:
         def notify(clock: Callable[[], int]) -> Sequence[Decider[Any]]:
             return (notification_reactor(Messenger(self.mailbox).call),)
 
-        starts = dict(zip(SERVICES, (order, pay, stock, notify), strict=True))
+        starts = {"order": order, "payment": pay, "inventory": stock, "notification": notify}
         services = {}
-        for name, start in starts.items():
+        for name in SERVICES:
+            start = starts.get(name) or partial(_rules_of, name)
             deciders = start(lambda: 0)
             inputs = sorted({cls.topic for d in deciders for cls in d.inputs})
             services[name] = Service(

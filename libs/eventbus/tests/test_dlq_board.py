@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from eventbus.cli.ending import CommandError, Exit
+from eventbus.cli.execution import DryRunClient
 from eventbus.cli.index import DeadLetterIndex, Filters, age, instant, why_not
 from eventbus.cli.options import addresses, filters
 from eventbus.cli.printing import list_table, listing, say_report
@@ -193,10 +194,21 @@ def test_a_filter_that_is_none_is_refused_in_one_sentence(wrong: dict[str, str])
 
 
 def test_addresses() -> None:
-    assert addresses(["order=http://o:1/"])["order"] == "http://o:1"
-    assert addresses([])["payment"] == "http://127.0.0.1:8001"
+    assert addresses(["order=http://o:1/"]) == {"order": "http://o:1"}
+    assert addresses([]) == {}
     with pytest.raises(CommandError):
         addresses(["localhost:8000"])
+
+
+def test_a_dry_run_without_an_address_of_the_service_says_how_to_give_one(board: DeadLetterIndex) -> None:
+    [queue, *_] = board.queues()
+    with pytest.raises(CommandError) as refused:
+        DryRunClient({"payment": "http://127.0.0.1:1"}).result("redrive", queue, None)
+    assert refused.value.code is Exit.USAGE
+    assert str(refused.value) == (
+        "A dry run asks a replica of order: say where one is, with --url order=http://host:port, "
+        "or in EVENTBUS_URLS."
+    )
 
 
 def test_counts_are_of_messages_and_leave_busy_keys_out(board: DeadLetterIndex) -> None:

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from pydantic import ValidationError
 
+from services.order.__main__ import service
 from services.order.ids import keyed_order_id, new_order_id
 from services.order.prices import OnePrice
 from services.order.settings import OrderSettings
@@ -29,6 +30,14 @@ def test_the_defaults() -> None:
     settings = OrderSettings()
     assert (settings.deadline, settings.default_currency) == (timedelta(minutes=15), "GBP")
     assert (settings.limits.items, settings.limits.quantity) == (2_000, 100_000)
+
+
+def test_held_watches_the_retry_topics_of_the_services_that_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert service().watches == ("payment.retry", "inventory.retry", "notification.retry")
+    monkeypatch.setenv("ORDER_WATCHED", "payment, returns,")
+    assert service().watches == ("payment.retry", "returns.retry")
+    monkeypatch.setenv("ORDER_WATCHED", "")
+    assert service().watches == ()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The commands and their exit codes: ``eventbus dlq list | show | redrive | discard``, ``eventbus skip``."""
+"""The commands and their exit codes: ``eventbus dlq list | show | redrive | discard``, ``skip``, ``topics``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from eventbus.cli.action import Action
+from eventbus.cli.creation import create_topics
 from eventbus.cli.ending import CommandError, Exit
 from eventbus.cli.index import BURIED, Filters
 from eventbus.cli.options import (
@@ -46,6 +47,8 @@ Exit codes: 0 done; 1 nothing matches, or the answer was no; 2 wrong usage; 3 Ka
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 dlq = typer.Typer(no_args_is_help=True, help=HELP)
 app.add_typer(dlq, name="dlq")
+topics_app = typer.Typer(no_args_is_help=True, help="The topics of services.")
+app.add_typer(topics_app, name="topics")
 
 
 @dlq.command("list")
@@ -165,6 +168,20 @@ def skip_(
         raise CommandError(Exit.USAGE, "--reason must say why.")
     topics, codec = connected()
     skip(topics, codec, Position(topic, partition, offset), reason.strip(), undo=undo, sure=yes)
+
+
+@topics_app.command("create")
+def create_(
+    imports: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="IMPORT...",
+            help="package.module:attribute of a Service, or of a function without arguments that returns one",
+        ),
+    ],
+) -> None:
+    """Create the topics that these services need and that do not exist; those that do stay as they are."""
+    create_topics(imports)
 
 
 @app.callback()

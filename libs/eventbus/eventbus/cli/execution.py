@@ -14,6 +14,7 @@ from typing import Any
 from eventbus.admin import Discard, Redrive
 from eventbus.cli.ending import CommandError, Exit
 from eventbus.cli.index import DeadLetterIndex, ParkedKey
+from eventbus.cli.options import URLS
 from eventbus.cli.reader import Part, TopicReader
 from eventbus.cli.result import BUSY, DONE, UNFINISHED, KeyResult, Row
 from eventbus.model.places import Position
@@ -64,10 +65,10 @@ class DryRunClient:
 
     def _ask(self, action: str, queue: ParkedKey, count: int | None) -> dict[str, Any]:
         base = self._urls.get(queue.service)
-        hint = f"--url {queue.service}=http://host:port"
+        hint = f"--url {queue.service}=http://host:port, or in {URLS}"
         if base is None:
             raise CommandError(
-                Exit.USAGE, f"A dry run asks a replica of {queue.service}: say where one is with {hint}."
+                Exit.USAGE, f"A dry run asks a replica of {queue.service}: say where one is, with {hint}."
             )
         query = {"key": queue.key, "log": queue.log, "action": action, **({"count": count} if count else {})}
         try:
@@ -82,7 +83,7 @@ class DryRunClient:
             reason = getattr(error, "reason", error)
             raise CommandError(
                 Exit.AWAY,
-                f"No replica of {queue.service} answers at {base} ({reason}): name one with {hint}.",
+                f"No replica of {queue.service} answers at {base} ({reason}): name one, with {hint}.",
             ) from error
 
 

@@ -11,8 +11,6 @@ import typer
 from eventbus.cli.ending import CommandError, Exit
 from eventbus.cli.index import STATES, Filters, instant
 
-PORTS = {"order": 8000, "payment": 8001, "inventory": 8002, "notification": 8003}
-"""Where a replica is asked for a dry run, if nobody says otherwise."""
 URLS = "EVENTBUS_URLS"
 SCHEMAS = "EVENTBUS_SCHEMAS"
 """The schema packages whose messages are shown decoded, separated by spaces."""
@@ -76,8 +74,8 @@ def filters(
 
 
 def addresses(given: Sequence[str]) -> dict[str, str]:
-    """Where a replica of each service answers, without a trailing slash. Raises Trouble."""
-    urls = {name: f"http://127.0.0.1:{port}" for name, port in PORTS.items()}
+    """Where a replica of each service answers, by ``service=URL`` texts, without a trailing slash. Raises Trouble."""
+    urls = {}
     for text in given:
         name, _, url = text.partition("=")
         if not url.startswith(("http://", "https://")):

@@ -44,7 +44,7 @@ def put_on_record(topics: TopicReader, codec: Codec, place: Position, reason: st
 def _require(topics: TopicReader, place: Position) -> None:
     if not topics.partitions(TOPIC):
         raise CommandError(
-            Exit.AWAY, f"There is no topic {TOPIC}: run `python -m eventbus.kafka.topics`, then repeat."
+            Exit.AWAY, f"There is no topic {TOPIC}: run `eventbus topics create`, then repeat."
         )
     count = topics.partitions(place.topic)
     if not count:

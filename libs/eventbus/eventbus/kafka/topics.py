@@ -1,19 +1,26 @@
-"""The topics of the system, and ``python -m eventbus.kafka.topics``, which creates what is missing."""
+"""The topics of services, as their deciders imply them, and their creation."""
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from eventbus.kafka.clients import common
+from eventbus.model.decider import Decider
+from eventbus.model.errors import Unavailable
 from eventbus.settings import Settings
 
 DAYS_30 = str(30 * 24 * 3600 * 1000)
 COMMAND_BYTES, EVENT_BYTES, LETTER_BYTES = "2000000", "5000000", "9000000"
+TIMEOUT = 20.0
+"""Seconds for the brokers to have made a topic."""
+LOG = ".events"
+"""How the name of an event log ends; no other topic's name ends so."""
 
 
 @dataclass(frozen=True)
@@ -50,39 +57,32 @@ SKIPS = Topic("eventbus.skips", {"cleanup.policy": "compact", "max.message.bytes
 """Records that operators have set aside, for all services: see eventbus.processing.skips."""
 
 
-def beside(service: str) -> tuple[Topic, ...]:
-    """The topics each service has for what fails."""
-    return (
+def topics_of(service: str, deciders: Iterable[Decider[Any]]) -> tuple[Topic, ...]:
+    """The topics that a service needs and no other makes, and ``SKIPS``, which all share.
+
+    They are its event logs, the topics in which commands and answers reach it, and three for what fails. A topic is
+    an event log if its name ends in ``.events``; those that others write are theirs to make.
+    Raises ValueError for an own log with another name: who reads it would make it as a topic of commands.
+    """
+    deciders = tuple(deciders)
+    logs = [decider.log for decider in deciders]
+    for log in logs:
+        if not log.endswith(LOG):
+            raise ValueError(f"{service} writes the log {log}: the name of an event log ends in {LOG}")
+    read = [message.topic for decider in deciders for message in decider.inputs]
+    found = (
+        *(Topic.log(name) for name in logs),
+        *(Topic.passing(name) for name in read if not name.endswith(LOG)),
         Topic.waiting(f"{service}.retry"),
         Topic.letters(f"{service}.dlq"),
         Topic.passing(f"{service}.admin"),
+        SKIPS,
     )
+    return tuple({topic.name: topic for topic in found}.values())
 
 
-def of_service(service: str) -> tuple[Topic, ...]:
-    """The topics of a service with one decider: its log, and those for what fails."""
-    return (Topic.log(f"{service}.events"), *beside(service))
-
-
-TOPICS = (
-    Topic.passing("order.commands"),
-    Topic.log("order.events"),
-    *beside("order"),
-    Topic.log("payment.events"),
-    *beside("payment"),
-    Topic.log("inventory.events"),
-    Topic.passing("inventory.answers"),
-    Topic.passing("stock.commands"),
-    Topic.log("stock.events"),
-    *beside("inventory"),
-    Topic.log("notification.events"),
-    *beside("notification"),
-    SKIPS,
-)
-
-
-def create(settings: Settings, topics: tuple[Topic, ...] = TOPICS) -> list[str]:
-    """Create the topics that do not exist; returns their names. Raises KafkaException."""
+def create(settings: Settings, topics: Sequence[Topic]) -> list[str]:
+    """Create the topics that do not exist; returns their names. Raises Unavailable."""
     admin = AdminClient(common(settings))
     wanted = [
         NewTopic(
@@ -94,26 +94,16 @@ def create(settings: Settings, topics: tuple[Topic, ...] = TOPICS) -> list[str]:
         for t in topics
     ]
     created = []
-    for name, future in admin.create_topics(wanted, operation_timeout=20.0, request_timeout=30.0).items():
+    for name, future in admin.create_topics(
+        wanted, operation_timeout=TIMEOUT, request_timeout=1.5 * TIMEOUT
+    ).items():
         try:
             future.result()
             created.append(name)
         except KafkaException as exception:
             if exception.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise
+                reason = exception.args[0].str()
+                raise Unavailable(
+                    f"topic {name} was not created at {settings.bootstrap_servers}: {reason}"
+                ) from exception
     return created
-
-
-def main() -> None:
-    """Create what is missing and say so; arguments are the names of further services."""
-    settings = Settings()
-    extra = tuple(topic for service in sys.argv[1:] for topic in of_service(service))
-    try:
-        created = create(settings, TOPICS + extra)
-    except KafkaException as exception:
-        sys.exit(f"topics not created at {settings.bootstrap_servers}: {exception.args[0].str()}")
-    print(f"{len(created)} topics created, {len(TOPICS + extra) - len(created)} were there")
-
-
-if __name__ == "__main__":
-    main()
