@@ -34,6 +34,7 @@ class Operator:
             **os.environ,
             "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'libs' / 'eventbus'}",
             "EVENTBUS_BOOTSTRAP_SERVERS": system.settings.bootstrap_servers,
+            "EVENTBUS_SCHEMAS": "schemas",
             "EVENTBUS_TOPIC_PREFIX": system.settings.topic_prefix,
         }
         self.ask(replicas)

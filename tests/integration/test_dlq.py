@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from eventbus.admin import Redrive
-from eventbus.cli.reader import TopicReader as AdminTopics
+from eventbus.cli.writer import CommandWriter
+from eventbus.model.places import Partition
 from schemas import CompleteOrder
 from tests.integration.faulty import UNLUCKY
 from tests.integration.operator import Operator
@@ -115,14 +116,14 @@ def test_redriven_twice_it_applies_once(system: System, faulty: ServiceProcess) 
     (key,) = order_ids(1)
     stuck(system, key)
     faulty.stop()
-    admin = AdminTopics(system.settings, system.topics.codec)
+    writer = CommandWriter(system.settings, system.topics.codec)
+    admin = Partition("order.admin", system.topics.partition(key))
     for _ in range(3):
-        admin.send("order", Redrive(message_key=key))
+        writer.send(admin, Redrive(message_key=key), "/test")
     system.service("order").start().wait_ready()
     system.wait_consumed("order")
-    admin.send("order", Redrive(message_key=key, log="order.events"))
+    writer.send(admin, Redrive(message_key=key, log="order.events"), "/test")
     system.wait_consumed("order")
-    admin.close()
 
     names = [name for name, _ in own(system, "order.events", key)]
     assert names == ["OrderCreated", "CommandRepeated", "CompleteRefused"]

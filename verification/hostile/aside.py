@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from eventbus.cli.reader import TopicReader
-from eventbus.cli.skip import put_on_record
+from eventbus.cli.skip import write_skip
+from eventbus.cli.writer import CommandWriter
 from eventbus.codec import Codec
 from eventbus.model.places import Position
 from eventbus.settings import Settings
 
 
 def set_aside(settings: Settings, places: Iterable[Position], reason: str) -> None:
-    """Skip all these records. Raises Trouble if Kafka is away."""
-    codec = Codec("schemas")
-    topics = TopicReader(settings, codec)
+    """Skip all these records. Raises CommandError if Kafka is away."""
+    writer = CommandWriter(settings, Codec("schemas"))
     for place in places:
-        put_on_record(topics, codec, place, reason, undo=False)
+        write_skip(writer, place, reason)

@@ -9,7 +9,8 @@ from eventbus.model.folding import Entry
 from eventbus.model.messages import Command, Envelope, Event, Message, message
 from eventbus.model.places import Position
 from eventbus.service.bus import Bus
-from eventbus.service.runtime import Service, serve
+from eventbus.service.definition import Service
+from eventbus.service.runtime import serve
 from eventbus.settings import Settings
 from eventbus.state.parked import HoldStatus
 

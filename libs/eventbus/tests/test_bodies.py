@@ -122,7 +122,7 @@ async def test_small_work_is_done_at_once() -> None:
     assert ended.value.value == 7 == at_once(work())
 
 
-async def test_an_error_in_a_turn_gives_the_turn_on() -> None:
+async def test_an_error_in_a_slice_lets_the_next_request_work() -> None:
     turns = Slices()
 
     def fails() -> SlicedWork[int]:

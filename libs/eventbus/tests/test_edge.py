@@ -85,7 +85,7 @@ async def test_in_a_container_names_are_checked_once_some_are_given() -> None:
         assert await status(behind_gateway, [("host", host)], "GET", b"") == expected
 
 
-async def test_two_hosts_are_none() -> None:
+async def test_two_host_headers_are_refused() -> None:
     assert await status(Hosts("127.0.0.1"), [("host", "localhost"), ("host", "localhost")], "GET", b"") == 400
 
 
@@ -106,7 +106,9 @@ async def test_two_hosts_are_none() -> None:
         ([("sec-fetch-site", "none")], 200),
     ],
 )
-async def test_another_site_changes_nothing(headers: Headers, expected: int) -> None:
+async def test_a_page_of_another_site_may_send_nothing_that_changes_something(
+    headers: Headers, expected: int
+) -> None:
     for named in ("localhost:8000", "127.0.0.1:8000"):
         assert await status(Hosts("127.0.0.1"), [("host", named), *JSON, *headers]) == expected
         # With no body either, as to cancel an order.

@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 import uvloop
 
-from eventbus.http.connections import Crowd, Refusals, Refused, raise_descriptors
+from eventbus.http.connections import OpenConnections, Refusals, Refused, raise_descriptors
 from eventbus.metrics import HTTP_CONNECTIONS, HTTP_REFUSED
 from eventbus.model.limits import HttpLimits, room_for
 from tests.support.serving import JSON, MAX_BODY, PATIENT, QUICK, Client, get, post, serving, until
@@ -157,7 +157,7 @@ async def test_a_long_poll_outlives_the_limits_of_headers_and_idling() -> None:
         assert not client.reader.at_eof() and not service.cut_off.is_set()
 
 
-async def test_an_answer_that_nobody_reads_is_given_up() -> None:
+async def test_a_connection_whose_answer_nobody_reads_is_closed() -> None:
     before = refused(Refused.STALLED)
     async with serving(replace(PATIENT, stall_timeout=0.5)) as (port, _):
         client = await Client.connect(port)
@@ -167,17 +167,17 @@ async def test_an_answer_that_nobody_reads_is_given_up() -> None:
 
 
 async def test_many_half_open_requests_make_room_for_a_good_one() -> None:
-    before = refused(Refused.CROWDED_OUT)
+    before = refused(Refused.DISPLACED)
     async with serving(replace(PATIENT, max_connections=50)) as (port, _):
         clients = [await Client.connect(port) for _ in range(200)]
         for client in clients:
             client.writer.write(b"GET / HTTP/1.1\r\n")
         assert await is_well(port)
         assert HTTP_CONNECTIONS._value.get() <= 51
-    assert refused(Refused.CROWDED_OUT) >= before + 150
+    assert refused(Refused.DISPLACED) >= before + 150
 
 
-async def test_where_all_connections_are_at_work_another_is_answered_503_at_once() -> None:
+async def test_while_all_connections_have_requests_another_is_answered_503_at_once() -> None:
     before = refused(Refused.TOO_MANY)
     async with serving(replace(PATIENT, max_connections=3)) as (port, service):
         clients = [await Client.connect(port) for _ in range(3)]
@@ -275,7 +275,7 @@ async def test_requests_that_come_at_once_are_answered_in_order_and_bounded() ->
         assert await is_well(port)
 
 
-async def test_a_wish_for_another_protocol_is_ignored() -> None:
+async def test_a_request_for_another_protocol_is_ignored() -> None:
     async with serving() as (port, _):
         client = await Client.connect(port)
         await client.send(get("/healthz", "localhost", "connection: upgrade", "upgrade: h2c"))
@@ -283,7 +283,7 @@ async def test_a_wish_for_another_protocol_is_ignored() -> None:
         assert await client.closed() == b""
 
 
-async def test_a_client_that_hangs_up_in_its_body_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_client_that_closes_in_its_body_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
     async with serving() as (port, _):
         client = await Client.connect(port)
         await client.send(post("/things", 1_000, JSON) + b"[")
@@ -294,7 +294,7 @@ async def test_a_client_that_hangs_up_in_its_body_is_no_error(caplog: pytest.Log
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-async def test_a_client_that_hangs_up_while_it_waits_ends_the_waiting(
+async def test_a_client_that_closes_while_it_waits_ends_its_handler(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with serving() as (port, service):
@@ -308,7 +308,7 @@ async def test_a_client_that_hangs_up_while_it_waits_ends_the_waiting(
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-async def test_a_client_that_hangs_up_is_noticed_though_nothing_is_read_from_it() -> None:
+async def test_a_client_that_closes_is_noticed_though_nothing_is_read_from_it() -> None:
     async with serving() as (port, service):
         client = await Client.connect(port)
         # The second request waits for the first: reading is paused.
@@ -335,7 +335,7 @@ async def test_a_server_that_stops_waits_for_answers_but_not_for_requests(
     assert not any(record.exc_info for record in caplog.records)
 
 
-async def test_odd_streams_of_bytes_end_nothing_and_leave_nothing_behind(
+async def test_random_bytes_end_no_server_and_leave_no_connection(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A thousand, of pieces of HTTP in any order, some with bytes changed, cut anywhere, and left at any time."""
@@ -369,10 +369,10 @@ async def test_odd_streams_of_bytes_end_nothing_and_leave_nothing_behind(
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
-def test_a_connection_that_cannot_be_looked_at_is_closed_and_the_others_are_looked_at(
+def test_a_connection_whose_sweep_fails_is_closed_and_the_others_are_swept(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    crowd, aborted, swept = Crowd(PATIENT, Refusals()), list[str](), list[str]()
+    connections, aborted, swept = OpenConnections(PATIENT, Refusals()), list[str](), list[str]()
 
     class Stub:
         def __init__(self, name: str) -> None:
@@ -387,9 +387,9 @@ def test_a_connection_that_cannot_be_looked_at_is_closed_and_the_others_are_look
             swept.append(self.name)
 
     for name in ("good", "bad", "better"):
-        assert crowd.admit(Stub(name))
-    crowd.sweep(1.0)
-    crowd.sweep(2.0)
+        assert connections.admit(Stub(name))
+    connections.sweep(1.0)
+    connections.sweep(2.0)
     assert aborted == ["bad"] and sorted(swept) == ["better", "better", "good", "good"]
     assert "a bug" in caplog.text
 
@@ -402,10 +402,10 @@ def test_refusals_are_logged_once_a_kind_and_minute(caplog: pytest.LogCaptureFix
         refusals.note(Refused.TOO_MANY)
     assert len(caplog.records) == 2
     now = 61.0
-    refusals.say()
+    refusals.log_due()
     assert len(caplog.records) == 4
     assert "999 since" in caplog.messages[-1]
-    refusals.say()
+    refusals.log_due()
     assert len(caplog.records) == 4
 
 

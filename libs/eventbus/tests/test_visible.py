@@ -11,10 +11,10 @@ import sys
 import pytest
 from rich.console import Console
 
+from eventbus.cli.details import message_details
 from eventbus.cli.index import DeadLetterIndex
-from eventbus.cli.printing import list_table, listing, say_message, say_report
+from eventbus.cli.printing import list_table, listing, print_message, print_report
 from eventbus.cli.result import DONE, KeyResult, Report, Row
-from eventbus.cli.showing import shown
 from eventbus.codec import Codec
 from eventbus.model.record import Headers, Raw
 from eventbus.retry.parked import Parked, State
@@ -25,7 +25,7 @@ NOW = 1_800_000_000_000
 HOSTILE = {
     "ESC": "\x1b[31m",
     "CSI of one byte": "\x9b31m",
-    "OSC 52, which fills the clipboard": "\x1b]52;c;cm0gLXJm\x07",
+    "OSC 52, which fills the clipindex": "\x1b]52;c;cm0gLXJm\x07",
     "BEL": "\x07",
     "CR": "paid\rfree",
     "line break": "a\n2026-05-04 10:00:00,000 INFO order all is well",
@@ -96,17 +96,17 @@ def test_m8_the_dlq_commands_show_hostile_records_as_text(text: str) -> None:
         encodable,
         f"Traceback\n{encodable}",
     )
-    board = DeadLetterIndex(Codec("schemas").name_of, keep=encodable)
-    board.take(Raw("order.retry", 0, 0, b"k", raw.value, parked.headers(), NOW))
-    (queue,) = board.queues()
+    index = DeadLetterIndex(Codec("schemas").name_of, keep=encodable)
+    index.fold(Raw("order.retry", 0, 0, b"k", raw.value, parked.headers(), NOW))
+    (queue,) = index.parked_keys()
     row = Row(parked.raw.coordinates, encodable, Effect.FAILS, "DEAD", (encodable,), encodable)
     results = [KeyResult(queue, DONE, (row,)), KeyResult(queue, "busy", (row,), encodable)]
     out = Console(file=io.StringIO(), highlight=False, markup=False, emoji=False, width=400)
 
-    out.print(list_table(listing(board.queues(), []), NOW))
-    say_report(out, Report("redrive", False, results, [("order", encodable, encodable)]))
-    for item in board.about(encodable):
-        say_message(out, shown(board, Codec("schemas"), item))
+    out.print(list_table(listing(index.parked_keys(), []), NOW))
+    print_report(out, Report("redrive", False, results, [("order", encodable, encodable)]))
+    for item in index.about(encodable):
+        print_message(out, message_details(index, Codec("schemas"), item))
 
     printed = out.file.getvalue()  # type: ignore[attr-defined]
     assert no_glyph(printed) == set()

@@ -11,6 +11,7 @@ import typer
 
 from eventbus.cli.action import Action
 from eventbus.cli.creation import create_topics
+from eventbus.cli.details import message_details
 from eventbus.cli.ending import CommandError, Exit
 from eventbus.cli.index import BURIED, Filters
 from eventbus.cli.options import (
@@ -32,14 +33,13 @@ from eventbus.cli.options import (
     filters,
     now,
 )
-from eventbus.cli.printing import console, list_table, listing, say_message
-from eventbus.cli.session import Session, connected, redrivable
-from eventbus.cli.showing import shown
+from eventbus.cli.printing import console, list_table, listing, print_message
+from eventbus.cli.session import Session, redrivable, settings_and_codec
 from eventbus.cli.skip import skip
 from eventbus.model.places import Position
 from eventbus.visible import visible, visible_json
 
-HELP = """What waits for a person in the services' dead letter queues.
+HELP = """The messages in the services' dead letter queues.
 
 Exit codes: 0 done; 1 nothing matches, or the answer was no; 2 wrong usage; 3 Kafka or a replica cannot be reached;
 4 some keys were busy, failed again, or were not finished in time.
@@ -63,10 +63,10 @@ def list_(
     limit: Limit = None,
     json: Json = False,
 ) -> None:
-    """What waits: a line for each key, by its oldest message, and for each letter that nothing brings back."""
+    """List a line for each parked key, by its oldest message, and for each dead letter that cannot be redriven."""
     wanted = filters(key, type_, error, since, until, state)
-    desk = Session(service)
-    rows = listing(desk.board.chosen(wanted), desk.board.single(wanted))[:limit]
+    session = Session(service)
+    rows = listing(session.index.matching(wanted), session.index.not_parked(wanted))[:limit]
     if json:
         print(visible_json(rows))
         return
@@ -83,22 +83,22 @@ def list_(
 
 @dlq.command()
 def show(
-    key: Annotated[str, typer.Argument(help="a key, or where a message stands: topic-partition-offset")],
+    key: Annotated[str, typer.Argument(help="a key, or the position of a message: topic-partition-offset")],
     service: Services = None,
     json: Json = False,
 ) -> None:
-    """Each message of a key: decoded, with its headers, its journey, and what waits behind it."""
-    desk = Session(service, keep=key)
-    found = [shown(desk.board, desk.codec, item) for item in desk.board.about(key)]
+    """Show each message of a key: decoded, with its headers, its steps, and what is parked behind it."""
+    session = Session(service, keep=key)
+    found = [message_details(session.index, session.codec, item) for item in session.index.about(key)]
     if not found:
         raise CommandError(
-            Exit.NOTHING, f"No message of {key} waits or has waited in {', '.join(desk.services)}."
+            Exit.NOTHING, f"No message of {key} waits or has waited in {', '.join(session.services)}."
         )
     if json:
         print(visible_json(found))
         return
-    for told in found:
-        say_message(console(), told)
+    for details in found:
+        print_message(console(), details)
 
 
 @dlq.command()
@@ -118,12 +118,12 @@ def redrive(
     url: Urls = None,
     json: Json = False,
 ) -> None:
-    """Put keys back to work: the dead message of each, as it is, and all that waits behind it, in order."""
+    """Try parked keys again: the dead message of each, as it is, and all messages behind it, in order."""
     wanted = filters(key, type_, error, since, until, state)
-    desk = Session(service)
-    queues, left_out = redrivable(desk.board, wanted)
-    work = Action("redrive", desk, queues[:limit], left_out, None, rate, url or (), wait)
-    work.run(dry=dry_run, sure=yes, json=json)
+    session = Session(service)
+    keys, left_out = redrivable(session.index, wanted)
+    action = Action("redrive", session, keys[:limit], left_out, None, rate, url or (), wait)
+    action.run(dry=dry_run, confirmed=yes, json=json)
 
 
 @dlq.command()
@@ -146,28 +146,30 @@ def discard(
     url: Urls = None,
     json: Json = False,
 ) -> None:
-    """Never decide what waits for keys: all of it, or the oldest of each; the rest then goes on."""
+    """Drop parked messages: all of a key, or its oldest; the key then goes on."""
     wanted = filters(key, type_, error, since, until, state)
-    desk = Session(service)
-    left_out = [(i.service, i.coordinates, "a dead letter only") for i in desk.board.single(wanted)]
-    work = Action("discard", desk, desk.board.chosen(wanted)[:limit], left_out, count, rate, url or (), wait)
-    work.run(dry=dry_run, sure=yes, json=json)
+    session = Session(service)
+    left_out = [(i.service, i.coordinates, "a dead letter only") for i in session.index.not_parked(wanted)]
+    keys = session.index.matching(wanted)[:limit]
+    action = Action("discard", session, keys, left_out, count, rate, url or (), wait)
+    action.run(dry=dry_run, confirmed=yes, json=json)
 
 
 @app.command("skip")
 def skip_(
-    topic: Annotated[str, typer.Argument(help="where the record stands, without the topic's prefix")],
+    topic: Annotated[str, typer.Argument(help="the record's topic, without its prefix")],
     partition: Annotated[int, typer.Argument(min=0)],
     offset: Annotated[int, typer.Argument(min=0)],
     reason: Annotated[str, typer.Option("--reason", help="why; it is kept with the skip")],
-    undo: Annotated[bool, typer.Option("--undo", help="skip it no more")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="end the skip")] = False,
     yes: Yes = False,
 ) -> None:
-    """Set a record aside: nothing is folded from it, and nobody decides it. For records that nobody wrote rightly."""
+    """Skip a record: nothing is folded from it, and it is never decided. For records that should not be there."""
     if not reason.strip():
         raise CommandError(Exit.USAGE, "--reason must say why.")
-    topics, codec = connected()
-    skip(topics, codec, Position(topic, partition, offset), reason.strip(), undo=undo, sure=yes)
+    settings, codec = settings_and_codec()
+    position = Position(topic, partition, offset)
+    skip(settings, codec, position, reason.strip(), undo=undo, confirmed=yes)
 
 
 @topics_app.command("create")
@@ -212,6 +214,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and end the process with its exit code."""
     try:
         app(args=None if arguments is None else list(arguments), prog_name="eventbus")
-    except CommandError as trouble:
-        print(visible(str(trouble)), file=sys.stderr)
-        sys.exit(trouble.code)
+    except CommandError as error:
+        print(visible(str(error)), file=sys.stderr)
+        sys.exit(error.code)

@@ -1,4 +1,4 @@
-"""How a command ends: the exit codes, the exception that carries one with a sentence, the question before it acts."""
+"""The exit codes of commands, the error that ends one with a sentence, and the question before it acts."""
 
 from __future__ import annotations
 
@@ -28,8 +28,13 @@ class CommandError(Exception):
         self.code = code
 
 
+def unreachable(servers: str, reason: str) -> CommandError:
+    """The error for brokers that do not answer."""
+    return CommandError(Exit.AWAY, f"Kafka does not answer at {servers} ({reason}).")
+
+
 def ask(question: str) -> None:
-    """Ask the person at the terminal. Raises Trouble unless the answer is yes."""
+    """Ask the person at the terminal. Raises CommandError unless the answer is yes."""
     try:
         agreed = typer.confirm(question, err=True)
     except typer.Abort:

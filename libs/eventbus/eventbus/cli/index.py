@@ -1,4 +1,4 @@
-"""What waits in the services, folded from their retry and dead letter topics; and the filters that choose keys."""
+"""The parked keys and dead letters of services, folded from their topics; and the filters that choose among them."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from eventbus.model.record import Raw
 from eventbus.retry.parked import ERRORS, TRUNCATED, Parked, State, time_of
 
 BURIED = "BURIED"
-"""The state of a dead letter that waits for nothing: it could not be read as a message of any key."""
+"""The state of a dead letter that parks no key: it could not be read as a message of any key."""
 STATES = (*(state.value for state in State), BURIED)
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
 @dataclass(frozen=True)
 class Item:
-    """One message that failed, or waits behind one. ``since`` and ``due`` are ms since epoch.
+    """One message that failed, or is parked behind one that did.
 
-    ``word`` is the offset of the last record about it: it rises with each change.
+    ``revision`` is the offset of the last record about it: it rises with each change.
     """
 
     service: str
     type: str
     state: str
     parked: Parked
-    word: int
+    revision: int
     truncated: str = ""
-    """Of a dead letter that holds only what fits: how large the record was."""
+    """The size of the whole record, if this dead letter holds only a part of it."""
 
     @property
     def coordinates(self) -> str:
@@ -48,7 +48,7 @@ class Item:
 
 @dataclass(frozen=True)
 class ParkedKey:
-    """What waits for one key of one decider, oldest first."""
+    """A key of a decider with its parked messages, oldest first."""
 
     service: str
     log: str
@@ -62,12 +62,12 @@ class ParkedKey:
 
 @dataclass(frozen=True)
 class Filters:
-    """Which messages are meant; a key is chosen if any of its messages is. None and empty mean: any."""
+    """Which messages match; a key matches if any of its messages does. None and empty mean: any."""
 
     keys: tuple[str, ...] = ()
     type: str | None = None
     error: str | None = None
-    """The exception's class, or part of what it said."""
+    """The exception's class, or part of its text."""
     since: int | None = None
     until: int | None = None
     state: str | None = None
@@ -87,32 +87,32 @@ class Filters:
 
 @dataclass
 class DeadLetterIndex:
-    """The last word on every message, by service and coordinates. Feed it records of any age, in their order."""
+    """The latest state of every message, by service and coordinates. Give it records in the order of their topic."""
 
     name_of: Callable[[bytes | None], str]
     """The name of the message in a value, where no header says it; raises Poison."""
     keep: str | None = None
-    """The key, or the coordinates, whose records are all kept, for its history."""
+    """The key, or the coordinates, of which all records are kept as history."""
     history: dict[tuple[str, str], list[Raw]] = field(default_factory=dict)
     _items: dict[tuple[str, str], Item] = field(default_factory=dict)
-    _letters: dict[tuple[str, str], Item] = field(default_factory=dict)
+    _dead_letters: dict[tuple[str, str], Item] = field(default_factory=dict)
 
-    def take(self, record: Raw) -> None:
-        """Fold one record of ``<service>.retry`` or ``<service>.dlq``; what no service wrote there says nothing."""
+    def fold(self, record: Raw) -> None:
+        """Fold one record of ``<service>.retry`` or ``<service>.dlq``; a record that no service wrote is ignored."""
         service, _, topic = record.topic.rpartition(".")
         try:
-            parked = Parked.from_record(record) if topic == "retry" else _letter(record)
+            parked = Parked.from_record(record) if topic == "retry" else _dead_letter(record)
         except (KeyError, ValueError):
             return
         if topic == "retry" and parked.state is State.BURIED:
-            return  # its dead letter says more
+            return  # its dead letter holds more
         place = (service, parked.raw.coordinates)
         if self.keep is not None and self.keep in (parked.key, parked.raw.coordinates):
             self.history.setdefault(place, []).append(record)
         state = parked.state.value if topic == "retry" else BURIED
         truncated = record.header(TRUNCATED) if topic == "dlq" else None
         item = Item(service, self._type(parked.raw), state, parked, record.offset, truncated or "")
-        (self._items if topic == "retry" else self._letters)[place] = item
+        (self._items if topic == "retry" else self._dead_letters)[place] = item
 
     def _type(self, raw: Raw) -> str:
         try:
@@ -121,55 +121,55 @@ class DeadLetterIndex:
             return ""
 
     def item(self, service: str, coordinates: str) -> Item | None:
-        """How a message stands, by its last record in the retry topic."""
+        """A message, by its last record in the retry topic."""
         return self._items.get((service, coordinates))
 
     def buried(self) -> list[Item]:
-        """Dead letters of which no retry topic tells: nothing waits for them, and nothing brings them back."""
-        return [item for place, item in self._letters.items() if place not in self._items]
+        """Dead letters without a record in the retry topic: they park no key, and cannot be redriven."""
+        return [item for place, item in self._dead_letters.items() if place not in self._items]
 
-    def queues(self) -> list[ParkedKey]:
-        """All parked keys, the one that waits longest first."""
+    def parked_keys(self) -> list[ParkedKey]:
+        """All parked keys, the one that is parked longest first."""
         grouped: dict[tuple[str, str, str], list[Item]] = {}
         for item in self._items.values():
             if item.open:
                 grouped.setdefault((item.service, item.parked.log, item.parked.key), []).append(item)
-        queues = [
+        keys = [
             ParkedKey(*entity, tuple(sorted(items, key=lambda i: i.parked.sequence)))
             for entity, items in grouped.items()
         ]
-        return sorted(queues, key=lambda q: (q.head.parked.since, q.service, q.key))
+        return sorted(keys, key=lambda k: (k.head.parked.since, k.service, k.key))
 
-    def chosen(self, filters: Filters) -> list[ParkedKey]:
-        """The parked keys of which a message matches, each with all that waits for it."""
-        return [q for q in self.queues() if any(filters.match(item) for item in q.items)]
+    def matching(self, filters: Filters) -> list[ParkedKey]:
+        """The parked keys of which a message matches, each with all its messages."""
+        return [key for key in self.parked_keys() if any(filters.match(item) for item in key.items)]
 
-    def single(self, filters: Filters) -> list[Item]:
-        """Messages that match and for which nothing waits: buried ones and, if asked for by state, those over."""
-        over = [i for i in self._items.values() if not i.open and i.state == filters.state]
-        found = [i for i in (*over, *self.buried()) if filters.match(i)]
+    def not_parked(self, filters: Filters) -> list[Item]:
+        """Matching messages that park no key: buried ones and, if ``filters`` name their state, settled ones."""
+        settled = [i for i in self._items.values() if not i.open and i.state == filters.state]
+        found = [i for i in (*settled, *self.buried()) if filters.match(i)]
         return sorted(found, key=lambda i: (i.parked.since, i.service, i.coordinates))
 
     def about(self, name: str) -> list[Item]:
-        """Every message of a key, or the one at these coordinates; those over first, then as they wait."""
+        """Every message of a key, or the one at these coordinates; settled ones first, then in their order."""
         found = [i for i in (*self._items.values(), *self.buried()) if name in (i.parked.key, i.coordinates)]
         return sorted(
             found, key=lambda i: (i.service, i.parked.log, i.open, i.parked.since, i.parked.sequence)
         )
 
 
-def _letter(record: Raw) -> Parked:
-    """What a dead letter says of itself. Raises KeyError or ValueError if it is none."""
-    about = {
+def _dead_letter(record: Raw) -> Parked:
+    """A dead letter, by its headers. Raises KeyError or ValueError if the record is none."""
+    fields = {
         k.removeprefix(ERRORS): (v or b"").decode("utf-8", "replace")
         for k, v in record.headers
         if k.startswith(ERRORS)
     }
     raw = record._replace(
-        topic=about["topic"],
-        partition=whole_number(about["partition"]),
-        offset=whole_number(about["offset"]),
-        timestamp=time_of(about["timestamp"]),
+        topic=fields["topic"],
+        partition=whole_number(fields["partition"]),
+        offset=whole_number(fields["offset"]),
+        timestamp=time_of(fields["timestamp"]),
         headers=[(k, v) for k, v in record.headers if not k.startswith(ERRORS)],
     )
     return Parked(
@@ -178,12 +178,12 @@ def _letter(record: Raw) -> Parked:
         key=(record.key or b"").decode("utf-8", "backslashreplace"),
         sequence=0,
         state=State.DEAD,
-        attempt=whole_number(about["attempts"]),
+        attempt=whole_number(fields["attempts"]),
         due=0,
-        since=time_of(about["since"]) if about.get("since") else record.timestamp,
-        exception=about["exception"],
-        message=about["message"],
-        stacktrace=about["stacktrace"],
+        since=time_of(fields["since"]) if fields.get("since") else record.timestamp,
+        exception=fields["exception"],
+        message=fields["message"],
+        stacktrace=fields["stacktrace"],
     )
 
 
@@ -207,9 +207,9 @@ def age(since: int, now: int) -> str:
     return "0s"
 
 
-def why_not(queue: ParkedKey, now: int) -> str:
+def why_not_redrivable(parked_key: ParkedKey, now: int) -> str:
     """Why a key cannot be redriven; empty if it can."""
-    head = queue.head.parked
+    head = parked_key.head.parked
     if head.state is State.DEAD:
         return ""
     if head.state is State.REDRIVEN:
@@ -218,6 +218,6 @@ def why_not(queue: ParkedKey, now: int) -> str:
     return f"busy: it waits for its next try, in {left:.0f} s, by itself"
 
 
-def messages(queues: Sequence[ParkedKey]) -> int:
-    """How many messages wait in these queues."""
-    return sum(len(q.items) for q in queues)
+def message_count(parked_keys: Sequence[ParkedKey]) -> int:
+    """How many messages are parked under these keys."""
+    return sum(len(key.items) for key in parked_keys)

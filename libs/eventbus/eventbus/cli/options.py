@@ -20,25 +20,21 @@ Services = Annotated[
 ]
 Keys = Annotated[list[str] | None, typer.Option("--key", help="of this key (repeat for more)")]
 Type = Annotated[str | None, typer.Option("--type", help="message type, as in ce_type")]
-Error = Annotated[str | None, typer.Option("--error", help="exception class, or part of what it said")]
+Error = Annotated[str | None, typer.Option("--error", help="exception class, or part of its text")]
 Since = Annotated[
     str | None,
     typer.Option("--since", help="waits since then or later: an ISO 8601 time (UTC), or 15m, 2h, 1d ago"),
 ]
 Until = Annotated[str | None, typer.Option("--until", help="waits since then or earlier")]
 StateName = Annotated[str | None, typer.Option("--state", help=" | ".join(STATES))]
-Limit = Annotated[
-    int | None, typer.Option("--limit", min=1, help="the keys that wait longest, at most so many")
-]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="the keys parked longest, at most so many")]
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="only say what would become of each message; a replica is asked")
+    bool, typer.Option("--dry-run", help="only print the effect on each message; a replica is asked")
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="do not ask")]
 Rate = Annotated[float | None, typer.Option("--rate", min=0.001, help="keys a second, at most")]
-Wait = Annotated[
-    float, typer.Option("--wait", min=0, help="seconds to wait for what becomes of the messages")
-]
+Wait = Annotated[float, typer.Option("--wait", min=0, help="seconds to wait for the results")]
 Urls = Annotated[
     list[str] | None, typer.Option("--url", envvar=URLS, help="service=http://host:port of any replica")
 ]
@@ -57,7 +53,7 @@ def filters(
     until: str | None,
     state: str | None,
 ) -> Filters:
-    """The options as filters. Raises Trouble for a time or a state that is none."""
+    """The options as filters. Raises CommandError for an invalid time or state."""
     moment, times = now(), dict[str, int | None]()
     for option, text in (("--since", since), ("--until", until)):
         try:
@@ -74,7 +70,7 @@ def filters(
 
 
 def addresses(given: Sequence[str]) -> dict[str, str]:
-    """Where a replica of each service answers, by ``service=URL`` texts, without a trailing slash. Raises Trouble."""
+    """Where a replica of each service answers, by texts such as ``order=http://host:port``. Raises CommandError."""
     urls = {}
     for text in given:
         name, _, url = text.partition("=")

@@ -1,4 +1,4 @@
-"""How the command line says it to a person: tables with rich, times as ages."""
+"""What the command line prints for people: tables with rich, times as ages."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def console() -> Console:
 
 
 def plain(text: str, style: str = "") -> Text:
-    """What a record said, as text and nothing but text: no markup, no escape sequence, one line."""
+    """Text from a record: no markup, no escape sequence, one line."""
     return Text(visible(text), style=style)
 
 
-def say(out: Console, text: str, style: str = "") -> None:
-    """One line, however long, of which parts come from a record."""
+def print_line(out: Console, text: str, style: str = "") -> None:
+    """Print one line, however long, of which parts come from a record."""
     out.print(plain(text, style), soft_wrap=True)
 
 
@@ -59,9 +59,11 @@ def row_of(item: Item, behind: int) -> dict[str, Any]:
     }
 
 
-def listing(queues: Sequence[ParkedKey], single: Sequence[Item]) -> list[dict[str, Any]]:
-    """A line for every key, by its oldest message, and one for each message that stands alone."""
-    return [row_of(q.head, len(q.items) - 1) for q in queues] + [row_of(item, 0) for item in single]
+def listing(parked_keys: Sequence[ParkedKey], others: Sequence[Item]) -> list[dict[str, Any]]:
+    """A line for every parked key, by its oldest message, and one for each other message."""
+    return [row_of(key.head, len(key.items) - 1) for key in parked_keys] + [
+        row_of(item, 0) for item in others
+    ]
 
 
 def list_table(rows: Sequence[dict[str, Any]], now: int) -> Table:
@@ -74,46 +76,52 @@ def list_table(rows: Sequence[dict[str, Any]], now: int) -> Table:
     return made
 
 
-def say_report(out: Console, report: Report) -> None:
-    """What became, or would become, of each message; then the counts."""
+def print_report(out: Console, report: Report) -> None:
+    """Print the effect on each message; then the counts."""
     made = table("service", "key", "message", "at", "verdict", "events, or why")
     for result in report.results:
         for row in result.rows:
-            said = row.error.partition("\n")[0][:120] or ", ".join(row.events)
-            verdict = "busy" if result.result == "busy" else row.verdict.value
-            said = result.note or said
-            cells = [result.queue.service, result.queue.key, row.type, row.coordinates, verdict, said]
+            reason = row.error.partition("\n")[0][:120] or ", ".join(row.events)
+            effect = "busy" if result.result == "busy" else row.effect.value
+            cells = [result.parked_key.service, result.parked_key.key, row.type, row.coordinates, effect]
+            cells.append(result.note or reason)
             made.add_row(*(plain(cell) for cell in cells))
     if report.results:
         out.print(made)
         out.print()
     for service, key, reason in report.left_out:
-        say(out, f"left out: {service} {key}: {reason}")
-    counts = ", ".join(f"{count} {verdict}" for verdict, count in report.counts().items()) or "no message"
+        print_line(out, f"left out: {service} {key}: {reason}")
+    counts = ", ".join(f"{count} {effect}" for effect, count in report.counts().items()) or "no message"
     noun = f"{len(report.results)} key{'s' * (len(report.results) != 1)}"
     what = f"dry run of {report.action}" if report.dry else report.action
-    say(out, f"{what}: {noun}; {counts}")
+    print_line(out, f"{what}: {noun}; {counts}")
 
 
-def say_message(out: Console, told: dict[str, Any]) -> None:
-    """One message with all that is known of it."""
-    say(out, f"{told['type'] or 'unreadable'} {told['coordinates']}", "bold")
-    say(out, f"  {told['service']}: {told['state']}, {told['attempts']} tries, since {told['since']}")
-    for more in (told["error"], told["note"]):
+def print_message(out: Console, details: dict[str, Any]) -> None:
+    """Print one message with all that is known of it."""
+    print_line(out, f"{details['type'] or 'unreadable'} {details['coordinates']}", "bold")
+    print_line(
+        out,
+        f"  {details['service']}: {details['state']}, {details['attempts']} tries, since {details['since']}",
+    )
+    for more in (details["error"], details["note"]):
         if more:
-            say(out, f"  {more}")
-    say(out, f"  correlation id {told['correlationId'] or '-'}  traceparent {told['traceparent'] or '-'}")
-    say(out, "  message", "bold")
-    for line in visible_json(told["message"]).splitlines():
-        say(out, "    " + line)
-    say(out, "  headers", "bold")
-    for header in told["headers"]:
-        say(out, f"    {header['name']}: {header['value']}")
-    say(out, "  journey", "bold")
-    for step in told["journey"]:
+            print_line(out, f"  {more}")
+    print_line(
+        out,
+        f"  correlation id {details['correlationId'] or '-'}  traceparent {details['traceparent'] or '-'}",
+    )
+    print_line(out, "  message", "bold")
+    for line in visible_json(details["message"]).splitlines():
+        print_line(out, "    " + line)
+    print_line(out, "  headers", "bold")
+    for header in details["headers"]:
+        print_line(out, f"    {header['name']}: {header['value']}")
+    print_line(out, "  journey", "bold")
+    for step in details["journey"]:
         events = f" → {', '.join(step['events'])}" if step["events"] else ""
         why = f"  {step['error']}" if step["error"] else ""
-        say(out, f"    {step['at']}  {step['state']}  {step['attempts']} tries{events}{why}")
-    if told["behind"]:
-        say(out, f"  behind it: {', '.join(told['behind'])}")
+        print_line(out, f"    {step['at']}  {step['state']}  {step['attempts']} tries{events}{why}")
+    if details["behind"]:
+        print_line(out, f"  behind it: {', '.join(details['behind'])}")
     out.print()

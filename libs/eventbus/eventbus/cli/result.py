@@ -1,4 +1,4 @@
-"""What a redrive or a discard came to, or would come to: the same shape for the dry run and the real one."""
+"""The result of a redrive or a discard, or of its dry run: both have the same shape."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from eventbus.cli.index import ParkedKey
 from eventbus.retry.preview import Effect
 
 DONE, BUSY, UNFINISHED = "done", "busy", "unfinished"
-"""``busy``: the service had a call for the key under way and left it as it is; ``unfinished``: not over in time."""
+"""``busy``: a call for the key was under way and nothing was changed; ``unfinished``: not done in time."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One message and what becomes of it."""
+    """One message and the effect on it."""
 
     coordinates: str
     type: str
-    verdict: Effect
+    effect: Effect
     state: str
     events: tuple[str, ...] = ()
     error: str = ""
 
     @classmethod
-    def parse(cls, told: Mapping[str, Any]) -> Row:
+    def parse(cls, json: Mapping[str, Any]) -> Row:
         """From the JSON of ``/dlq/preview``. Raises KeyError or ValueError."""
         return cls(
-            told["coordinates"],
-            told["type"],
-            Effect(told["verdict"]),
-            told["state"],
-            tuple(told["events"]),
-            told["error"],
+            json["coordinates"],
+            json["type"],
+            Effect(json["verdict"]),
+            json["state"],
+            tuple(json["events"]),
+            json["error"],
         )
 
     def as_json(self) -> dict[str, Any]:
         return {
             "coordinates": self.coordinates,
             "type": self.type,
-            "verdict": self.verdict.value,
+            "verdict": self.effect.value,
             "state": self.state,
             "events": list(self.events),
             "error": self.error,
@@ -50,28 +50,28 @@ class Row:
 
 @dataclass(frozen=True)
 class KeyResult:
-    """One key, with all that waited for it."""
+    """One key with all its parked messages."""
 
-    queue: ParkedKey
+    parked_key: ParkedKey
     result: str
     rows: tuple[Row, ...]
     note: str = ""
 
     @property
-    def well(self) -> bool:
+    def succeeded(self) -> bool:
         """Whether nothing is left for a person to look at."""
         failed = (Effect.FAILS, Effect.STAYS)
         return (
             self.result == DONE
-            and not any(row.verdict in failed for row in self.rows)
+            and not any(row.effect in failed for row in self.rows)
             and not any(row.state == "DEAD" for row in self.rows)
         )
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "service": self.queue.service,
-            "log": self.queue.log,
-            "key": self.queue.key,
+            "service": self.parked_key.service,
+            "log": self.parked_key.log,
+            "key": self.parked_key.key,
             "result": self.result,
             "note": self.note,
             "messages": [row.as_json() for row in self.rows],
@@ -80,7 +80,7 @@ class KeyResult:
 
 @dataclass
 class Report:
-    """All keys of one command. ``left_out`` are those that matched and could not be taken, each with the reason."""
+    """All keys of one command. ``left_out``: what matched but could not be redriven or discarded."""
 
     action: str
     dry: bool
@@ -89,9 +89,9 @@ class Report:
     """(service, key or coordinates, reason)"""
 
     def counts(self) -> dict[str, int]:
-        """Messages by verdict. Those of busy keys are none of them."""
-        counted = Counter(row.verdict for r in self.results if r.result != BUSY for row in r.rows)
-        return {verdict.value: counted[verdict] for verdict in Effect if counted[verdict]}
+        """The number of messages by effect, without those of busy keys."""
+        counted = Counter(row.effect for r in self.results if r.result != BUSY for row in r.rows)
+        return {effect.value: counted[effect] for effect in Effect if counted[effect]}
 
     def as_json(self) -> dict[str, Any]:
         return {

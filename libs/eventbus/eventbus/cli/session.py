@@ -1,4 +1,4 @@
-"""What one command has read from Kafka before it acts: the dead letters, and what waits."""
+"""What one command knows before it acts: the parked keys and dead letters of the services it is about."""
 
 from __future__ import annotations
 
@@ -8,52 +8,52 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 
 from eventbus.cli.ending import CommandError, Exit
-from eventbus.cli.index import BURIED, DeadLetterIndex, Filters, ParkedKey, why_not
+from eventbus.cli.index import BURIED, DeadLetterIndex, Filters, ParkedKey, why_not_redrivable
 from eventbus.cli.options import SCHEMAS, now
 from eventbus.cli.reader import TopicReader
 from eventbus.codec import Codec
 from eventbus.settings import Settings
 
 
-def connected() -> tuple[TopicReader, Codec]:
-    """Kafka, as the environment says. Raises CommandError if it is away, or the environment is wrong."""
+def settings_and_codec() -> tuple[Settings, Codec]:
+    """As the environment says. Raises CommandError if the environment is wrong."""
     try:
-        codec, settings = Codec(*os.environ.get(SCHEMAS, "").split()), Settings()
+        return Settings(), Codec(*os.environ.get(SCHEMAS, "").split())
     except ValidationError as error:
         wrong = error.errors()[0]
         raise CommandError(Exit.USAGE, f"EVENTBUS_{str(wrong['loc'][0]).upper()}: {wrong['msg']}.") from error
     except ValueError as error:
         raise CommandError(Exit.USAGE, f"{SCHEMAS}: {error}.") from error
-    return TopicReader(settings, codec), codec
 
 
 class Session:
-    """Kafka, and what waits there, as read for one command."""
+    """A connection to Kafka, and the index of what it holds for these services. ``keep``: see DeadLetterIndex."""
 
     def __init__(self, services: Sequence[str] | None, keep: str | None = None) -> None:
-        self.topics, self.codec = connected()
+        self.settings, self.codec = settings_and_codec()
+        self.topics = TopicReader(self.settings)
         known = self.topics.services
         if unknown := sorted(set(services or ()) - set(known)):
             raise CommandError(
                 Exit.USAGE,
-                f"There is no service {unknown[0]} at {self.topics.where}: it has "
+                f"There is no service {unknown[0]} at {self.topics.servers}: it has "
                 f"{', '.join(sorted(known)) or 'none'}.",
             )
         self.services = sorted(services or known)
-        self.board = DeadLetterIndex(self.codec.name_of, keep)
-        parts = [part for s in self.services for part in self.topics.parts(s, "retry", "dlq")]
-        self.topics.read(parts, self.board.take)
+        self.index = DeadLetterIndex(self.codec.name_of, keep)
+        partitions = [p for s in self.services for p in self.topics.partitions_of(s, "retry", "dlq")]
+        self.topics.read(partitions, self.index.fold)
 
 
-def redrivable(board: DeadLetterIndex, wanted: Filters) -> tuple[list[ParkedKey], list[tuple[str, str, str]]]:
-    """The keys chosen that can be redriven; and those that cannot, with the reason."""
+def redrivable(index: DeadLetterIndex, wanted: Filters) -> tuple[list[ParkedKey], list[tuple[str, str, str]]]:
+    """The matching keys that can be redriven; and what matches but cannot, as (service, key, reason)."""
     left_out, ready = [], []
-    for queue in board.chosen(wanted):
-        if reason := why_not(queue, now()):
-            left_out.append((queue.service, queue.key, reason))
+    for key in index.matching(wanted):
+        if reason := why_not_redrivable(key, now()):
+            left_out.append((key.service, key.key, reason))
         else:
-            ready.append(queue)
-    for item in board.single(wanted):
+            ready.append(key)
+    for item in index.not_parked(wanted):
         reason = f"cannot be redriven: {item.error}" if item.state == BURIED else f"is {item.state} already"
         if item.truncated:
             reason += f" (cut to what fits; the whole record stands at {item.coordinates})"

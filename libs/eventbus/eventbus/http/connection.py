@@ -1,12 +1,12 @@
-"""One HTTP connection: uvicorn's, which knows no limits, with limits.
+"""One HTTP connection: uvicorn's, with the limits that it lacks.
 
-What the parser is at, and what ends it:
+The phases of the parser, and the limits that hold in each:
 
     NEW, IDLE ──first byte──▶ HEAD ──headers complete──▶ BODY ──message complete──▶ IDLE
      keep_alive          header_timeout, max_header    body_rate
 
-An answer that ends the connection is followed by a bounded wait for what the client still sends: a socket closed with
-bytes unread is reset, and the reset takes the answer away from the client (RFC 9112, 9.6).
+After an answer that ends the connection the server reads on for a while and drops what it reads. A socket closed with
+bytes unread is reset, and after a reset the client may not see the answer (RFC 9112, 9.6).
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from eventbus.http.connections import Crowd, Refused
+from eventbus.http.connections import OpenConnections, Refused
 
 LINGER_SECONDS = 5.0
 LINGER_BYTES = 32 * 1024 * 1024
-"""What is taken from a client, and dropped, after its answer was sent."""
+"""Bytes that are read from a client, and dropped, after its answer was sent."""
 PADDING = 65_536
 """Bytes of chunk sizes, extensions and trailers that any body may have; beyond, eight for each byte of body."""
 MAX_PIPELINED = 16
@@ -40,7 +40,7 @@ class Phase(Enum):
 
 
 class Transport:
-    """uvicorn's view of the transport, so that its closing is ours: :meth:`Connection.end`."""
+    """The transport as uvicorn sees it: its ``close`` is :meth:`Connection.end`."""
 
     def __init__(self, transport: asyncio.Transport, connection: Connection) -> None:
         self._transport, self._connection = transport, connection
@@ -60,38 +60,38 @@ class Transport:
 
 
 class Connection(HttpToolsProtocol):
-    """uvicorn's protocol, in its crowd. Times are the event loop's."""
+    """uvicorn's protocol within limits, one of the open ``connections``. Times are the event loop's."""
 
-    def __init__(self, crowd: Crowd, *args: Any, **options: Any) -> None:
+    def __init__(self, connections: OpenConnections, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._crowd, self._limits = crowd, crowd.limits
+        self._connections, self._limits = connections, connections.limits
         self._phase = Phase.IDLE
         self._since = self.loop.time()
         """Since when the parser waits, or reads headers; while it reads a body: the start of the window."""
-        self._head = self._body = self._around = self._body_before = 0
+        self._head = self._body = self._overhead = self._body_before = 0
         self._dropped = 0
         self._answered_at: float | None = None
         """When the answer to a request was complete whose body is not."""
-        self._wrong: tuple[Refused, int] | None = None
+        self._rejection: tuple[Refused, int] | None = None
         self._answering: tuple[RequestResponseCycle, asyncio.Task[None]] | None = None
         self._unread, self._unread_since = 0, self._since
-        self._deaf = self.ending = False
+        self._reads_no_more = self.ending = False
         self._ended_at = self._since
 
-    # What the transport says
+    # Called by the transport
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take the connection in, or answer 503 if there are too many."""
+        """Add the connection to the open ones, or answer 503 if there are too many."""
         self._raw = transport
         super().connection_made(Transport(transport, self))  # type: ignore[arg-type]
-        if not self._crowd.admit(self):
+        if not self._connections.admit(self):
             self.ending = True
             self._write(503, "there are too many connections; ask again in a moment", b"retry-after: 1\r\n")
             self._raw.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client has hung up, or was made to: nobody waits for the answer any more."""
-        self._crowd.leave(self)
+        """The connection is closed, by the client or from here: nobody waits for an answer any more."""
+        self._connections.leave(self)
         super().connection_lost(exc)
         if self._answering is not None:
             cycle, task = self._answering
@@ -101,7 +101,7 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, within the limits."""
-        if self.ending or self._deaf:
+        if self.ending or self._reads_no_more:
             self._drop(len(data))
             return
         self._unset_keepalive_if_required()
@@ -111,23 +111,23 @@ class Connection(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            # RFC 9110, 7.8: the wish for another protocol may be ignored. The parser reads no further after it.
-            self.cycle.keep_alive, self._deaf = False, True
+            # RFC 9110, 7.8: a request for another protocol may be ignored. The parser reads no further after it.
+            self.cycle.keep_alive, self._reads_no_more = False, True
         except httptools.HttpParserError:
-            self._refuse(*(self._wrong or (Refused.MALFORMED, 400)))
+            self._refuse(*(self._rejection or (Refused.MALFORMED, 400)))
             return
         if self._phase is Phase.HEAD and before is not Phase.BODY:
             self._head += len(data)
             if self._head > self._limits.max_header:
                 self._refuse(Refused.LONG_HEADERS, 431)
         elif self._phase is Phase.BODY and before is Phase.BODY:
-            self._around += len(data) - (self._body - body_before)
-            if self._around > PADDING + 8 * self._body:
+            self._overhead += len(data) - (self._body - body_before)
+            if self._overhead > PADDING + 8 * self._body:
                 self._refuse(Refused.PADDED_BODY, 413)
             elif self._answered_at is not None:
                 self._drop(len(data))
 
-    # What the parser says
+    # Called by the parser
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -136,14 +136,16 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         if sum(len(name) + len(value) + 4 for name, value in self.headers) > self._limits.max_header:
-            self._wrong = Refused.LONG_HEADERS, 431
+            self._rejection = Refused.LONG_HEADERS, 431
         elif len(self.pipeline) >= MAX_PIPELINED:
-            self._wrong = Refused.PIPELINED, 400
-        if self._wrong:
-            raise ValueError(self._wrong[0])  # the parser stops, and data_received learns of it
+            self._rejection = Refused.PIPELINED, 400
+        if self._rejection:
+            raise ValueError(
+                self._rejection[0]
+            )  # the parser stops, and raises an HttpParserError in data_received
         self._phase, self._since, self._answered_at = Phase.BODY, self.loop.time(), None
-        self._body = self._body_before = self._around = self._dropped = 0
-        self._crowd.busy(self)
+        self._body = self._body_before = self._overhead = self._dropped = 0
+        self._connections.busy(self)
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -157,7 +159,7 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if not self.pipeline and (self._answering is None or self._answering[0].response_complete):
-            self._crowd.idle(self)
+            self._connections.idle(self)
         if self._phase is Phase.BODY:
             self._answered_at = self.loop.time()
         elif self._phase is Phase.IDLE:
@@ -168,7 +170,7 @@ class Connection(HttpToolsProtocol):
             try:
                 await app(scope, receive, send)
             except asyncio.CancelledError:
-                # The client hung up, or the server stops and has waited long enough: no error of the handler.
+                # The client has closed, or the server stops and has waited long enough: no error of the handler.
                 cycle.disconnected = True
                 self.abort()
 
@@ -177,24 +179,24 @@ class Connection(HttpToolsProtocol):
         self.tasks.add(task)
         self._answering = cycle, task
 
-    # What ends it
+    # Ends of a connection
 
     def sweep(self, now: float) -> None:
         """Called about twice a second: end what takes too long."""
         limits, waited = self._limits, now - self._since
         if self._is_stalled(now):
-            self._crowd.refusals.note(Refused.STALLED)
+            self._connections.refusals.note(Refused.STALLED)
             self.abort()
         elif self.ending:
             if self._unread:
                 self._ended_at = now
             elif now - self._ended_at > LINGER_SECONDS:
                 self.abort()
-        elif self.flow.read_paused and self._has_hung_up():
+        elif self.flow.read_paused and self._client_has_closed():
             self.abort()
         elif self._phase is Phase.BODY:
             self._sweep_body(now)
-        elif self.flow.read_paused or self._deaf:
+        elif self.flow.read_paused or self._reads_no_more:
             self._since = now
         elif self._phase is Phase.HEAD and waited > limits.header_timeout:
             self._refuse(Refused.SLOW_HEADERS, 408)
@@ -212,8 +214,8 @@ class Connection(HttpToolsProtocol):
                 self._refuse(Refused.SLOW_BODY, 408)
             self._since, self._body_before = now, self._body
 
-    def _has_hung_up(self) -> bool:
-        """Whether the client is gone. The loop learns of it only while it reads."""
+    def _client_has_closed(self) -> bool:
+        """Ask the socket: the loop learns of it only while it reads."""
         poll = select.poll()
         poll.register(
             self._raw.get_extra_info("socket").fileno(), getattr(select, "POLLRDHUP", select.POLLHUP)
@@ -231,7 +233,7 @@ class Connection(HttpToolsProtocol):
         return self._limits.keep_alive if self._answering else self._limits.header_timeout
 
     def shutdown(self) -> None:
-        """The server stops: an answer under way is finished, and nothing else is waited for."""
+        """The server stops: finish an answer under way, and wait for nothing else."""
         if self.ending or (self._phase is Phase.HEAD and not self._is_answering()):
             self.abort()
         else:
@@ -244,7 +246,7 @@ class Connection(HttpToolsProtocol):
         self._raw.abort()
 
     def end(self) -> None:
-        """Close, once what was written is sent; where the client may still be sending, once it has hung up."""
+        """Close once the answer is sent; if the client may still be sending, once it has closed."""
         if self.ending or self._raw.is_closing():
             return
         self.ending, self._ended_at = True, self.loop.time()
@@ -254,30 +256,30 @@ class Connection(HttpToolsProtocol):
         self._dropped = 0
         try:
             self._raw.write_eof()
-        except OSError:  # the client was quicker
+        except OSError:  # the client closed first
             self._raw.abort()
             return
         self.flow.resume_reading()
-        self._crowd.idle(self)
+        self._connections.idle(self)
 
     def _refuse(self, reason: Refused, status: int) -> None:
-        """Answer what the client is sending now, and close. An answer under way is finished first."""
-        self._crowd.refusals.note(reason)
+        """Answer the request that the client is sending, and close. An answer under way is finished first."""
+        self._connections.refusals.note(reason)
         cycle = self.cycle
         if not self._is_answering():
             self._write(status, reason.value)
             self.end()
         elif self._phase is Phase.HEAD:
-            cycle.keep_alive, self._deaf = False, True
+            cycle.keep_alive, self._reads_no_more = False, True
         elif cycle.response_started or self.pipeline:
             self.abort()
         else:
             self._write(status, reason.value)
             self.end()
-            self._hang_up(cycle)
+            self._cancel_handler(cycle)
 
-    def _hang_up(self, cycle: RequestResponseCycle) -> None:
-        """Tell the handler that nobody waits any more."""
+    def _cancel_handler(self, cycle: RequestResponseCycle) -> None:
+        """Stop the handler: nobody waits for its answer any more."""
         cycle.disconnected = True
         cycle.message_event.set()
         if self._answering is not None:

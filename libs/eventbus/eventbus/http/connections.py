@@ -1,4 +1,4 @@
-"""How many connections there may be, which of them are idle, and what was refused: counted, and logged at times."""
+"""The open connections of a server, at most so many; and the count and the log of what was refused."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from eventbus.model.limits import HttpLimits
 
 log = logging.getLogger("eventbus.http")
 
-QUIET = 60.0
-"""Seconds between two lines of the log about refusals of one kind."""
+LOG_EVERY = 60.0
+"""Seconds between two lines of the log about refusals of one kind, at least."""
 
 
 class Refused(StrEnum):
     """Why a connection was refused or closed; the ``reason`` of ``eventbus_http_refused_total``."""
 
     TOO_MANY = "too many connections"
-    CROWDED_OUT = "idle while others wait"
+    DISPLACED = "idle while others wait"
     LONG_HEADERS = "headers too large"
     SLOW_HEADERS = "headers too slow"
     SLOW_BODY = "body too slow"
@@ -36,39 +36,39 @@ class Refused(StrEnum):
 
 
 class Refusals:
-    """Counts what is refused. The log has the first of a kind at once, then a line a minute at most."""
+    """Counts refusals. The first of a kind is logged at once, then one line a minute at most."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._said: dict[Refused, float] = {}
-        self._unsaid: dict[Refused, int] = {}
+        self._logged_at: dict[Refused, float] = {}
+        self._not_logged: dict[Refused, int] = {}
 
     def note(self, reason: Refused) -> None:
         """One more was refused."""
         HTTP_REFUSED.labels(reason.value).inc()
-        self._unsaid[reason] = self._unsaid.get(reason, 0) + 1
-        self.say()
+        self._not_logged[reason] = self._not_logged.get(reason, 0) + 1
+        self.log_due()
 
-    def say(self) -> None:
-        """Log what is due."""
+    def log_due(self) -> None:
+        """Log the kinds whose last line is long enough ago."""
         now = self._clock()
-        for reason, count in tuple(self._unsaid.items()):
-            if now - self._said.get(reason, -QUIET) >= QUIET:
-                self._said[reason] = now
-                del self._unsaid[reason]
-                log.warning("refused over HTTP: %s (%d since this was last said)", reason.value, count)
+        for reason, count in tuple(self._not_logged.items()):
+            if now - self._logged_at.get(reason, -LOG_EVERY) >= LOG_EVERY:
+                self._logged_at[reason] = now
+                del self._not_logged[reason]
+                log.warning("refused over HTTP: %s (%d since the last line about it)", reason.value, count)
 
 
 class Closable(Protocol):
-    """A connection, as far as the crowd knows it."""
+    """What :class:`OpenConnections` needs of a connection."""
 
     def abort(self) -> None: ...
 
     def sweep(self, now: float) -> None: ...
 
 
-class Crowd:
-    """The connections of a server. Where there is no room for a newcomer, the one idle for longest makes room."""
+class OpenConnections:
+    """At most ``max_connections``. A new one beyond these closes the one that is idle for longest."""
 
     def __init__(self, limits: HttpLimits, refusals: Refusals) -> None:
         self.limits, self.refusals = limits, refusals
@@ -76,14 +76,14 @@ class Crowd:
         self._idle: dict[Closable, None] = {}
 
     def admit(self, connection: Closable) -> bool:
-        """Take a connection in, idle. False if there is no room, and all others have requests under way."""
+        """Add a connection; it is idle. False if there are too many, and all others have requests under way."""
         self._open.add(connection)
         HTTP_CONNECTIONS.set(len(self._open))
         if len(self._open) > self.limits.max_connections:
             if not self._idle:
                 self.refusals.note(Refused.TOO_MANY)
                 return False
-            self.refusals.note(Refused.CROWDED_OUT)
+            self.refusals.note(Refused.DISPLACED)
             longest = next(iter(self._idle))
             self.leave(longest)
             longest.abort()
@@ -106,16 +106,16 @@ class Crowd:
         HTTP_CONNECTIONS.set(len(self._open))
 
     def sweep(self, now: float) -> None:
-        """Let every connection look at its times."""
+        """Have every connection end what takes too long."""
         for connection in tuple(self._open):
             try:
                 connection.sweep(now)
             except Exception:
                 # A bug that one client found must not end the server of all.
-                log.exception("a connection could not be looked at, and is closed")
+                log.exception("a connection is closed, as its times could not be checked")
                 self.leave(connection)
                 connection.abort()
-        self.refusals.say()
+        self.refusals.log_due()
 
 
 def raise_descriptors() -> int:

@@ -1,9 +1,9 @@
-"""What a request must fulfil before any route sees it: where it was sent to, from which site, and how large it is.
+"""Checks before any route sees a request: the host it names, the site that sent it, and its size.
 
-A service that listens on a loopback address is reached by everything that runs on the machine: web pages in a browser
-included. Two checks keep them out, as no password does here. ``Host`` must be a name of this machine, or a page whose
-own name was made to point here (DNS rebinding) could read the answers. And a request that changes something must not
-come from another site (``Origin``, ``Sec-Fetch-Site``); a browser sends those, other clients do not.
+Everything that runs on a machine can reach a service that listens on its loopback address: web pages in a browser
+included. No password keeps them out, but two checks do. ``Host`` must be a name of this machine; without this check a
+page whose own name points here (DNS rebinding) could read the answers. And a request that changes something must not
+come from another site (``Origin``, ``Sec-Fetch-Site``); browsers send these headers, other clients do not.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ ANY = "*"
 class Hosts:
     """The names this service answers to: those of the loopback, and further ones that are allowed.
 
-    ``listens_on``: the address it listens on. ``allowed``: host names without ports; ``*`` is any. On another address
-    than the loopback's nothing is checked unless names are given.
+    ``listens_on``: the address of its server. ``allowed``: host names without ports; ``*`` is any. If the address is
+    not the loopback's, nothing is checked unless names are given.
     """
 
     def __init__(self, listens_on: str, allowed: Sequence[str] = ()) -> None:
         self._allowed = {name.lower().rstrip(".") for name in allowed}
         self.checked = (bool(allowed) or is_loopback(listens_on)) and ANY not in self._allowed
 
-    def know(self, authority: str) -> bool:
+    def include(self, authority: str) -> bool:
         """Whether ``authority`` (``Host``, with or without a port) is one of the names."""
         name = host_of(authority)
         return name is not None and (name in self._allowed or is_loopback(name))
@@ -73,23 +73,25 @@ class Edge:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        problem = (self._hosts and self._stranger(scope, headers, self._hosts)) or self._announced(headers)
+        problem = (self._hosts and self._refuse_origin(scope, headers, self._hosts)) or self._refuse_length(
+            headers
+        )
         if problem:
             await problem.response()(scope, receive, send)
         else:
             await self.app(scope, self._counted(receive), send)
 
-    def _stranger(self, scope: Scope, headers: Headers, hosts: Hosts) -> Problem | None:
+    def _refuse_origin(self, scope: Scope, headers: Headers, hosts: Hosts) -> Problem | None:
         named = headers.getlist("host")
         # Only HTTP/1.0 may leave Host out: health checks of gateways do.
         if len(named) > 1 or (not named and scope["http_version"] != "1.0"):
             return Problem(400, "Bad Request", "the Host header must be there once")
-        if named and not hosts.know(named[0]):
+        if named and not hosts.include(named[0]):
             self._refusals.note(Refused.HOST)
             return Problem(
                 421,
                 "Misdirected Request",
-                f"this service does not go by the name {named[0][:100]!r}: ask it as localhost, "
+                f"this service is not called {named[0][:100]!r}: ask it as localhost, "
                 "or add the name to EVENTBUS_HTTP_ALLOWED_HOSTS",
             )
         if scope["method"] not in SAFE and _is_foreign(headers, named, hosts):
@@ -97,7 +99,7 @@ class Edge:
             return Problem(403, "Forbidden", "pages of other sites may not send this (Origin)")
         return None
 
-    def _announced(self, headers: Headers) -> Problem | None:
+    def _refuse_length(self, headers: Headers) -> Problem | None:
         digits = headers.get("content-length", "").lstrip("0") or "0"
         # A number only if it is a short one: Python refuses to read more than 4,300 digits.
         if len(digits) > 18 or not digits.isdecimal() or int(digits) > self._max_body:
@@ -135,4 +137,4 @@ def _is_foreign(headers: Headers, named: list[str], hosts: Hosts) -> bool:
     if not origins:
         return False
     host = host_of(origins[0].partition("://")[2]) if len(origins) == 1 else None
-    return host is None or not (hosts.know(host) or (named and host == host_of(named[0])))
+    return host is None or not (hosts.include(host) or (named and host == host_of(named[0])))

@@ -1,4 +1,4 @@
-"""uvicorn within limits: as many connections as there are descriptors for, none for longer than it is used."""
+"""uvicorn within limits: no more connections than there are descriptors, and none stays open unused."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ import uvicorn
 from fastapi import FastAPI
 
 from eventbus.http.connection import Connection
-from eventbus.http.connections import Crowd, Refusals
+from eventbus.http.connections import OpenConnections, Refusals
 from eventbus.model.limits import HttpLimits
 
 SWEEP_EVERY = 5
-"""Ticks of uvicorn, ten a second, between two looks at all connections."""
+"""Ticks of uvicorn, ten a second, between two sweeps over all connections."""
 
 
 class HttpServer(uvicorn.Server):
     """Serves ``app``. It has no signal handlers: the replica stops the processor and HTTP together."""
 
     def __init__(self, app: FastAPI, host: str, port: int, limits: HttpLimits, refusals: Refusals) -> None:
-        self.crowd = Crowd(limits, refusals)
+        self.connections = OpenConnections(limits, refusals)
         super().__init__(
             uvicorn.Config(
                 app,
                 host=host,
                 port=port,
-                http=partial(Connection, self.crowd),  # type: ignore[arg-type]
+                http=partial(Connection, self.connections),  # type: ignore[arg-type]
                 ws="none",
-                # What is accepted in one turn must find descriptors, however many of them are turned away.
+                # All that is accepted in one iteration needs a descriptor, also what is refused.
                 backlog=min(1_024, max(16, limits.max_connections // 4)),
                 log_config=None,
                 access_log=False,
@@ -43,7 +43,7 @@ class HttpServer(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second."""
         if counter % SWEEP_EVERY == 0:
-            self.crowd.sweep(asyncio.get_running_loop().time())
+            self.connections.sweep(asyncio.get_running_loop().time())
         return await super().on_tick(counter)
 
     def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]

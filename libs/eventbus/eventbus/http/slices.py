@@ -1,6 +1,6 @@
-"""The event loop is shared: what costs much CPU is done in slices, one request's at a time.
+"""All requests share the event loop: work that costs much CPU is done in slices, for one request at a time.
 
-A thread would not help, as it holds the interpreter just the same.
+A thread would not help: it holds the interpreter all the same.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ SlicedWork = Generator[None, None, T]
 SMALL = 16_384
 """Bytes of a request, or an answer, whose work is too little to be interrupted."""
 SLICE = 0.005
-"""Seconds until the loop is given to others; a single call, such as reading JSON, may take longer."""
+"""Seconds of a slice; a single step, such as parsing JSON, may take longer."""
 
 
 class Slices:
-    """Large requests take turns. After each slice the others have the loop for as long as the slice took."""
+    """Works for one large request at a time. After a slice the loop is free for as long as the slice took."""
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
         self._free_at = 0.0
 
     async def take(self, work: SlicedWork[T], size: int) -> T:
-        """The result of ``work``, which stands for ``size`` bytes."""
+        """The result of ``work`` for a request, or an answer, of ``size`` bytes."""
         if size <= SMALL:
             return at_once(work)
         async with self._lock:
             while True:
-                # Even with nothing to wait for, whoever is ready goes first.
+                # Also where there is nothing to wait for: others that are ready run first.
                 await asyncio.sleep(max(0.0, self._free_at - perf_counter()))
                 began = perf_counter()
                 try:

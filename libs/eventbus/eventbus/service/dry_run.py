@@ -1,4 +1,4 @@
-"""The dry run of a redrive or discard: a turn on local state that is never committed, on any replica."""
+"""The dry run of a redrive or discard, on any replica: a turn on local state that is never committed."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ class _Snapshot:
 def dry_run(
     service: str, settings: Settings, codec: Codec, store: Store, partitions: int, command: Redrive | Discard
 ) -> list[Preview]:
-    """What would become of the messages of a key. Nothing is written, nobody is called.
+    """The effect on each message of a key. Nothing is written, nobody is called.
 
-    The rules are run as the leader would run them now; a call to the outside is as far as that goes.
+    The rules run as the leader would run them now, up to the first call to the outside.
     """
     context = turn_context(
         service,
@@ -77,34 +77,34 @@ def preview_route(app: FastAPI, bus: Bus) -> None:
 
     @app.get("/dlq/preview", tags=["operation"], responses=problem_responses({503: "Kafka is away."}))
     async def preview(
-        key: Annotated[str, Query(description="whose messages wait", min_length=1)],
+        key: Annotated[str, Query(description="whose messages are parked", min_length=1)],
         log: Annotated[str | None, Query(description="of this decider only")] = None,
         action: Literal["redrive", "discard"] = "redrive",
         count: Annotated[int | None, Query(description="discard: the oldest only", ge=1)] = None,
     ) -> dict[str, Any]:
-        """What a redrive or a discard would do to each message of a key. Changes nothing and calls nobody."""
-        wish = (
+        """What a redrive or a discard would do to each message of a key. Changes nothing, and makes no call."""
+        command = (
             Redrive(message_key=key, log=log)
             if action == "redrive"
             else Discard(message_key=key, log=log, count=count)
         )
         found = bus.consult(
             lambda codec, store, partitions: dry_run(
-                bus.service, bus.settings, codec, store, partitions, wish
+                bus.service, bus.settings, codec, store, partitions, command
             )
         )
-        return {"service": bus.service, "key": key, "messages": [described(fate) for fate in found]}
+        return {"service": bus.service, "key": key, "messages": [as_json(one) for one in found]}
 
 
-def described(fate: Preview) -> dict[str, Any]:
-    """A message and what becomes of it, as JSON."""
-    raw, stands = fate.before.raw, fate.after
-    failed = bool(stands.exception) and stands.state.open
+def as_json(preview: Preview) -> dict[str, Any]:
+    """A message and the effect on it, as JSON."""
+    raw, after = preview.before.raw, preview.after
+    failed = bool(after.exception) and after.state.open
     return {
         "coordinates": raw.coordinates,
         "type": raw.header("ce_type") or "",
-        "verdict": fate.verdict.value,
-        "state": stands.state.value,
-        "events": list(stands.events),
-        "error": f"{stands.exception}: {stands.message}" if failed else "",
+        "verdict": preview.verdict.value,
+        "state": after.state.value,
+        "events": list(after.events),
+        "error": f"{after.exception}: {after.message}" if failed else "",
     }

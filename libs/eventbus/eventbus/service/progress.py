@@ -1,4 +1,4 @@
-"""What the processor has done, told to those on the event loop who wait for it."""
+"""What the processor has folded and decided, published to the event loop; and who waits there for it."""
 
 from __future__ import annotations
 
@@ -6,162 +6,108 @@ import asyncio
 import threading
 from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
-from weakref import WeakValueDictionary
 
-from eventbus.model.messages import Envelope, Message
+from eventbus.model.messages import Envelope
 from eventbus.model.places import Partition, Position
+from eventbus.service.answers import Answer, Answers, Sent
 
 K = TypeVar("K")
-Place = Partition
 Waiters = dict[K, list[asyncio.Future[None]]]
-EARLY_BYTES = 4_000_000
-"""Encoded size of the events kept for senders who do not know yet where their command stands."""
-
-
-class Answer:
-    """What one command led to so far, for as long as its sender holds this; ``lost``: there was more than is kept."""
-
-    __slots__ = ("__weakref__", "events", "lost")
-
-    def __init__(self, events: Sequence[Message] = (), lost: bool = False) -> None:
-        self.events, self.lost = list(events), lost
-
-
-class Sent(Position):
-    """Where a command stands that was sent from here. What it leads to is kept while somebody holds this."""
-
-    answer: Answer
 
 
 class Progress:
-    """Lives on the event loop, which is woken only if someone there waits; :meth:`publish` is the processor's.
+    """The processor calls :meth:`publish` from its thread, everybody else calls from the event loop.
 
-    An answer may come before its sender knows where the command stands. So events that answer a place are kept while
-    a command is on its way there, up to ``EARLY_BYTES`` in all, and only those that a command on its way may get.
+    The loop is woken only if somebody there waits. ``topics`` are the inputs of the service, of ``partitions``
+    partitions each: an event whose cause is no record of these is not noted.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+    def __init__(self, loop: asyncio.AbstractEventLoop, topics: Collection[str], partitions: int) -> None:
+        self._loop, self._topics, self._partitions = loop, frozenset(topics), partitions
         self._lock = threading.Lock()
-        """Held while the processor tells something, and while someone begins or ends to wait for it."""
-        self._topics: frozenset[str] = frozenset()
-        self._partitions = 0
-        self._decided: dict[Place, int] = {}
-        self._answered: dict[Place, int] = {}
-        self._under_way: dict[Place, int] = {}
-        """Commands on their way to a place: nobody knows yet where they will stand."""
-        self._early: dict[Place, dict[int, list[Envelope]]] = {}
-        self._early_bytes = 0
-        self._lost: dict[Place, int] = {}
-        """The highest offset whose answer was dropped while a command was on its way to the place."""
-        self._answers: WeakValueDictionary[tuple[Place, int], Answer] = WeakValueDictionary()
-        self._by_cause: dict[Place, Waiters[int]] = {}
+        """Held while the processor publishes, and while somebody begins or ends to wait."""
+        self._decided: dict[Partition, int] = {}
+        self._answered: dict[Partition, int] = {}
+        self._answers = Answers()
+        self._by_cause: dict[Partition, Waiters[int]] = {}
         self._by_key: Waiters[tuple[str, str]] = {}
         self._by_any: Waiters[None] = {}
 
-    def attend(self, topics: Collection[str], partitions: int) -> None:
-        """These are the inputs of the service; what claims to answer anything else is not noted."""
-        self._topics, self._partitions = frozenset(topics), partitions
+    def publish(self, events: Sequence[Envelope], decided: dict[Partition, int]) -> None:
+        """Events that are folded, and by input partition the offset up to which it is decided.
 
-    def publish(self, events: Sequence[Envelope], decided: dict[Place, int]) -> None:
-        """Events folded and input decided, from the processor's thread.
-
-        An event is told before or with the decision on its cause, never after: who sees that a command is decided
-        and finds no event knows that it led to none.
+        An event is published before or with the decision on its cause, never after: who sees that a command is
+        decided and finds no event knows that it led to none.
         """
         woken: list[asyncio.Future[None]] = []
         with self._lock:
             for event in events:
                 if cause := self._cause(event):
-                    self._note(cause, event)
-                    woken += self._by_cause.get(cause[0], {}).pop(cause[1], ())
+                    partition, offset = cause
+                    self._answered[partition] = max(offset + 1, self._answered.get(partition, 0))
+                    self._answers.add(partition, offset, event)
+                    woken += self._by_cause.get(partition, {}).pop(offset, ())
                 if self._by_key:
                     woken += self._by_key.pop((event.topic, event.message.key), ())
-            for place, upto in decided.items():
-                self._decided[place] = upto
-                if waiting := self._by_cause.get(place):
-                    for offset in [o for o in waiting if o < upto]:
-                        woken += waiting.pop(offset)
+            for partition, upto in decided.items():
+                self._decided[partition] = upto
+                if waiters := self._by_cause.get(partition):
+                    for offset in [o for o in waiters if o < upto]:
+                        woken += waiters.pop(offset)
             if events or decided:
                 woken += self._by_any.pop(None, ())
         if woken:
             self._loop.call_soon_threadsafe(_wake, woken)
 
-    def _cause(self, event: Envelope) -> tuple[Place, int] | None:
-        """The input that the event answers, if it is one."""
+    def _cause(self, event: Envelope) -> tuple[Partition, int] | None:
+        """The record of an input that the event answers, if it answers one."""
         try:
-            topic, partition, offset = Position.parse(event.cause or "")
+            topic, number, offset = Position.parse(event.cause or "")
         except ValueError:
             return None
-        known = topic in self._topics and 0 <= partition < self._partitions
-        return (Partition(topic, partition), offset) if known else None
+        is_input = topic in self._topics and 0 <= number < self._partitions
+        return (Partition(topic, number), offset) if is_input else None
 
-    def _note(self, cause: tuple[Place, int], event: Envelope) -> None:
-        place, offset = cause
-        self._answered[place] = max(offset + 1, self._answered.get(place, 0))
-        if answer := self._answers.get(cause):
-            answer.events.append(event.message)
-        elif place in self._under_way:
-            early = self._early.setdefault(place, {})
-            early.setdefault(offset, []).append(event)
-            self._early_bytes += event.size
-            while early and self._early_bytes > EARLY_BYTES:
-                self._drop(place, min(early))
-
-    def _drop(self, place: Place, offset: int) -> None:
-        self._early_bytes -= sum(event.size for event in self._early[place].pop(offset))
-        self._lost[place] = max(offset, self._lost.get(place, -1))
-
-    def expect(self, place: Place) -> None:
-        """A command is about to be written to ``place``; :meth:`stands` must follow."""
+    def expect(self, partition: Partition) -> None:
+        """A command is about to be written to ``partition``; :meth:`placed` must follow."""
         with self._lock:
-            self._under_way[place] = self._under_way.get(place, 0) + 1
+            self._answers.expect(partition)
 
-    def stands(self, place: Place, offset: int | None) -> Answer:
-        """A command that was expected stands at ``offset``, or (None) nowhere that is known. Commands to one place
-        are told in the order in which they stand there."""
+    def placed(self, partition: Partition, offset: int | None) -> Answer:
+        """An expected command stands at ``offset``; None: it was not written, or nobody knows where it stands.
+
+        Commands to one partition must be reported in the order of their offsets.
+        """
         with self._lock:
-            early, lost = self._early.get(place, {}), self._lost.get(place, -1)
-            answer = Answer()
-            if offset is not None:
-                answer = Answer([e.message for e in early.get(offset, ())], offset <= lost)
-                self._answers[place, offset] = answer
-            self._under_way[place] -= 1
-            alone = not self._under_way[place]
-            for passed in [o for o in early if alone or (offset is not None and o <= offset)]:
-                self._drop(place, passed)
-            if alone:
-                for told in (self._under_way, self._early, self._lost):
-                    told.pop(place, None)
-            return answer
+            return self._answers.placed(partition, offset)
 
-    def decided(self, place: Place) -> int:
-        """The offset up to which all input of ``place`` is decided, as its leader here knows; -1 if it does not."""
-        return self._decided.get(place, -1)
+    def decided(self, partition: Partition) -> int:
+        """The offset up to which an input is decided, where this replica leads it; -1 if it does not know."""
+        return self._decided.get(partition, -1)
 
-    def answered(self, place: Place) -> int:
-        """The offset after the last record of ``place`` that an event folded here answers; -1 if none does."""
-        return self._answered.get(place, -1)
+    def answered(self, partition: Partition) -> int:
+        """The offset after the last record of an input that an event folded here answers; -1 if none does."""
+        return self._answered.get(partition, -1)
 
-    def places(self) -> list[Place]:
+    def decided_partitions(self) -> list[Partition]:
         """The input partitions of which this replica has decided something."""
         with self._lock:
             return list(self._decided)
 
-    async def about(self, sent: Sent, timeout: float, *, decided: bool) -> None:
-        """Wait for an event that the command led to, ``timeout`` (seconds), or until it is decided here.
+    async def answer_or_decision(self, sent: Sent, timeout: float, *, decided: bool) -> None:
+        """Wait until an event answers the command, it is decided here, or ``timeout`` (seconds) has passed.
 
-        ``decided``: that it is decided is known, so only an event is waited for.
+        ``decided``: the caller knows already that it is decided, and waits for an event only.
         """
-        place = Partition(sent.topic, sent.partition)
+        partition = Partition(sent.topic, sent.partition)
 
-        def known() -> bool:
-            return bool(sent.answer.events) or (not decided and self.decided(place) > sent.offset)
+        def is_known() -> bool:
+            return bool(sent.answer.events) or (not decided and self.decided(partition) > sent.offset)
 
         with self._lock:
-            waiters = self._by_cause.setdefault(place, {})
+            waiters = self._by_cause.setdefault(partition, {})
         try:
-            await self._wait_for(waiters, sent.offset, timeout, unless=known)
+            await self._wait_for(waiters, sent.offset, timeout, unless=is_known)
         except TimeoutError:
             return
 
@@ -170,7 +116,7 @@ class Progress:
         await self._wait_for(self._by_key, (log, key), timeout, unless)
 
     async def anything(self, timeout: float) -> None:
-        """Wait for any progress, or ``timeout`` (seconds)."""
+        """Wait until anything is published, or ``timeout`` (seconds) has passed."""
         try:
             await self._wait_for(self._by_any, None, timeout)
         except TimeoutError:

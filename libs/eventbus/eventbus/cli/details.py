@@ -1,4 +1,4 @@
-"""All that is known of one message, as JSON: its body, its headers, and its journey so far."""
+"""All that is known of one message, as JSON: its body, its headers, and its steps so far."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from eventbus.model.record import Raw
 from eventbus.retry.parked import Parked
 
 
-def shown(board: DeadLetterIndex, codec: Codec, item: Item) -> dict[str, Any]:
-    """One message. The board must have kept its history."""
-    kept = board.history.get((item.service, item.coordinates), [])
+def message_details(index: DeadLetterIndex, codec: Codec, item: Item) -> dict[str, Any]:
+    """One message. The index must have kept its history."""
+    kept = index.history.get((item.service, item.coordinates), [])
     parked, records = item.parked, sorted(kept, key=lambda record: record.timestamp)
     values = [r.value for r in records if r.value]
     value = parked.raw.value or (values[-1] if values else None)
     headers = [{"name": name, "value": _text(value)} for name, value in parked.raw.headers]
-    behind = [] if not item.open else _behind(board, item)
+    behind = [] if not item.open else _behind(index, item)
     return {
         "service": item.service,
         "log": parked.log,
@@ -36,7 +36,7 @@ def shown(board: DeadLetterIndex, codec: Codec, item: Item) -> dict[str, Any]:
         "correlationId": parked.raw.header("correlationid"),
         "traceparent": parked.raw.header("traceparent"),
         "note": _note(item),
-        "message": _body(codec, value, over=not item.open),
+        "message": _body(codec, value, is_settled=not item.open),
         "headers": headers,
         "journey": [_step(record) for record in records],
         "behind": behind,
@@ -46,7 +46,7 @@ def shown(board: DeadLetterIndex, codec: Codec, item: Item) -> dict[str, Any]:
 def _note(item: Item) -> str:
     if item.state != BURIED:
         return ""
-    note = "a dead letter only: no key waits for it, and it cannot be redriven"
+    note = "a dead letter only: it parks no key, and cannot be redriven"
     if item.truncated:
         note += (
             f"; it holds what fits of {item.truncated}: the whole record stands at {item.coordinates} for as long as "
@@ -55,19 +55,19 @@ def _note(item: Item) -> str:
     return note
 
 
-def _behind(board: DeadLetterIndex, item: Item) -> list[str]:
+def _behind(index: DeadLetterIndex, item: Item) -> list[str]:
     queue = [
         i
-        for i in board.about(item.parked.key)
+        for i in index.about(item.parked.key)
         if i.open and i.service == item.service and i.parked.log == item.parked.log
     ]
     return [f"{i.type} {i.coordinates}" for i in queue if i.parked.sequence > item.parked.sequence]
 
 
-def _body(codec: Codec, value: bytes | None, over: bool) -> Any:
-    """The decoded message; what cannot be decoded as the bytes it is."""
+def _body(codec: Codec, value: bytes | None, is_settled: bool) -> Any:
+    """The decoded message, or its bytes if it cannot be decoded."""
     if value is None:
-        return "its bytes are no longer kept" if over else None
+        return "its bytes are no longer kept" if is_settled else None
     try:
         return codec.record_of(codec.decode_value(value))
     except Poison as error:
@@ -75,15 +75,15 @@ def _body(codec: Codec, value: bytes | None, over: bool) -> Any:
 
 
 def _step(record: Raw) -> dict[str, Any]:
-    """One record of the retry or the dead letter topic, as a step of the journey."""
-    told = {"at": rfc3339(record.timestamp), "record": record.coordinates}
+    """One record of the retry or the dead letter topic, as a step of its message."""
+    step = {"at": rfc3339(record.timestamp), "record": record.coordinates}
     if record.topic.endswith(".dlq"):
         attempts = int(record.header("__eventbus.errors.attempts") or 0)
-        return {**told, "state": "LETTER", "attempts": attempts, "due": None, "events": [], "error": ""}
+        return {**step, "state": "LETTER", "attempts": attempts, "due": None, "events": [], "error": ""}
     parked = Parked.from_record(record)
     failed = parked.exception and parked.state.open
     return {
-        **told,
+        **step,
         "state": parked.state.value,
         "attempts": parked.attempt,
         "due": rfc3339(parked.due) if parked.due else None,

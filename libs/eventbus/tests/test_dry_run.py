@@ -1,4 +1,4 @@
-"""A dry run says of each message what the real one then does, and changes nothing."""
+"""A dry run gives the effect on each message that the real run then has, and changes nothing."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
-def dry(bench: Bench, wish: Redrive | Discard) -> list[Effect]:
+def dry_run_effects(bench: Bench, command: Redrive | Discard) -> list[Effect]:
     before = (list(bench.records), bench.waits("a"), bench.story("a"), list(bench.requests))
-    found = dry_run("payment", Settings(), bench.codec, bench.store, 1, wish)
+    found = dry_run("payment", Settings(), bench.codec, bench.store, 1, command)
     assert (list(bench.records), bench.waits("a"), bench.story("a"), list(bench.requests)) == before
-    return [fate.verdict for fate in found]
+    return [preview.verdict for preview in found]
 
 
-def real(bench: Bench, wish: Redrive | Discard, answer: Exception | None = None) -> list[Effect]:
-    queue, told = bench.store.waiting.queue(Entity(LOG, "a")), len(bench.topic("payment.retry"))
-    bench.feed(wish)
+def real_effects(bench: Bench, command: Redrive | Discard, answer: Exception | None = None) -> list[Effect]:
+    queue, written = bench.store.waiting.queue(Entity(LOG, "a")), len(bench.topic("payment.retry"))
+    bench.feed(command)
     while bench.asked():
         bench.answer("a", answer)
-    news = [Parked.from_record(r) for r in bench.topic("payment.retry")[told:]]
-    return [fate.verdict for fate in previews(queue, {p.raw.coordinates: p for p in news})]
+    new = [Parked.from_record(r) for r in bench.topic("payment.retry")[written:]]
+    return [preview.verdict for preview in previews(queue, {p.raw.coordinates: p for p in new})]
 
 
 def dead(bench: Bench, *messages: Message) -> None:
@@ -54,7 +54,7 @@ BUG = (paid("a", 0), paid("a"), created("a"), paid("a", 2))
 
 
 @pytest.mark.parametrize(
-    ("messages", "wish", "answer", "expected"),
+    ("messages", "command", "answer", "expected"),
     [
         (CALLED, Redrive(message_key="a"), None, [CALLS, DEPENDS, DEPENDS]),
         (CALLED, Redrive(message_key="a"), AWAY, [CALLS, DEPENDS, DEPENDS]),
@@ -66,31 +66,31 @@ BUG = (paid("a", 0), paid("a"), created("a"), paid("a", 2))
         (BUG, Redrive(message_key="a", log="another.log"), None, None),
     ],
 )
-def test_the_dry_run_says_what_the_real_one_does(
+def test_the_dry_run_gives_the_effects_of_the_real_run(
     bench: Bench,
     messages: tuple[Message, ...],
-    wish: Redrive | Discard,
+    command: Redrive | Discard,
     answer: Exception | None,
     expected: list[Effect] | None,
 ) -> None:
     dead(bench, *messages)
     if expected is None:
-        assert dry(bench, wish) == []
+        assert dry_run_effects(bench, command) == []
         return
-    assert dry(bench, wish) == expected
-    assert real(bench, wish, answer) == expected
+    assert dry_run_effects(bench, command) == expected
+    assert real_effects(bench, command, answer) == expected
 
 
 def test_a_key_that_is_not_dead_stays_as_it_is(bench: Bench) -> None:
     bench.feed(created("a"), paid("a"))
     bench.answer("a", AWAY)
-    assert dry(bench, Redrive(message_key="a")) == [STAYS, STAYS]
-    assert real(bench, Redrive(message_key="a")) == [STAYS, STAYS]
+    assert dry_run_effects(bench, Redrive(message_key="a")) == [STAYS, STAYS]
+    assert real_effects(bench, Redrive(message_key="a")) == [STAYS, STAYS]
 
 
 def test_the_record_of_a_resolved_message_names_its_events(bench: Bench) -> None:
     dead(bench, *CALLED)
-    real(bench, Redrive(message_key="a"))
+    real_effects(bench, Redrive(message_key="a"))
     ended = {p.raw.coordinates: p for p in map(Parked.from_record, bench.compacted())}
     assert [(p.events, p.called) for p in ended.values()] == [
         (("PaymentSucceeded",), True),
@@ -102,4 +102,4 @@ def test_the_record_of_a_resolved_message_names_its_events(bench: Bench) -> None
 def test_a_settling_message_needs_no_redrive(bench: Bench) -> None:
     dead(bench, *CALLED)
     bench.feed(failed("a"))
-    assert dry(bench, Redrive(message_key="a")) == []
+    assert dry_run_effects(bench, Redrive(message_key="a")) == []

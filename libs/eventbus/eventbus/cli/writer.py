@@ -1,0 +1,63 @@
+"""How the command line writes commands: each is durable when the method returns."""
+
+from __future__ import annotations
+
+import time
+
+from confluent_kafka import KafkaError
+from confluent_kafka import Message as Record
+
+from eventbus.cli.ending import unreachable
+from eventbus.codec import Codec
+from eventbus.headers import headers_of
+from eventbus.kafka.clients import command_producer
+from eventbus.model.messages import Envelope, Message
+from eventbus.model.places import Partition, Position
+from eventbus.model.record import Headers
+from eventbus.settings import Settings
+
+
+class CommandWriter:
+    """Every method raises CommandError if Kafka is away."""
+
+    def __init__(self, settings: Settings, codec: Codec) -> None:
+        self._settings, self._codec = settings, codec
+        self._producer = command_producer(settings)
+
+    def send(self, partition: Partition, command: Message, source: str) -> Position:
+        """Write a command; returns where it stands. ``source``: who sends it, as in ``ce_source``."""
+        now = time.time_ns() // 1_000_000
+        command = command.stamp(now)
+        envelope = Envelope.from_outside(command, *partition, time=now, source=source)
+        key, value = command.key.encode(), self._codec.encode(command)
+        return self._write(partition, key, value, headers_of(envelope))
+
+    def delete(self, partition: Partition, key: str) -> Position:
+        """Write that a compacted topic holds nothing for ``key`` any more; returns where that stands."""
+        return self._write(partition, key.encode(), None, [])
+
+    def _write(self, partition: Partition, key: bytes, value: bytes | None, headers: Headers) -> Position:
+        offsets: list[int] = []
+        errors: list[KafkaError] = []
+
+        def on_delivery(error: KafkaError | None, record: Record) -> None:
+            offset = record.offset()
+            if error is None and offset is not None:
+                offsets.append(offset)
+            else:
+                errors.append(error or KafkaError(KafkaError._FAIL))
+
+        topic, number = partition
+        self._producer.produce(
+            self._settings.topic(topic),
+            value=value,
+            key=key,
+            partition=number,
+            headers=list(headers),
+            on_delivery=on_delivery,
+        )
+        while not offsets and not errors:
+            self._producer.poll(0.1)
+        if errors:
+            raise unreachable(self._settings.bootstrap_servers, errors[0].str())
+        return Position(topic, number, offsets[0])

@@ -1,0 +1,160 @@
+"""Read your writes: whether a command is decided, by whichever replica, and its events are folded here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from eventbus.model.decider import Decider, Reactor
+from eventbus.model.errors import Unavailable
+from eventbus.model.folding import Entry
+from eventbus.model.messages import Message
+from eventbus.model.places import Partition
+from eventbus.service.answers import Sent
+from eventbus.service.local_state import LocalState
+from eventbus.service.offset_probe import OffsetProbe
+from eventbus.service.reader import Reader
+from eventbus.service.sender import Sender
+from eventbus.settings import Settings
+
+S = TypeVar("S")
+ASK_AGAIN = 0.25
+"""Seconds after which a replica that does not decide a command itself asks whether another has decided it."""
+
+
+class Consistency:
+    """Lives on the event loop. What a caller may rely on is said at the methods of :class:`~.bus.Bus`."""
+
+    def __init__(
+        self,
+        service: str,
+        settings: Settings,
+        local: LocalState,
+        sender: Sender,
+        reader: Reader,
+        probe: OffsetProbe,
+    ) -> None:
+        self._settings, self._local, self._progress = settings, local, local.progress
+        self._sender, self._reader, self._probe = sender, reader, probe
+        self._logs = [*local.store.deciders, f"{service}.retry"]
+        """What a replica must have read to know what another has decided."""
+        self._without_event: dict[Partition, int] = {}
+        """By partition, the offset after the last command from here that is known to have led to no event."""
+
+    async def answer(self, sent: Sent, timeout: float) -> list[Message]:
+        decided = False
+        async with asyncio.timeout(timeout):
+            while not sent.answer.lost:
+                await self._progress.answer_or_decision(sent, ASK_AGAIN, decided=decided)
+                # First ask whether it is decided, then look: its events are published with the decision or before.
+                decided = decided or (not sent.answer.events and await self._has_decided(sent))
+                if sent.answer.events:
+                    return list(sent.answer.events)
+                if decided and not self._local.store.waiting.waits(str(sent)):
+                    self._led_to_nothing(sent)
+                    return []
+        raise TimeoutError(
+            f"the events that {sent} led to were dropped: too many came before its offset was known"
+        )
+
+    async def _has_decided(self, sent: Sent) -> bool:
+        partition, end = Partition(sent.topic, sent.partition), sent.offset + 1
+        try:
+            return self._progress.decided(partition) >= end or await self._is_decided_elsewhere(
+                partition, end
+            )
+        except Unavailable:
+            return False
+
+    def _led_to_nothing(self, sent: Sent) -> None:
+        """Without this the command would count as undecided until a later one leads to an event."""
+        partition = Partition(sent.topic, sent.partition)
+        self._without_event[partition] = max(self._without_event.get(partition, 0), sent.offset + 1)
+
+    def undecided(self, topic: str) -> int:
+        return sum(
+            max(0, written.end - self._decided_up_to(partition, written.begin))
+            for partition, written in self._sender.written().items()
+            if partition.topic == topic
+        )
+
+    def _decided_up_to(self, partition: Partition, begin: int) -> int:
+        """An offset from ``begin`` on. What stands before the first command from here may not wait for anything."""
+        return max(
+            begin,
+            self._without_event.get(partition, 0),
+            self._progress.answered(partition),
+            self._progress.decided(partition),
+        )
+
+    async def wait(
+        self, decider: Decider[S], key: str, until: Callable[[Entry[S] | None], bool], timeout: float
+    ) -> Entry[S] | None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        while True:
+            entry = self._reader.read(decider, key)
+            left = deadline - loop.time()
+            if until(entry) or left <= 0:
+                return entry
+            try:
+                await self._progress.change(
+                    decider.log, key, left, unless=lambda: until(self._reader.read(decider, key))
+                )
+            except TimeoutError:
+                return self._reader.read(decider, key)
+
+    async def caught_up(self, topic: str, key: str) -> None:
+        partition = self._local.partition_of(topic, key)
+        try:
+            async with asyncio.timeout(self._settings.read_timeout):
+                end = await self._probe.end(partition)
+                while not await self._is_decided(partition, end):
+                    await self._progress.anything(0.05)
+        except (TimeoutError, Unavailable) as error:
+            raise Unavailable(f"this replica has not caught up with {topic} yet") from error
+
+    async def _is_decided(self, partition: Partition, end: int) -> bool:
+        """Whether this replica has folded the events of every record of ``partition`` before ``end``.
+
+        The leader knows it by itself. Another replica knows it from an event that answers the last of them. Or it
+        asks what the group has committed, and must then have read the own logs up to the end they have after that.
+        """
+        if self._progress.decided(partition) >= end:
+            return True
+        if self._progress.answered(partition) >= end and self._answers_in_order(partition.topic):
+            return True
+        return await self._is_decided_elsewhere(partition, end)
+
+    async def _is_decided_elsewhere(self, partition: Partition, end: int) -> bool:
+        """Whether another replica has committed that all before ``end`` is decided, and this one has folded it."""
+        if self._is_led(partition):
+            return False
+        if await self._probe.decided(partition) < end:
+            return False
+        logs = [Partition(log, partition.number) for log in self._logs]
+        ends = {log: await self._probe.committed_end(log) for log in logs}
+        while True:
+            positions = self._local.positions()
+            if all(positions.get(log, -1) >= log_end for log, log_end in ends.items()):
+                return True
+            if any(log not in positions for log in logs):
+                return False
+            await self._progress.anything(0.02)
+
+    def _answers_in_order(self, topic: str) -> bool:
+        """Whether an event that answers a record of the topic follows the answers to all records before it."""
+        takers = [
+            decider
+            for decider in self._local.store.deciders.values()
+            if any(cls.topic == topic for cls in decider.inputs)
+        ]
+        return len(takers) == 1 and not isinstance(takers[0], Reactor)
+
+    def _is_led(self, partition: Partition) -> bool:
+        """Whether this replica leads the task of an input: it has decided of it, and does not follow all its logs."""
+        if partition not in self._progress.decided_partitions():
+            return False
+        followed = self._local.positions()
+        return any(Partition(log, partition.number) not in followed for log in self._local.store.deciders)

@@ -1,0 +1,50 @@
+"""What a service is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from fastapi import FastAPI
+
+from eventbus.model.decider import Decider
+from eventbus.service.bus import Bus
+
+
+class Routes(Protocol):
+    """Adds the HTTP interface of a service to its application."""
+
+    def __call__(self, app: FastAPI, bus: Bus, /) -> None: ...
+
+
+@dataclass(frozen=True)
+class Service:
+    """What a service is made of: everything that :func:`~eventbus.service.runtime.serve` needs but settings."""
+
+    name: str
+    """Also its consumer group, and the beginning of its topics' names."""
+    deciders: tuple[Decider[Any], ...]
+    """What it decides, each with a log of its own: deciders and reactors."""
+    schemas: tuple[str, ...]
+    """The schema packages with the messages it reads and writes, such as ``schemas``."""
+    routes: Routes | None = None
+    """Its HTTP interface, beside the routes that every service has."""
+    port: int = 0
+    """Where it serves HTTP unless EVENTBUS_HTTP_PORT says otherwise; 0: any free port."""
+    watches: tuple[str, ...] = ()
+    """Retry topics of other services whose parked messages this service shows (``Bus.held``)."""
+    on_start: Callable[[], Awaitable[None]] | None = None
+    """Awaited on the event loop before anything else."""
+    on_stop: Callable[[], Awaitable[None]] | None = None
+    """Awaited on the event loop after everything else."""
+
+    def input_topics(self) -> list[str]:
+        """The topics that its deciders take messages from."""
+        return sorted({cls.topic for decider in self.deciders for cls in decider.inputs})
+
+    def topics(self) -> list[str]:
+        """The topics without which it cannot run; all must have the same number of partitions."""
+        logs = [decider.log for decider in self.deciders]
+        own = [f"{self.name}.{kind}" for kind in ("retry", "dlq", "admin")]
+        return [*self.input_topics(), *logs, *own, *self.watches]

@@ -1,0 +1,60 @@
+"""Asks the brokers where partitions end, and up to where the replicas of a service have decided them."""
+
+from __future__ import annotations
+
+import asyncio
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from eventbus.kafka.clients import probe_consumer
+from eventbus.kafka.records import end_of
+from eventbus.model.errors import Unavailable
+from eventbus.model.places import Partition
+from eventbus.settings import Settings
+
+
+class OffsetProbe:
+    """Called from the event loop; a worker thread waits for the brokers. Every question raises Unavailable if they
+    do not answer within ``read_timeout``."""
+
+    def __init__(self, service: str, settings: Settings) -> None:
+        self._settings = settings
+        self._uncommitted = probe_consumer(settings, f"{service}.probe", "read_uncommitted")
+        self._group = probe_consumer(settings, service, "read_committed")
+
+    def close(self) -> None:
+        self._uncommitted.close()
+        self._group.close()
+
+    async def end(self, partition: Partition) -> int:
+        """The end of a partition, records of open transactions included."""
+        return await asyncio.to_thread(self._end, self._uncommitted, partition)
+
+    async def committed_end(self, partition: Partition) -> int:
+        """The end of what a consumer may see that reads committed records only."""
+        return await asyncio.to_thread(self._end, self._group, partition)
+
+    async def decided(self, partition: Partition) -> int:
+        """Up to where the service has committed that a partition is decided; negative if nowhere."""
+        return await asyncio.to_thread(self._committed, partition)
+
+    def _end(self, consumer: Consumer, partition: Partition) -> int:
+        topic, number = self._settings.topic(partition.topic), partition.number
+        try:
+            return end_of(consumer, topic, number, self._settings.read_timeout)
+        except KafkaException as error:
+            raise self._unavailable(topic, error) from error
+
+    def _committed(self, partition: Partition) -> int:
+        asked = TopicPartition(self._settings.topic(partition.topic), partition.number)
+        try:
+            (found,) = self._group.committed([asked], timeout=self._settings.read_timeout)
+        except KafkaException as error:
+            raise self._unavailable(asked.topic, error) from error
+        return int(found.offset)
+
+    def _unavailable(self, topic: str, error: KafkaException) -> Unavailable:
+        return Unavailable(
+            f"Kafka does not answer at {self._settings.bootstrap_servers} where {topic} ends: "
+            f"{error.args[0].str()}"
+        )

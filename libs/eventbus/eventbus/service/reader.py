@@ -1,0 +1,49 @@
+"""Reads the state of this replica, and says whether it is fresh enough to be told."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from eventbus.codec import Codec
+from eventbus.model.decider import Decider
+from eventbus.model.errors import Unavailable
+from eventbus.model.folding import Entry
+from eventbus.service.local_state import LocalState
+from eventbus.settings import Settings
+from eventbus.state.parked import HoldStatus
+from eventbus.state.store import Store
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+
+class Reader:
+    """Lives on the event loop. What each method promises is said at the method of :class:`~.bus.Bus`."""
+
+    def __init__(self, settings: Settings, codec: Codec, local: LocalState) -> None:
+        self._settings, self._codec, self._local, self._store = settings, codec, local, local.store
+
+    def fresh(self) -> bool:
+        return self._local.health.silent_for() < self._settings.session_timeout
+
+    def read(self, decider: Decider[S], key: str) -> Entry[S] | None:
+        stops = self._local.stops()
+        if stops and (stop := stops.get(self._local.partition_of(decider.log, key))):
+            raise Unavailable(f"this replica cannot say how {key} stands: {stop.reason}")
+        return self._store.read(decider, key)
+
+    def held(self, key: str) -> HoldStatus | None:
+        return self._store.waiting.held(key)
+
+    def held_keys(self) -> int:
+        return self._store.waiting.keys()
+
+    def query(self, sql: str, args: Sequence[Any]) -> list[sqlite3.Row]:
+        return self._store.db.execute(sql, args).fetchall()
+
+    def consult(self, question: Callable[[Codec, Store, int], T]) -> T:
+        if not self.fresh():
+            raise Unavailable("this replica has not heard from Kafka for too long to say how things stand")
+        return question(self._codec, self._store, self._local.partitions)
