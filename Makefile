@@ -3,6 +3,8 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
+# Folders with the messages of tests, beside the schema packages of services.toml.
+TEST_SCHEMAS := libs/eventbus/tests/parcels
 CHECKED := libs services tools verification schemas tests examples
 VENV := .venv
 BIN := $(VENV)/bin
@@ -68,6 +70,7 @@ check: $(VENV)/.dev  ## lint, format, types, import rules, generated files, reco
 	run "recorded folds" $(BIN)/python -m tools.recordings --check; \
 	run "reference (make reference renews it)" $(BIN)/python -m tools.reference --check; \
 	run "generated messages" $(BIN)/python tools/generate_messages.py --check; \
+	run "generated messages of tests" $(BIN)/python tools/generate_messages.py --check $(TEST_SCHEMAS); \
 	if [ -n "$$failed" ]; then printf 'make check failed:\n%s' "$$failed" >&2; exit 1; fi
 reference: $(VENV)/.dev  ## renew docs/reference from the code
 	@$(BIN)/python -m tools.reference

@@ -23,10 +23,20 @@ class ServiceProcess:
     """One replica: a command, its environment, its port and its log. It may be started again after it ended."""
 
     def __init__(
-        self, name: str, command: Sequence[str], env: Mapping[str, str], port: int, log: Path
+        self,
+        name: str,
+        command: Sequence[str],
+        env: Mapping[str, str],
+        port: int,
+        log: Path,
+        *,
+        cwd: Path = ROOT,
+        inherited: Mapping[str, str] | None = None,
     ) -> None:
+        """``env`` is added to ``inherited``, by default the environment of this process."""
         self.name, self.port, self.log = name, port, log
-        self._command, self._env = list(command), dict(env)
+        self._command, self._env, self._cwd = list(command), dict(env), cwd
+        self._inherited = os.environ if inherited is None else inherited
         self._process: subprocess.Popen[bytes] | None = None
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10.0)
 
@@ -36,7 +46,11 @@ class ServiceProcess:
         self._env.update(env)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, env={**os.environ, **self._env}, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT
+                self._command,
+                env={**self._inherited, **self._env},
+                cwd=self._cwd,
+                stdout=log,
+                stderr=subprocess.STDOUT,
             )
         return self
 

@@ -70,7 +70,7 @@ def filters(
 
 
 def addresses(given: Sequence[str]) -> dict[str, str]:
-    """Where a replica of each service answers, by texts such as ``order=http://host:port``. Raises CommandError."""
+    """By service, where a replica answers, from ``service=URL`` texts; no trailing slash. Raises CommandError."""
     urls = {}
     for text in given:
         name, _, url = text.partition("=")

@@ -96,17 +96,17 @@ def test_m8_the_dlq_commands_show_hostile_records_as_text(text: str) -> None:
         encodable,
         f"Traceback\n{encodable}",
     )
-    index = DeadLetterIndex(Codec("schemas").name_of, keep=encodable)
-    index.fold(Raw("order.retry", 0, 0, b"k", raw.value, parked.headers(), NOW))
+    index = DeadLetterIndex(Codec("parcels").name_of, keep=encodable)
+    index.fold(Raw("parcel.retry", 0, 0, b"k", raw.value, parked.headers(), NOW))
     (queue,) = index.parked_keys()
     row = Row(parked.raw.coordinates, encodable, Effect.FAILS, "DEAD", (encodable,), encodable)
     results = [KeyResult(queue, DONE, (row,)), KeyResult(queue, "busy", (row,), encodable)]
     out = Console(file=io.StringIO(), highlight=False, markup=False, emoji=False, width=400)
 
     out.print(list_table(listing(index.parked_keys(), []), NOW))
-    print_report(out, Report("redrive", False, results, [("order", encodable, encodable)]))
+    print_report(out, Report("redrive", False, results, [("parcel", encodable, encodable)]))
     for item in index.about(encodable):
-        print_message(out, message_details(index, Codec("schemas"), item))
+        print_message(out, message_details(index, Codec("parcels"), item))
 
     printed = out.file.getvalue()  # type: ignore[attr-defined]
     assert no_glyph(printed) == set()

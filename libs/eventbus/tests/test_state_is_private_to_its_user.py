@@ -36,7 +36,7 @@ def opened(directory: Path) -> Store:
 
 
 def test_a_state_directory_and_its_database_are_closed_to_others(tmp_path: Path) -> None:
-    slot = Slot(tmp_path / "state", "order", None)
+    slot = Slot(tmp_path / "state", "parcel", None)
     store = opened(slot.directory)
 
     assert {p.name for p in slot.directory.iterdir()} >= {"lock", "state.sqlite", "state.sqlite-wal"}
@@ -46,13 +46,13 @@ def test_a_state_directory_and_its_database_are_closed_to_others(tmp_path: Path)
 
 
 def test_what_an_older_version_left_open_is_closed_at_the_start(tmp_path: Path) -> None:
-    old = tmp_path / "order-0"
+    old = tmp_path / "parcel-0"
     old.mkdir(mode=0o755)
     for name in ("lock", "state.sqlite", "state.sqlite-wal"):
         (old / name).touch(0o644)
     assert len(open_to_others(old)) == 4
 
-    slot = Slot(tmp_path, "order", 0)
+    slot = Slot(tmp_path, "parcel", 0)
 
     assert open_to_others(old) == {}
     slot.release()
@@ -61,11 +61,11 @@ def test_what_an_older_version_left_open_is_closed_at_the_start(tmp_path: Path) 
 def test_only_what_is_the_slots_is_closed(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.touch(0o644)
-    old = tmp_path / "state" / "order-0"
+    old = tmp_path / "state" / "parcel-0"
     old.mkdir(parents=True)
     (old / "link").symlink_to(elsewhere)
 
-    Slot(tmp_path / "state", "order", 0).release()
+    Slot(tmp_path / "state", "parcel", 0).release()
 
     assert elsewhere.stat().st_mode & 0o777 == 0o644
     assert (tmp_path / "state").stat().st_mode & 0o777 == 0o755

@@ -115,9 +115,9 @@ class Client:
         """The next answer, which must be a problem."""
         status, headers, body = await self.answer()
         assert headers["content-type"] == "application/problem+json"
-        told: dict[str, Any] = json.loads(body)
-        assert told["status"] == status
-        return told
+        problem: dict[str, Any] = json.loads(body)
+        assert problem["status"] == status
+        return problem
 
     async def closed(self, within: float = 10.0) -> bytes:
         """What comes until the server closes; fails if it does not."""

@@ -12,15 +12,15 @@ from eventbus.model.messages import Envelope
 from eventbus.model.places import Partition
 from eventbus.service.answers import EARLY_BYTES, Answer, Sent
 from eventbus.service.progress import Progress
-from schemas import PaymentVoided
+from parcels.messages import CourierNoted
 
-TOPIC, LOG = "order.commands", "payment.events"
+TOPIC, LOG = "parcel.commands", "courier.events"
 PARTITION = Partition(TOPIC, 0)
 
 
 def event(key: str, offset: int, partition: int = 0, *, size: int = 100, topic: str = TOPIC) -> Envelope:
     return Envelope(
-        message=PaymentVoided(order_id=key, reason="r").stamp(1),
+        message=CourierNoted(parcel_id=key, note="r").stamp(1),
         id=f"{key}-{offset}",
         time=1,
         source="/test",
@@ -114,7 +114,7 @@ async def test_a_command_that_was_not_written_leaves_nothing(progress: Progress)
 async def test_causes_that_are_no_input_of_the_service_are_not_noted(progress: Progress) -> None:
     odd = [event("a", 1, topic=f"foreign-{n}") for n in range(1000)]
     odd += [event("a", 1, partition=n) for n in range(2, 1000)]
-    odd += [event("a", 1, topic="order.events.deadline")]
+    odd += [event("a", 1, topic="parcel.events.deadline")]
     progress.publish(odd, {})
     assert not progress._answered
 

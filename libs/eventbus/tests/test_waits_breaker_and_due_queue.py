@@ -1,4 +1,4 @@
-"""The parts of ordered retry one by one: policy, breaker, records, agenda."""
+"""The parts of ordered retry one by one: policy, breaker, records, due queue."""
 
 from __future__ import annotations
 
@@ -159,62 +159,62 @@ def opened(now: int = 0) -> Breaker:
     return breaker
 
 
-def test_an_agenda_hands_out_each_key_when_it_is_due_and_once(store: Store) -> None:
-    agenda = DueQueue(store)
+def test_a_due_queue_hands_out_each_key_when_it_is_due_and_once(store: Store) -> None:
+    queue = DueQueue(store)
     for key, due in (("b", 2_000), ("a", 1_000), ("c", 2_500)):
-        agenda.note(Entity(LOG, key), [replace(PARKED, key=key, due=due)])
-    assert agenda.due(999, 9) == []
-    assert agenda.due(2_000, 1) == [(LOG, "a")]
-    assert agenda.due(2_000, 9) == [(LOG, "b")]
-    agenda.note(Entity(LOG, "c"), [replace(PARKED, key="c", due=3_000)])
-    assert agenda.due(2_999, 9) == [], "only the last word on a key counts"
-    assert agenda.due(3_000, 9) == [(LOG, "c")]
-    agenda.note(Entity(LOG, "a"), [replace(PARKED, state=State.DEAD)])
-    assert agenda.due(10**9, 9) == []
+        queue.note(Entity(LOG, key), [replace(PARKED, key=key, due=due)])
+    assert queue.due(999, 9) == []
+    assert queue.due(2_000, 1) == [(LOG, "a")]
+    assert queue.due(2_000, 9) == [(LOG, "b")]
+    queue.note(Entity(LOG, "c"), [replace(PARKED, key="c", due=3_000)])
+    assert queue.due(2_999, 9) == [], "only the last word on a key counts"
+    assert queue.due(3_000, 9) == [(LOG, "c")]
+    queue.note(Entity(LOG, "a"), [replace(PARKED, state=State.DEAD)])
+    assert queue.due(10**9, 9) == []
 
 
 def test_probes_take_keys_by_chance_and_not_in_the_order_of_the_queue(store: Store) -> None:
     """Bad keys that came first must not be all that is asked about."""
-    agenda, dice = DueQueue(store), Random(1).random
+    queue, dice = DueQueue(store), Random(1).random
     for n in range(100):
-        agenda.note(Entity(LOG, f"{n}"), [replace(PARKED, key=f"{n}", due=10_000 + n)])
-    first = agenda.some(10, lambda entity, due: True, dice)
+        queue.note(Entity(LOG, f"{n}"), [replace(PARKED, key=f"{n}", due=10_000 + n)])
+    first = queue.some(10, lambda entity, due: True, dice)
     assert len(set(first)) == 10 and max(int(key) for _, key in first) > 50
-    assert not set(first) & set(agenda.some(90, lambda entity, due: True, dice)), "each is handed out once"
-    assert agenda.some(1, lambda entity, due: True, dice) == []
+    assert not set(first) & set(queue.some(90, lambda entity, due: True, dice)), "each is handed out once"
+    assert queue.some(1, lambda entity, due: True, dice) == []
     for n in range(4):
-        agenda.note(Entity(LOG, f"{n}"), [replace(PARKED, key=f"{n}", due=1_000 * n)])
-    wanted = agenda.some(9, lambda entity, due: due <= 1_000 and entity[1] != "0", dice)
+        queue.note(Entity(LOG, f"{n}"), [replace(PARKED, key=f"{n}", due=1_000 * n)])
+    wanted = queue.some(9, lambda entity, due: due <= 1_000 and entity[1] != "0", dice)
     assert wanted == [(LOG, "1")]
-    assert agenda.due(10**9, 9) == [(LOG, "0"), (LOG, "2"), (LOG, "3")]
+    assert queue.due(10**9, 9) == [(LOG, "0"), (LOG, "2"), (LOG, "3")]
 
 
-def test_an_agenda_is_made_anew_for_what_is_led_and_forgets_the_rest(store: Store) -> None:
+def test_a_due_queue_is_made_anew_for_what_is_led_and_forgets_the_rest(store: Store) -> None:
     other = replace(PARKED, raw=RAW._replace(partition=2), key="z")
     second = replace(PARKED, raw=RAW._replace(offset=8), sequence=2, due=0)
     put(store, PARKED, second, other)
-    agenda = DueQueue(store)
-    agenda.rebuild([1, 2])
-    assert agenda.due(10**9, 9) == [(LOG, "k"), (LOG, "z")]
-    agenda.rebuild([2])
-    assert agenda.due(10**9, 9) == [(LOG, "z")]
-    agenda.rebuild([])
-    assert agenda.due(10**9, 9) == []
+    queue = DueQueue(store)
+    queue.rebuild([1, 2])
+    assert queue.due(10**9, 9) == [(LOG, "k"), (LOG, "z")]
+    queue.rebuild([2])
+    assert queue.due(10**9, 9) == [(LOG, "z")]
+    queue.rebuild([])
+    assert queue.due(10**9, 9) == []
 
 
 def test_deadlines_come_once_of_what_is_led_and_again_after_an_abort(store: Store) -> None:
     for key, partition, ends in (("a", 0, 100), ("b", 1, 100), ("c", 0, 900), ("d", 0, None)):
         store.write({Entity(LOG, key): (partition, Folded(Life(ends), 1))}, [], {})
-    agenda = DueQueue(store, look_every=10)
-    assert agenda.deadlines(99, [0]) == []
-    assert agenda.deadlines(105, [0]) == [], "it is looked up every so often"
-    assert agenda.deadlines(110, [0]) == [(Entity(LOG, "a"), 100)]
-    assert agenda.deadlines(120, [0]) == []
-    agenda.forget_answered()
-    assert agenda.deadlines(130, [0, 1]) == [(Entity(LOG, "a"), 100), (Entity(LOG, "b"), 100)]
+    queue = DueQueue(store, look_every=10)
+    assert queue.deadlines(99, [0]) == []
+    assert queue.deadlines(105, [0]) == [], "it is looked up every so often"
+    assert queue.deadlines(110, [0]) == [(Entity(LOG, "a"), 100)]
+    assert queue.deadlines(120, [0]) == []
+    queue.forget_answered()
+    assert queue.deadlines(130, [0, 1]) == [(Entity(LOG, "a"), 100), (Entity(LOG, "b"), 100)]
     store.write({Entity(LOG, "a"): (0, Folded(Life(), 2))}, [], {})
-    agenda.forget_answered()
-    assert agenda.deadlines(140, [0]) == []
+    queue.forget_answered()
+    assert queue.deadlines(140, [0]) == []
 
 
 def test_what_waits_is_known_by_its_coordinates_until_for_ever(store: Store) -> None:

@@ -20,34 +20,34 @@ from eventbus.codec import Codec
 from eventbus.model.record import Headers, Raw
 from eventbus.retry.parked import Parked, State
 from eventbus.retry.preview import Effect
-from schemas import CancelOrder
+from parcels.messages import RecallParcel
 
 NOW = 1_800_000_000_000
-CODEC = Codec("schemas")
+CODEC = Codec("parcels")
 
 
 def parked(key: str, offset: int, state: State = State.DEAD, **fields: object) -> Parked:
-    value = CODEC.encode(CancelOrder(order_id=key, reason="no", timestamp=1))
-    headers: Headers = [("ce_type", b"CancelOrder"), ("correlationid", b"c1"), ("traceparent", b"00-1")]
-    raw = Raw("order.commands", 0, offset, key.encode(), value, headers, NOW - 70_000)
-    waits = Parked(raw, "order.events", key, offset, state, 3, 0, NOW - 60_000, "ZeroDivisionError", "a bug")
+    value = CODEC.encode(RecallParcel(parcel_id=key, reason="no", timestamp=1))
+    headers: Headers = [("ce_type", b"RecallParcel"), ("correlationid", b"c1"), ("traceparent", b"00-1")]
+    raw = Raw("parcel.commands", 0, offset, key.encode(), value, headers, NOW - 70_000)
+    waits = Parked(raw, "parcel.events", key, offset, state, 3, 0, NOW - 60_000, "ZeroDivisionError", "a bug")
     return replace(waits, **fields)  # type: ignore[arg-type]
 
 
-def retry(waits: Parked, at: int, service: str = "order") -> Raw:
+def retry(waits: Parked, at: int, service: str = "parcel") -> Raw:
     return Raw(
         f"{service}.retry", 0, at, waits.raw.coordinates.encode(), waits.raw.value, waits.headers(), NOW
     )
 
 
-def dead_letter(waits: Parked, at: int, service: str = "order") -> Raw:
+def dead_letter(waits: Parked, at: int, service: str = "parcel") -> Raw:
     headers = waits.dead_letter_headers(service, "1", NOW)
     return Raw(f"{service}.dlq", 0, at, waits.raw.key, waits.raw.value, headers, NOW)
 
 
 @pytest.fixture
 def index() -> DeadLetterIndex:
-    """Order: a is dead, with two behind it; b waits; x is no message. Payment: a is resolved."""
+    """Parcel: a is dead, with two behind it; b waits; x is no message. Courier: a is resolved."""
     index = DeadLetterIndex(CODEC.name_of, keep="a")
     behind = {"exception": "", "message": "", "attempt": 0}
     records = [
@@ -57,10 +57,10 @@ def index() -> DeadLetterIndex:
         retry(parked("a", 1), 3),
         dead_letter(parked("a", 1), 0),
         retry(parked("b", 4, State.WAITING, exception="TimeoutError", since=NOW - 1_000, due=NOW + 5_000), 4),
-        retry(parked("a", 9, State.RESOLVED, events=("OrderPaid",)), 0, "payment"),
+        retry(parked("a", 9, State.RESOLVED, events=("ParcelWeighed",)), 0, "courier"),
         dead_letter(parked("x", 7, exception="Poison", message="not Avro"), 1),
-        Raw("order.retry", 0, 9, b"k", b"v", [], NOW),
-        Raw("order.dlq", 0, 9, b"k", b"v", [("__eventbus.errors.topic", b"t")], NOW),
+        Raw("parcel.retry", 0, 9, b"k", b"v", [], NOW),
+        Raw("parcel.dlq", 0, 9, b"k", b"v", [("__eventbus.errors.topic", b"t")], NOW),
     ]
     for record in records:
         index.fold(record)
@@ -73,7 +73,7 @@ def chosen(index: DeadLetterIndex, **wanted: object) -> list[str]:
 
 def test_the_latest_record_counts_and_a_key_has_its_messages_in_order(index: DeadLetterIndex) -> None:
     first, second = index.parked_keys()
-    assert (first.service, first.log, first.key) == ("order", "order.events", "a")
+    assert (first.service, first.log, first.key) == ("parcel", "parcel.events", "a")
     assert [(i.parked.raw.offset, i.state) for i in first.items] == [
         (1, "DEAD"),
         (2, "WAITING"),
@@ -87,8 +87,8 @@ def test_filters_choose_whole_keys(index: DeadLetterIndex) -> None:
     assert chosen(index, keys=("b", "c")) == ["b"]
     assert chosen(index, error="zerodivision") == ["a"]
     assert chosen(index, error="A BUG") == ["a", "b"]
-    assert chosen(index, type="cancelorder") == ["a", "b"]
-    assert chosen(index, type="CreateOrder") == []
+    assert chosen(index, type="recallparcel") == ["a", "b"]
+    assert chosen(index, type="SendParcel") == []
     assert chosen(index, since=NOW - 2_000) == ["b"]
     assert chosen(index, until=NOW - 2_000) == ["a"]
     assert chosen(index, state="WAITING") == ["a", "b"]
@@ -102,7 +102,7 @@ def test_a_dead_letter_without_a_retry_record_is_buried_and_settled_messages_are
     assert [(i.state, i.parked.key) for i in index.not_parked(Filters())] == [("BURIED", "x")]
     assert index.not_parked(Filters(error="bug")) == []
     assert [(i.service, i.parked.events) for i in index.not_parked(Filters(state="RESOLVED"))] == [
-        ("payment", ("OrderPaid",))
+        ("courier", ("ParcelWeighed",))
     ]
     assert [q.key for q in index.matching(Filters(state="BURIED"))] == []
 
@@ -143,24 +143,24 @@ def test_the_list_has_a_line_a_key_and_cuts_no_key(index: DeadLetterIndex) -> No
 
 def test_the_details_of_a_message_are_decoded_and_have_its_steps(index: DeadLetterIndex) -> None:
     details = next(message_details(index, CODEC, i) for i in index.about("a") if i.state == "DEAD")
-    assert details["message"] == {"orderId": "a", "reason": "no", "timestamp": 1}
+    assert details["message"] == {"parcelId": "a", "reason": "no", "timestamp": 1}
     assert [(s["state"], s["attempts"]) for s in details["journey"]] == [
         ("WAITING", 1),
         ("DEAD", 3),
         ("LETTER", 3),
     ]
     assert (details["correlationId"], details["traceparent"]) == ("c1", "00-1")
-    assert details["behind"] == ["CancelOrder order.commands-0-2", "CancelOrder order.commands-0-3"]
-    assert {"name": "ce_type", "value": "CancelOrder"} in details["headers"]
+    assert details["behind"] == ["RecallParcel parcel.commands-0-2", "RecallParcel parcel.commands-0-3"]
+    assert {"name": "ce_type", "value": "RecallParcel"} in details["headers"]
     json.dumps(details)
 
 
 def test_a_message_that_cannot_be_decoded_is_shown_as_bytes() -> None:
-    index = DeadLetterIndex(CODEC.name_of, keep="order.commands-0-7")
+    index = DeadLetterIndex(CODEC.name_of, keep="parcel.commands-0-7")
     junk = parked("x", 7)
     junk = replace(junk, raw=junk.raw._replace(value=b"\x00junk!", key=b"\xff", headers=[("empty", None)]))
     index.fold(dead_letter(junk, 0))
-    (item,) = index.about("order.commands-0-7")
+    (item,) = index.about("parcel.commands-0-7")
     details = message_details(index, CODEC, item)
     assert (
         details["message"]["base64"] == "AGp1bmsh"
@@ -212,10 +212,10 @@ def test_an_address_names_its_service() -> None:
 def test_a_dry_run_without_an_address_of_the_service_says_how_to_give_one(index: DeadLetterIndex) -> None:
     [key, *_] = index.parked_keys()
     with pytest.raises(CommandError) as refused:
-        DryRunClient({"payment": "http://127.0.0.1:1"}).result("redrive", key, None)
+        DryRunClient({"courier": "http://127.0.0.1:1"}).result("redrive", key, None)
     assert refused.value.code is Exit.USAGE
     assert str(refused.value) == (
-        "A dry run asks a replica of order: say where one is, with --url order=http://host:port, "
+        "A dry run asks a replica of parcel: say where one is, with --url parcel=http://host:port, "
         "or in EVENTBUS_URLS."
     )
 
@@ -227,11 +227,11 @@ def test_counts_are_of_messages_and_leave_busy_keys_out(index: DeadLetterIndex) 
         for i, v in zip(first.items, (Effect.APPLIES, Effect.DUPLICATE, Effect.APPLIES), strict=True)
     )
     busy = KeyResult(second, BUSY, (Row("c", "t", Effect.STAYS, "DEAD"),), "a call is under way")
-    report = Report("redrive", False, [KeyResult(first, DONE, rows), busy], [("order", "x", "buried")])
+    report = Report("redrive", False, [KeyResult(first, DONE, rows), busy], [("parcel", "x", "buried")])
     assert report.counts() == {"applies": 2, "duplicate": 1}
     out = Console(file=io.StringIO(), width=200)
     print_report(out, report)
     printed = out.file.getvalue()  # type: ignore[attr-defined]
     assert "redrive: 2 keys; 2 applies, 1 duplicate" in printed
-    assert "left out: order x: buried" in printed and "a call is under way" in printed
+    assert "left out: parcel x: buried" in printed and "a call is under way" in printed
     assert Row.parse(rows[0].as_json()) == rows[0]

@@ -23,21 +23,28 @@ from eventbus.retry.parked import Parked, State
 from eventbus.retry.policy import RetryPolicy
 from eventbus.settings import Settings
 from eventbus.state.store import Store
-from schemas import OrderCreated, OrderFailed, OrderPaid, PaymentFailed, PaymentSucceeded, PaymentVoided
+from parcels.messages import (
+    CourierBooked,
+    CourierNoted,
+    CourierRefused,
+    ParcelLost,
+    ParcelSent,
+    ParcelWeighed,
+)
 
-LOG, RETRY, DLQ = "payment.events", "payment.retry", "payment.dlq"
+LOG, RETRY, DLQ = "courier.events", "courier.retry", "courier.dlq"
 
 
 @dataclass(frozen=True)
 class Ask(Request):
     """The one thing the outside is asked."""
 
-    order_id: str
+    parcel_id: str
 
 
 @dataclass(frozen=True)
 class Answered(Outcome):
-    order_id: str
+    parcel_id: str
 
 
 @dataclass(frozen=True)
@@ -49,28 +56,32 @@ class Life:
 
 
 def decide(message: Message | Outcome, life: Life) -> Sequence[Message | Request]:
-    """OrderCreated asks; OrderPaid of nothing is a bug; the rest is told. A settled key asks nobody."""
+    """ParcelSent asks; a weight of nothing raises; the rest is noted. A settled key asks nobody."""
     match message:
-        case OrderCreated(order_id=key):
-            return [PaymentVoided(order_id=key, reason="late")] if life.settled else [Ask(key)]
-        case Answered(order_id=key):
-            return [PaymentSucceeded(order_id=key, user_id="u", amount=1, currency="GBP")]
-        case OrderPaid(order_id=key, amount=amount):
-            return [PaymentVoided(order_id=key, reason=f"paid {10 // amount}")]
-        case OrderFailed(order_id=key):
-            return [PaymentVoided(order_id=key, reason="settled")]
+        case ParcelSent(parcel_id=key):
+            return [CourierNoted(parcel_id=key, note="late")] if life.settled else [Ask(key)]
+        case Answered(parcel_id=key):
+            return [CourierBooked(parcel_id=key)]
+        case ParcelWeighed(parcel_id=key, grams=grams):
+            return [CourierNoted(parcel_id=key, note=f"weighed {10 // grams}")]
+        case ParcelLost(parcel_id=key):
+            return [CourierNoted(parcel_id=key, note="settled")]
         case DeadlinePassed(key=key):
-            return [PaymentVoided(order_id=key, reason="deadline")]
+            return [CourierNoted(parcel_id=key, note="deadline")]
     raise AssertionError(message)
 
 
 def evolve(life: Life, event: Message) -> Life:
-    told = event.reason if isinstance(event, PaymentVoided | PaymentFailed) else event.name
-    return Life((*life.story, told), life.settled or told == "settled")
+    match event:
+        case CourierNoted(note=entry) | CourierRefused(reason=entry):
+            pass
+        case _:
+            entry = event.name
+    return Life((*life.story, entry), life.settled or entry == "settled")
 
 
 def give_up(request: Ask, life: Life, reason: str) -> Sequence[Message]:
-    return [] if life.settled else [PaymentFailed(order_id=request.order_id, user_id="u", reason="settled")]
+    return [] if life.settled else [CourierRefused(parcel_id=request.parcel_id, reason="settled")]
 
 
 async def nobody(request: Request) -> Outcome:
@@ -79,25 +90,25 @@ async def nobody(request: Request) -> Outcome:
 
 REACTOR: Reactor[Life] = Reactor(
     log=LOG,
-    inputs=(OrderCreated, OrderPaid, OrderFailed),
+    inputs=(ParcelSent, ParcelWeighed, ParcelLost),
     initial=Life(),
     decide=decide,
     evolve=evolve,
-    settling=(OrderFailed,),
+    settling=(ParcelLost,),
     call=nobody,
 )
 
 
-def created(key: str) -> OrderCreated:
-    return OrderCreated(order_id=key, user_id="u")
+def sent(key: str) -> ParcelSent:
+    return ParcelSent(parcel_id=key, sender="anne")
 
 
-def paid(key: str, amount: int = 1) -> OrderPaid:
-    return OrderPaid(order_id=key, amount=amount, currency="GBP")
+def weighed(key: str, grams: int = 1) -> ParcelWeighed:
+    return ParcelWeighed(parcel_id=key, grams=grams)
 
 
-def failed(key: str) -> OrderFailed:
-    return OrderFailed(order_id=key, user_id="u", stage="PAYMENT", reason="r")
+def lost(key: str) -> ParcelLost:
+    return ParcelLost(parcel_id=key, reason="r")
 
 
 class Bench:
@@ -108,15 +119,15 @@ class Bench:
     ) -> None:
         self.path, self.reactor, self.now = path, reactor, 1_000_000
         self.policy = policy or RetryPolicy()
-        self.codec, self.records, self.inputs = Codec("schemas"), list[Raw](), list[Raw]()
+        self.codec, self.records, self.inputs = Codec("parcels"), list[Raw](), list[Raw]()
         self.start(path / "a.sqlite")
 
     def start(self, path: Path) -> None:
         """A process begins, with the state of ``path``."""
         self.store = Store(path, [self.reactor], retry=RETRY)
-        self.agenda = DueQueue(self.store)
+        self.due_queue = DueQueue(self.store)
         self.requests: list[tuple[WorkItem, Request]] = []
-        self.agenda.rebuild([0])
+        self.due_queue.rebuild([0])
         settings = Settings(
             retry_attempts=self.policy.attempts,
             retry_backoff=self.policy.backoff,
@@ -126,7 +137,7 @@ class Bench:
             max_command_bytes=10_000,
         )
         self.context = turn_context(
-            "payment",
+            "courier",
             {LOG: self.reactor},
             self.codec,
             settings,
@@ -140,7 +151,7 @@ class Bench:
 
     def raw(self, message: Message) -> Raw:
         """The next record of the message's topic."""
-        topic = "payment.admin" if message.topic == "admin" else message.topic
+        topic = "courier.admin" if message.topic == "admin" else message.topic
         offset = sum(r.topic == topic for r in self.inputs)
         envelope = Envelope(
             message=message.stamp(self.now),
@@ -185,7 +196,7 @@ class Bench:
         """Time passes; returns the keys whose turn has come."""
         self.now += ms
         turn = Turn(self.context)
-        due = self.agenda.due(self.now, 100)
+        due = self.due_queue.due(self.now, 100)
         for entity in due:
             turn.retry(entity, self.reactor)
         self.conclude(turn)
@@ -202,7 +213,7 @@ class Bench:
             [(RETRY, out.parked) for out, _ in written if out.parked],
         )
         for entity in {out.parked.entity for out in turn.outgoing if out.parked}:
-            self.agenda.note(entity, turn.parking.queue(entity))
+            self.due_queue.note(entity, turn.parking.queue(entity))
         self.requests += turn.requests
         return turn
 

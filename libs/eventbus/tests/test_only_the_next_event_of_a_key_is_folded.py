@@ -16,9 +16,9 @@ from eventbus.model.messages import Envelope
 from eventbus.model.record import Headers, Raw
 from eventbus.processing.own_log import Doubtful, Foreign, next_event, parked_message
 from eventbus.retry.parked import RETRY, Parked, State
-from schemas import OrderPaid, PaymentVoided
+from parcels.messages import CourierNoted, ParcelWeighed
 
-CODEC = Codec("schemas")
+CODEC = Codec("parcels")
 KEY = "o1"
 PARTITION = partition_of(KEY.encode(), 6)
 
@@ -29,9 +29,9 @@ def partitions(key: bytes) -> int:
 
 def event(version: int = 3, **change: object) -> Raw:
     """The third event of its key, as its leader writes it, but for what is changed."""
-    message = OrderPaid(order_id=KEY, amount=1, currency="GBP", timestamp=1)
-    envelope = Envelope.from_outside(message, message.topic, PARTITION, time=1, source="/order")
-    envelope = replace(envelope, cause=f"payment.events-{PARTITION}-7", key_version=version)
+    message = ParcelWeighed(parcel_id=KEY, grams=1, timestamp=1)
+    envelope = Envelope.from_outside(message, message.topic, PARTITION, time=1, source="/parcel")
+    envelope = replace(envelope, cause=f"courier.events-{PARTITION}-7", key_version=version)
     raw = Raw(message.topic, PARTITION, 9, KEY.encode(), CODEC.encode(message), headers_of(envelope), 1)
     return raw._replace(**change)  # type: ignore[arg-type]
 
@@ -45,7 +45,7 @@ def read(raw: Raw, folded: int = 2) -> Envelope:
 
 
 def test_the_next_event_of_its_key_is_folded() -> None:
-    assert read(event()).message == OrderPaid(order_id=KEY, amount=1, currency="GBP", timestamp=1)
+    assert read(event()).message == ParcelWeighed(parcel_id=KEY, grams=1, timestamp=1)
 
 
 ELSEWHERE = (PARTITION + 1) % 6
@@ -56,16 +56,16 @@ FOREIGN: dict[str, Raw] = {
     "a key version in other digits": event(headers=header("keyversion", "३".encode())),
     "a later version": event(version=99),
     "a version that is folded": event(version=2),
-    "a cause that is none": event(headers=header("cause", b"payment.events")),
-    "a cause in another partition": event(headers=header("cause", f"payment.events-{ELSEWHERE}-1".encode())),
+    "a cause that is none": event(headers=header("cause", b"courier.events")),
+    "a cause in another partition": event(headers=header("cause", f"courier.events-{ELSEWHERE}-1".encode())),
     "a cause of 5,000 digits": event(headers=header("cause", b"a-1-" + b"1" * 5_000)),
     "another partition": event(partition=ELSEWHERE),
     "no record's key": event(key=None),
     "a key that is no text": event(key=b"\xff\xff", partition=partitions(b"\xff\xff")),
     "a key that is too long": event(key=b"k" * 1_001, partition=partitions(b"k" * 1_001)),
     "a key that is not its body's": event(key=b"o2", partition=partitions(b"o2")),
-    "an event of another log": event(value=CODEC.encode(PaymentVoided(order_id=KEY, reason="x"))),
-    "a type that is not its body's": event(headers=header("ce_type", b"OrderCreated")),
+    "an event of another log": event(value=CODEC.encode(CourierNoted(parcel_id=KEY, note="x"))),
+    "a type that is not its body's": event(headers=header("ce_type", b"ParcelSent")),
     "headers that the client cannot hand out": event(flaw="the name of a header is not UTF-8"),
 }
 
@@ -73,7 +73,7 @@ FOREIGN: dict[str, Raw] = {
 @pytest.mark.parametrize("raw", FOREIGN.values(), ids=FOREIGN)
 def test_what_its_leader_cannot_have_written_is_foreign(raw: Raw) -> None:
     if raw.key != KEY.encode():  # nothing else is to be wrong with it
-        raw = raw._replace(headers=header("cause", f"payment.events-{raw.partition}-1".encode()))
+        raw = raw._replace(headers=header("cause", f"courier.events-{raw.partition}-1".encode()))
     with pytest.raises(Foreign):
         read(raw)
 
@@ -107,16 +107,16 @@ def test_whatever_a_record_holds_there_are_three_answers(
 
 
 def waiting(**change: str) -> Raw:
-    raw = Raw("payment.events", PARTITION, 5, KEY.encode(), b"x", [], 0)
-    parked = Parked(raw, "order.events", KEY, 1, State.WAITING, 1, 5, 5)
+    raw = Raw("courier.events", PARTITION, 5, KEY.encode(), b"x", [], 0)
+    parked = Parked(raw, "parcel.events", KEY, 1, State.WAITING, 1, 5, 5)
     headers: Headers = [
         (n, change.get(n.removeprefix(RETRY), (v or b"").decode()).encode()) for n, v in parked.headers()
     ]
-    return Raw("order.retry", PARTITION, 1, raw.coordinates.encode(), b"x", headers, 0)
+    return Raw("parcel.retry", PARTITION, 1, raw.coordinates.encode(), b"x", headers, 0)
 
 
 def test_a_message_that_waits_is_read_back() -> None:
-    assert parked_message(waiting(), partitions, "order.events".__eq__).key == KEY
+    assert parked_message(waiting(), partitions, "parcel.events".__eq__).key == KEY
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_a_message_that_waits_is_read_back() -> None:
         waiting(log="nobody.events"),
         waiting(key="o2"),
         waiting(state="ASLEEP"),
-        waiting()._replace(key=b"payment.events-0-1"),
+        waiting()._replace(key=b"courier.events-0-1"),
         waiting()._replace(partition=ELSEWHERE),
         waiting()._replace(headers=[]),
         waiting()._replace(flaw="unreadable"),
@@ -137,4 +137,4 @@ def test_a_message_that_waits_is_read_back() -> None:
 )
 def test_a_record_of_a_retry_topic_that_its_leader_cannot_have_written_is_foreign(raw: Raw) -> None:
     with pytest.raises(Foreign):
-        parked_message(raw, partitions, "order.events".__eq__)
+        parked_message(raw, partitions, "parcel.events".__eq__)

@@ -13,12 +13,10 @@ from eventbus.model.limits import MAX_LETTER
 from eventbus.model.record import Headers, Raw
 from eventbus.processing.outgoing import dead_letter
 from eventbus.retry.parked import ERRORS, Parked
-from schemas import CreateOrder, Item, OrderPaid, PaymentVoided
-from tests.support.turning import DLQ, REACTOR, Bench, created, paid
+from parcels.messages import CourierNoted, ParcelWeighed, SendParcel
+from support.bench import DLQ, REACTOR, Bench, sent, weighed
 
-ORDER = CreateOrder(
-    order_id="o1", user_id="anne", items=(Item(product_id="cup", quantity=1, unit_price=1),), currency="GBP"
-)
+PARCEL = SendParcel(parcel_id="p1", sender="anne")
 
 
 @pytest.mark.parametrize(
@@ -33,19 +31,19 @@ ORDER = CreateOrder(
 def test_a_dead_letter_that_does_not_fit_keeps_what_does(
     tmp_path: Path, key: bytes, value: int, header: int
 ) -> None:
-    raw = Raw("order.events", 0, 7, key, b"v" * value, [("h", b"h" * header)], 1)
+    raw = Raw("parcel.events", 0, 7, key, b"v" * value, [("h", b"h" * header)], 1)
     written = dead_letter(Bench(tmp_path).context, Parked.rejected(raw, Poison("too large"), 1))
 
     assert written.size < MAX_LETTER + 20_000
     assert key.startswith(written.key or b"-") and raw.value and raw.value.startswith(written.value or b"-")
-    told = dict(written.headers)
-    assert told[f"{ERRORS}offset"] == b"7"
-    assert str(raw.size).encode() in (told[f"{ERRORS}truncated"] or b"")
-    assert ("h" in told) == (header <= MAX_LETTER // 2)
+    headers = dict(written.headers)
+    assert headers[f"{ERRORS}offset"] == b"7"
+    assert str(raw.size).encode() in (headers[f"{ERRORS}truncated"] or b"")
+    assert ("h" in headers) == (header <= MAX_LETTER // 2)
 
 
 def test_a_dead_letter_that_fits_is_whole(tmp_path: Path) -> None:
-    raw = Raw("order.events", 0, 7, b"k", b"v" * 1_000_000, [("h", b"h")], 1)
+    raw = Raw("parcel.events", 0, 7, b"k", b"v" * 1_000_000, [("h", b"h")], 1)
     written = dead_letter(Bench(tmp_path).context, Parked.rejected(raw, Poison("x"), 1))
     assert (written.key, written.value) == (raw.key, raw.value)
     assert f"{ERRORS}truncated" not in dict(written.headers)
@@ -53,11 +51,11 @@ def test_a_dead_letter_that_fits_is_whole(tmp_path: Path) -> None:
 
 def test_an_output_counts_with_its_key_and_headers(tmp_path: Path) -> None:
     def decide(message: object, life: object) -> list[Message]:
-        assert isinstance(message, OrderPaid)
-        return [PaymentVoided(order_id=message.order_id, reason="r" * message.amount)]
+        assert isinstance(message, ParcelWeighed)
+        return [CourierNoted(parcel_id=message.parcel_id, note="r" * message.grams)]
 
     bench = Bench(tmp_path, replace(REACTOR, decide=decide))  # 10,000 bytes are allowed
-    bench.feed(paid("a", 9_000), paid("b", 9_990))
+    bench.feed(weighed("a", 9_000), weighed("b", 9_990))
 
     assert len(bench.story("a")) == 1
     (dead,) = bench.topic(DLQ)
@@ -67,14 +65,14 @@ def test_an_output_counts_with_its_key_and_headers(tmp_path: Path) -> None:
 
 def test_a_key_that_is_too_long_is_poison_on_the_way_in_and_on_the_way_out(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    bench.feed(created("k" * 1_001))
+    bench.feed(sent("k" * 1_001))
     (dead,) = bench.topic(DLQ)
     assert "more than 1000" in (dead.header(f"{ERRORS}message") or "")
 
 
 def test_an_input_that_could_not_wait_is_a_dead_letter(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    large = bench.raw(created("a"))
+    large = bench.raw(sent("a"))
     bench.read([large._replace(headers=[*large.headers, ("x", b"x" * 5_000_000)])])
     (dead,) = bench.topic(DLQ)
     assert "EVENTBUS_MAX_INPUT_BYTES" in (dead.header(f"{ERRORS}message") or "")
@@ -82,7 +80,7 @@ def test_an_input_that_could_not_wait_is_a_dead_letter(tmp_path: Path) -> None:
 
 
 def raw(headers: Headers) -> Raw:
-    return Raw("order.commands", 0, 7, b"o1", Codec("schemas").encode(ORDER), headers, 5)
+    return Raw("parcel.commands", 0, 7, b"p1", Codec("parcels").encode(PARCEL), headers, 5)
 
 
 @pytest.mark.parametrize("name", ["correlationid", "traceparent", "ce_id"])
@@ -92,7 +90,7 @@ def test_a_header_that_is_copied_on_has_at_most_200_characters(
     name: str, letter: str, count: int, kept: bool
 ) -> None:
     text = letter * count
-    envelope = Codec("schemas").decode(raw([(name, text.encode())]))
+    envelope = Codec("parcels").decode(raw([(name, text.encode())]))
     copied = {
         "correlationid": envelope.correlation_id,
         "traceparent": envelope.traceparent,
@@ -103,5 +101,5 @@ def test_a_header_that_is_copied_on_has_at_most_200_characters(
 
 @pytest.mark.parametrize("time", ["0001-01-01T00:00:00", "9" * 200, "9999-12-31T23:59:59-23:59", "-1", "NaN"])
 def test_a_time_that_is_none_counts_as_absent(time: str) -> None:
-    envelope = Codec("schemas").decode(raw([("ce_time", time.encode())]))
+    envelope = Codec("parcels").decode(raw([("ce_time", time.encode())]))
     assert envelope.time == 5

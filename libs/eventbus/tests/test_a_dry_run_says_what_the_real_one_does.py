@@ -12,7 +12,7 @@ from eventbus.model.places import Entity
 from eventbus.retry.parked import Parked, State
 from eventbus.retry.preview import Effect, previews
 from eventbus.service.dry_run import dry_run
-from tests.support.turning import LOG, Bench, created, failed, paid
+from support.bench import LOG, Bench, lost, sent, weighed
 
 APPLIES, CALLS, DEPENDS = Effect.APPLIES, Effect.CALLS, Effect.DEPENDS
 FAILS, STAYS, DISCARDED = Effect.FAILS, Effect.STAYS, Effect.DISCARDED
@@ -26,17 +26,17 @@ def bench(tmp_path: Path) -> Bench:
 
 def dry_run_effects(bench: Bench, command: Redrive | Discard) -> list[Effect]:
     before = (list(bench.records), bench.waits("a"), bench.story("a"), list(bench.requests))
-    found = dry_run("payment", Settings(), bench.codec, bench.store, 1, command)
+    found = dry_run("courier", Settings(), bench.codec, bench.store, 1, command)
     assert (list(bench.records), bench.waits("a"), bench.story("a"), list(bench.requests)) == before
     return [preview.verdict for preview in found]
 
 
 def real_effects(bench: Bench, command: Redrive | Discard, answer: Exception | None = None) -> list[Effect]:
-    queue, written = bench.store.waiting.queue(Entity(LOG, "a")), len(bench.topic("payment.retry"))
+    queue, written = bench.store.waiting.queue(Entity(LOG, "a")), len(bench.topic("courier.retry"))
     bench.feed(command)
     while bench.asked():
         bench.answer("a", answer)
-    new = [Parked.from_record(r) for r in bench.topic("payment.retry")[written:]]
+    new = [Parked.from_record(r) for r in bench.topic("courier.retry")[written:]]
     return [preview.verdict for preview in previews(queue, {p.raw.coordinates: p for p in new})]
 
 
@@ -49,8 +49,8 @@ def dead(bench: Bench, *messages: Message) -> None:
     assert bench.waits("a")[0][1] is State.DEAD
 
 
-CALLED = (created("a"), paid("a"), paid("a", 5))
-BUG = (paid("a", 0), paid("a"), created("a"), paid("a", 2))
+CALLED = (sent("a"), weighed("a"), weighed("a", 5))
+BUG = (weighed("a", 0), weighed("a"), sent("a"), weighed("a", 2))
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_the_dry_run_gives_the_effects_of_the_real_run(
 
 
 def test_a_key_that_is_not_dead_stays_as_it_is(bench: Bench) -> None:
-    bench.feed(created("a"), paid("a"))
+    bench.feed(sent("a"), weighed("a"))
     bench.answer("a", AWAY)
     assert dry_run_effects(bench, Redrive(message_key="a")) == [STAYS, STAYS]
     assert real_effects(bench, Redrive(message_key="a")) == [STAYS, STAYS]
@@ -93,13 +93,13 @@ def test_the_record_of_a_resolved_message_names_its_events(bench: Bench) -> None
     real_effects(bench, Redrive(message_key="a"))
     ended = {p.raw.coordinates: p for p in map(Parked.from_record, bench.compacted())}
     assert [(p.events, p.called) for p in ended.values()] == [
-        (("PaymentSucceeded",), True),
-        (("PaymentVoided",), False),
-        (("PaymentVoided",), False),
+        (("CourierBooked",), True),
+        (("CourierNoted",), False),
+        (("CourierNoted",), False),
     ]
 
 
 def test_a_settling_message_needs_no_redrive(bench: Bench) -> None:
     dead(bench, *CALLED)
-    bench.feed(failed("a"))
+    bench.feed(lost("a"))
     assert dry_run_effects(bench, Redrive(message_key="a")) == []
