@@ -10,16 +10,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
 UV ?= uv
+# What may stand beside the services in the command line of `make scale`.
+FOR_MAKE := PYTHON=% UV=% VENV=% STACK=% STACK_%
 
 # The first Python that is new enough; PYTHON=... goes first.
 FOUND := $(shell for p in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v "$$p"; break; }; done)
-# Asked only by the targets that need it: services.toml is the list of services.
-SERVICES = $(shell $(FOUND) -m tools.registry)
 NO_PYTHON := Python 3.11 or newer was not found: install it (Debian: apt install python3 python3-venv), or name one with PYTHON=/path/to/python3.
 NO_VENV := This Python cannot make a virtual environment: install its venv module (Debian: apt install python3-venv), then repeat.
 
-.PHONY: help up down ps logs scale clean setup test check chaos sim fuzz demo audit dlq skip fraud lock python
+.PHONY: help up down ps logs scale clean setup test format check reference ci chaos sim fuzz demo audit dlq skip fraud lock python
 help:  ## this list
 	@grep -hE '^[a-z ]+:.*##' Makefile | sed -E 's/^([a-z]+)[^#]*## (.*)/  make \1\t\2/' | expand -t 16
 
@@ -32,7 +32,7 @@ ps: python  ## list what runs
 logs: python  ## show and follow the logs (SERVICE=payment)
 	@$(FOUND) -m tools.stack logs $(SERVICE)
 scale: python  ## run more replicas: make scale payment=3
-	@$(FOUND) -m tools.stack scale $(foreach s,$(SERVICES),$(if $(filter command,$(firstword $(origin $(s)))),$(s)=$($(s))))
+	@$(FOUND) -m tools.stack scale $(foreach word,$(filter-out $(FOR_MAKE),$(MAKEOVERRIDES)),'$(word)')
 clean: python  ## end everything and forget all data
 	@$(FOUND) -m tools.stack clean
 
@@ -57,14 +57,24 @@ fuzz: $(VENV)/.dev  ## thousands of records that are almost right, to every inpu
 	FUZZ_RECORDS=$(or $(RECORDS),5000) FUZZ_SEED=$$number $(BIN)/python -m pytest tests/integration/test_fuzzed_records_stop_no_service.py -q -s
 chaos: $(VENV)/.dev  ## three brokers, orders, and faults by a seeded schedule, then the audit (SECONDS=180 RATE= SEED=)
 	@$(BIN)/python -m verification.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(RATE),--rate $(RATE)) $(if $(SEED),--seed $(SEED))
-check: $(VENV)/.dev  ## lint, types, import rules, generated files, recorded folds
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy $(CHECKED)
-	@$(BIN)/lint-imports
-	@$(BIN)/python tools/generate_messages.py --check
-	@$(BIN)/python tools/generate_messages.py --check $(TEST_SCHEMAS)
-	@$(BIN)/python -m tools.recordings --check
+format: $(VENV)/.dev  ## put imports in order and format
+	@$(BIN)/ruff check --fix --select I .
+	@$(BIN)/ruff format .
+check: $(VENV)/.dev  ## lint, format, types, import rules, generated files, recorded folds: all of them, then what failed
+	@failed=""; \
+	run() { name="$$1"; shift; echo "== $$name"; "$$@" || failed="$$failed  $$name"$$'\n'; }; \
+	run "lint" $(BIN)/ruff check .; \
+	run "format (make format mends it)" $(BIN)/ruff format --check .; \
+	run "types" $(BIN)/mypy $(CHECKED); \
+	run "import rules" $(BIN)/lint-imports; \
+	run "recorded folds" $(BIN)/python -m tools.recordings --check; \
+	run "reference (make reference renews it)" $(BIN)/python -m tools.reference --check; \
+	run "generated messages" $(BIN)/python tools/generate_messages.py --check; \
+	run "generated messages of tests" $(BIN)/python tools/generate_messages.py --check $(TEST_SCHEMAS); \
+	if [ -n "$$failed" ]; then printf 'make check failed:\n%s' "$$failed" >&2; exit 1; fi
+reference: $(VENV)/.dev  ## renew docs/reference from the code
+	@$(BIN)/python -m tools.reference
+ci: check test  ## what a change must pass: check, then test
 
 lock:  ## renew the requirements files (needs uv)
 	@compile="$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(LOCK)"; \

@@ -16,7 +16,7 @@ class NotificationSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="NOTIFICATION_", env_parse_none_str="none", frozen=True)
 
     file: Path | None = Path(".run/notifications.log")
-    """``none``: to the log only."""
+    """Where the default channel writes, readable for its owner only. ``none``: to the log only, addresses masked."""
     file_size: int = Field(
         default=10_000_000, ge=10_000, description="bytes the file may have before it becomes <file>.1"
     )

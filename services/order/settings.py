@@ -40,11 +40,13 @@ class OrderSettings(BaseSettings):
         default=timedelta(minutes=15),
         gt=timedelta(0),
         le=timedelta(days=365),
-        description="for an order to settle",
+        description="for an order to settle (`900s`, `2h`, `1d`) before it fails and is undone",
     )
     max_items: int = Field(default=2_000, ge=1, description="lines of one order")
     max_quantity: int = Field(default=100_000, ge=1, le=2**31 - 1, description="pieces in one line")
-    default_currency: Annotated[str, AfterValidator(_known_currency)] = "GBP"
+    default_currency: Annotated[str, AfterValidator(_known_currency)] = Field(
+        default="GBP", description="of an order that names none (ISO 4217)"
+    )
     max_wait: float = Field(
         default=30.0, ge=0, description="seconds a request may ask to wait for an order to settle"
     )

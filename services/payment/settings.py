@@ -31,10 +31,17 @@ class PaymentSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="PAYMENT_", frozen=True, hide_input_in_errors=True)
 
-    gateway_url: Annotated[str, AfterValidator(_bare_url)] = "http://127.0.0.1:8090"
-    gateway_user: str | None = Field(default=None, description="with a password: HTTP Basic authentication")
-    gateway_password: SecretStr | None = None
-    gateway_token: SecretStr | None = Field(default=None, description="instead: a bearer token")
+    gateway_url: Annotated[str, AfterValidator(_bare_url)] = Field(
+        default="http://127.0.0.1:8090",
+        description="of the gateway; one with user, password or query is refused, since it stands in errors",
+    )
+    gateway_user: str | None = Field(
+        default=None, description="for HTTP Basic authentication, with a password"
+    )
+    gateway_password: SecretStr | None = Field(default=None, description="of that user; never printed")
+    gateway_token: SecretStr | None = Field(
+        default=None, description="instead of them: a bearer token; never printed"
+    )
     gateway_timeout: float = Field(default=2.0, gt=0, description="for one HTTP call, all of it")
     on_exhausted: Literal["park", "fail"] = Field(
         default="park", description="after the last try of a charge: wait for a person, or fail the payment"

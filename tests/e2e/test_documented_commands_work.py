@@ -1,4 +1,4 @@
-"""Every command line of the README and of the operations page, run in order against a system of its own."""
+"""Every command line of the pages for operators, the how-to pages and the README, run against a system of its own."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from tests.e2e.running import ROOT, LocalStack, Stack
 from tests.e2e.waiting import until
 from tests.support.readme import Command, commands, with_ports
 
+HOW_TO = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs" / "how-to").glob("*.md"))
 PROVIDED = [
     pytest.param(command, id=f"{document}:{command.line}")
-    for document in ("docs/operations.md", "README.md")  # the README ends with `make down`
+    for document in ("docs/operations.md", *HOW_TO, "README.md")  # the README ends with `make down`
     for command in commands((ROOT / document).read_text())
 ]
 RECURSIVE = ("make test", "make check")

@@ -129,7 +129,7 @@ def test_a_service_that_is_fenced_ends_and_its_successor_loses_and_doubles_nothi
     system.topics.send(*(create(i) for i in ids[:20]))
     system.wait_consumed("order")
 
-    usurper = transactional_producer(system.settings, "order-0")
+    usurper = transactional_producer(system.settings, system.transactional_id("order"))
     transactionally(usurper.init_transactions)
     system.topics.send(*(create(i) for i in ids[20:]))
 

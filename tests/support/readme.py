@@ -1,7 +1,8 @@
-"""The command lines of a document: what stands in its fenced ``sh`` blocks.
+"""What a document has its reader do: the commands of its fenced ``sh`` blocks, and the files that it shows.
 
 A command is one line, or several joined by a backslash. A comment ``# → text`` below it promises that ``text`` is in
 what it prints; a command that ends in ``# until Ctrl-C`` does not end by itself.
+A block below the line ``File `path`:`` is the content of that file, one below ``Add to `path`:`` its continuation.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 PROMISE, STAYS = "# → ", "# until Ctrl-C"
+SHOWN = re.compile(r"(File|Add to) `([^`]+)`:")
 ADDRESS = re.compile(r"\b(localhost|127\.0\.0\.1):(\d+)")
 
 
@@ -27,6 +29,40 @@ class Command:
     def programs(self) -> set[str]:
         """The first word of each part of its pipes and lists."""
         return {part.split()[0] for part in re.split(r"\|\|?|&&|;", self.text) if part.split()}
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that a document shows, its content, and where it stands (line number from 1)."""
+
+    path: str
+    content: str
+    line: int
+    added: bool = False
+    """Whether the content goes to the end of a file that is there."""
+
+
+def steps(document: str) -> list[Command | File]:
+    """Every command and every file of the document, in order. ValueError for a block that is neither."""
+    found: list[Command | File] = list(commands(document))
+    shown, text, block = None, "", list[str]()
+    for number, line in enumerate(document.splitlines(), start=1):
+        if block:
+            if line == "```":
+                if shown:
+                    content = "\n".join(block[1:]) + "\n"
+                    found.append(File(shown[2], content, number - len(block), shown[1] == "Add to"))
+                elif block[0] != "```sh":
+                    raise ValueError(f"line {number}: the block {block[0]} is neither a file nor commands")
+                block = []
+                text = ""
+            else:
+                block.append(line)
+        elif line.startswith("```"):
+            shown, block = SHOWN.fullmatch(text), [line]
+        elif line.strip():
+            text = line.strip()
+    return sorted(found, key=lambda step: step.line)
 
 
 def commands(document: str) -> list[Command]:

@@ -91,6 +91,11 @@ class System:
         """Where a replica keeps its state."""
         return self.settings.state_dir / f"{service}-{slot}" / "state.sqlite"
 
+    def transactional_id(self, service: str, slot: int = 0) -> str:
+        """The transactional id of a replica that has started, without the prefix."""
+        identity = (self.settings.state_dir / f"{service}-{slot}" / "identity").read_text().strip()
+        return f"{service}-{slot}-{identity}"
+
     def dump(self, service: str, slot: int = 0) -> dict[str, list[tuple[Any, ...]]]:
         """All rows of a replica's state and projections, by table, in a stable order."""
         with sqlite3.connect(f"file:{self.database(service, slot)}?mode=ro", uri=True) as db:

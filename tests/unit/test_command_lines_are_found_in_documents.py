@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.readme import Command, commands, with_ports
+from tests.support.readme import Command, File, commands, steps, with_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -52,6 +52,45 @@ def test_ports_of_local_addresses_are_replaced() -> None:
         with_ports("curl localhost:1234", ports)
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/operations.md"])
+HOW_TO = ("add-a-service", "look-into-topics", "redrive", "scale")
+RUN = ["README.md", "docs/operations.md", *(f"docs/how-to/{name}.md" for name in HOW_TO)]
+
+
+@pytest.mark.parametrize("name", RUN)
 def test_the_documents_can_be_read(name: str) -> None:
     assert commands((ROOT / name).read_text())
+
+
+FILES = """
+File `a/b.py`:
+
+```python
+x = 1
+
+y = 2
+```
+
+Add to `a/b.py`:
+
+```python
+z = 3
+```
+
+```sh
+make up
+# → up
+```
+"""
+
+
+def test_files_and_commands_come_in_the_order_of_the_document() -> None:
+    assert steps(FILES) == [
+        File("a/b.py", "x = 1\n\ny = 2\n", 4),
+        File("a/b.py", "z = 3\n", 12, added=True),
+        Command("make up", 17, ("up",)),
+    ]
+
+
+def test_a_block_that_is_neither_a_file_nor_commands_is_refused() -> None:
+    with pytest.raises(ValueError, match="line 3: the block ```python is neither a file nor commands"):
+        steps("```python\nx = 1\n```\n")

@@ -5,8 +5,11 @@ from __future__ import annotations
 import configparser
 import hashlib
 import io
+import os
 import shlex
 import socket
+import subprocess
+import sys
 import tarfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,6 +29,7 @@ from tools.stack.private import close_to_others, write_private
 from tools.stack.ready import curl_line, wait_ready
 from tools.stack.settings import (
     MAX_REPLICAS,
+    ROOT,
     SERVICES,
     Record,
     StackError,
@@ -196,15 +200,34 @@ def test_compose_gets_the_same_ports() -> None:
     ("words", "says"),
     [
         (["payment=ten"], "payment=ten"),
-        (["shipping=1"], "shipping=1"),
+        (
+            ["shipping=1"],
+            "Cannot scale shipping: .* The services are order, payment, inventory, notification",
+        ),
+        (["paymnet=3", "order=1", "shipping=1"], "Cannot scale paymnet, shipping: "),
         (["order=10"], "order=10"),
-        ([], "Nothing"),
+        ([], "Nothing to scale: .* The services are order, payment, inventory, notification"),
     ],
 )
 def test_a_scale_that_cannot_be_is_refused(words: list[str], says: str) -> None:
     assert parse_scale(["payment=3", "order=0"]) == {"payment": 3, "order": 0}
     with pytest.raises(StackError, match=says):
         parse_scale(words)
+
+
+def test_a_reader_that_goes_away_ends_ps_without_a_traceback(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed:
+        ended = subprocess.run(
+            [sys.executable, "-m", "tools.stack", "ps", "--run-dir", str(tmp_path)],
+            cwd=ROOT,
+            env={**os.environ, "STACK": "local"},
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(

@@ -67,15 +67,21 @@ def main(argv: list[str] | None = None) -> int:
             os.environ, arguments.run_dir, arguments.port_base, arguments.kafka_port
         )
         _run(arguments, settings)
+        sys.stdout.flush()
     except StackError as error:
         print(error, file=sys.stderr)
         return 1
+    except BrokenPipeError:  # `make ps | head`: who read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the interpreter's last flush
+        return 0 if arguments.verb in ("mode", "ps", "logs") else 1
     except KeyboardInterrupt:
         return 130
     return 0
 
 
 def _run(arguments: argparse.Namespace, settings: StackSettings) -> None:
+    if arguments.verb == "scale":
+        parse_scale(arguments.counts)  # a mistake is named before anything is installed
     choice = choose(os.environ.get("STACK", ""), _running(settings), engine_missing)
     if arguments.verb == "mode":
         print(choice.mode)

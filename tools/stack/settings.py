@@ -131,15 +131,20 @@ class Record:
 
 def parse_scale(words: list[str]) -> dict[str, int]:
     """``["payment=3"]`` to ``{"payment": 3}``. Raises StackError for unknown services and counts."""
+    known = ", ".join(SERVICES)
+    pairs = [(service, count) for service, _, count in (word.partition("=") for word in words)]
+    unknown = [service for service, _ in pairs if service not in SERVICES]
+    if unknown:
+        raise StackError(
+            f"Cannot scale {', '.join(unknown)}: there is no such service. The services are {known}."
+        )
     scale: dict[str, int] = {}
-    for word in words:
-        service, _, count = word.partition("=")
-        if service not in SERVICES or not count.isdecimal() or int(count) > MAX_REPLICAS:
-            raise StackError(
-                f"Cannot scale '{word}': write <service>=<0 to {MAX_REPLICAS}>, "
-                f"the service being one of {', '.join(SERVICES)}."
-            )
+    for service, count in pairs:
+        if not count.isdecimal() or int(count) > MAX_REPLICAS:
+            raise StackError(f"Cannot scale '{service}={count}': write {service}=<0 to {MAX_REPLICAS}>.")
         scale[service] = int(count)
     if not scale:
-        raise StackError("Nothing to scale: write for example `make scale payment=3`.")
+        raise StackError(
+            f"Nothing to scale: write for example `make scale payment=3`. The services are {known}."
+        )
     return scale

@@ -24,6 +24,11 @@ from verification.sim.plan import SERVICES, SimulationPlan
 from verification.sim.service import Service
 
 
+def _rules_of(name: str, clock: Callable[[], int]) -> Sequence[Decider[Any]]:
+    """The deciders of a service of which the simulator knows nothing else."""
+    return load(BY_NAME[name].wiring).deciders
+
+
 @lru_cache(1)
 def settings() -> Settings:
     return Settings(max_event_bytes=1_000_000)

@@ -6,7 +6,7 @@ A service is a :class:`Service` of :class:`Decider` and :class:`Reactor`; :func:
 from eventbus.model.decider import DeadlinePassed, Decider, Outcome, Projection, Reactor, Request, Table
 from eventbus.model.errors import EventBusError, Fenced, Mismatch, Poison, Retryable, Unavailable
 from eventbus.model.folding import Entry
-from eventbus.model.messages import Command, Envelope, Event, Message
+from eventbus.model.messages import Command, Envelope, Event, Message, message
 from eventbus.model.places import Position
 from eventbus.service.bus import Bus
 from eventbus.service.definition import Service
@@ -38,5 +38,6 @@ __all__ = [
     "Settings",
     "Table",
     "Unavailable",
+    "message",
     "serve",
 ]

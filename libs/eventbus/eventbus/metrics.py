@@ -7,35 +7,51 @@ from prometheus_client import Counter, Gauge, Histogram
 DECIDED = Counter("eventbus_messages_decided", "Input messages decided", ["service"])
 DEAD = Counter("eventbus_dead_letters", "Messages that went to the dead letter queue", ["service"])
 FOREIGN = Counter(
-    "eventbus_foreign_records", "Records in an own log that its leader cannot have written", ["log"]
+    "eventbus_foreign_records",
+    "Records of an own log that its leader cannot have written; they are passed over",
+    ["log"],
 )
 LEFT_OUT = Counter(
-    "eventbus_headers_left_out", "Headers of inputs that were too long to be copied on", ["service", "header"]
+    "eventbus_headers_left_out",
+    "Headers of inputs that were longer than 200 characters and not copied on",
+    ["service", "header"],
 )
-REFUSED = Counter("eventbus_outputs_refused", "Inputs whose outputs Kafka refused as too large", ["service"])
+REFUSED = Counter(
+    "eventbus_outputs_refused",
+    "Inputs whose outputs Kafka refused as too large; they become dead letters",
+    ["service"],
+)
 STOPPED = Gauge(
     "eventbus_tasks_stopped",
     "Tasks that a record of an own log stops until a person decides about it",
     ["service"],
 )
-SKIPPED = Counter("eventbus_records_skipped", "Records that were set aside by `eventbus skip`", ["topic"])
+SKIPPED = Counter(
+    "eventbus_records_skipped", "Records that were set aside by `eventbus skip` and met here", ["topic"]
+)
 ABORTED = Counter(
-    "eventbus_transactions_aborted", "Transactions that were aborted and begun again", ["service"]
+    "eventbus_transactions_aborted", "Transactions that were aborted; their input is read again", ["service"]
 )
 COMMIT = Histogram(
     "eventbus_commit_seconds",
-    "Step 5: from begin to committed",
+    "Seconds that transactions take, from begin to committed (step 5)",
     ["service"],
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
-LEADING = Gauge("eventbus_tasks_led", "Tasks (partitions) this replica leads", ["service"])
+LEADING = Gauge(
+    "eventbus_tasks_led",
+    "Tasks (partitions) this replica leads; those of all replicas add up to the partition count",
+    ["service"],
+)
 IN_FLIGHT = Gauge("eventbus_calls_in_flight", "Calls to the outside under way", ["service"])
 LAG = Gauge(
     "eventbus_lag", "Records of an input partition led that are not decided yet", ["topic", "partition"]
 )
 HEARD = Gauge("eventbus_brokers_silent_seconds", "Seconds since the brokers were last heard", ["service"])
 BREAKER = Gauge(
-    "eventbus_breaker_open", "1 while little input is taken because calls fail alike", ["service"]
+    "eventbus_breaker_open",
+    "1 while calls fail for many keys alike: little input is taken, a few messages a second probe",
+    ["service"],
 )
 HTTP_REFUSED = Counter("eventbus_http_refused", "Connections and requests refused by a limit", ["reason"])
 HTTP_CONNECTIONS = Gauge("eventbus_http_connections", "HTTP connections open")

@@ -49,8 +49,8 @@ class SchemaPackage:
         for message in classes:
             if message.schema not in ids:
                 raise ValueError(
-                    f"{folder}/ids.json has no id for {message.schema}, the schema of {message.__qualname__}: "
-                    "add it with an id that no schema has"
+                    f"{folder}/ids.json has no id for {message.schema}, the schema of "
+                    f"{message.__module__}.{message.__qualname__}: add it with an id that no schema has"
                 )
         upcasts: Mapping[tuple[str, int], Upcast] = {}
         if (folder / "upcasts.py").exists():
@@ -60,8 +60,15 @@ class SchemaPackage:
 
 def _schema(folder: Path, full: str) -> Any:
     """The schema of a version, as its file holds it. Raises ValueError."""
-    paths = list(folder.glob(f"*/{full}.avsc"))
-    if len(paths) != 1:
-        problem = "is missing" if not paths else "is there more than once"
-        raise ValueError(f"{folder}/ids.json names {full}, but <topic>/{full}.avsc {problem} in that folder")
-    return json.loads(paths[0].read_text())
+    paths = sorted(folder.glob(f"*/{full}.avsc"))
+    if len(paths) == 1:
+        return json.loads(paths[0].read_text())
+    named = f"{folder}/ids.json names {full}"
+    if paths:
+        raise ValueError(
+            f"{named}, but its file is there more than once: keep one of {', '.join(map(str, paths))}"
+        )
+    raise ValueError(
+        f"{named}, but <topic>/{full}.avsc is missing in that folder: restore the file, "
+        "or take the name out of ids.json if the version was never released"
+    )

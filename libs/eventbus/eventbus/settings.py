@@ -18,31 +18,39 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="EVENTBUS_", extra="ignore")
 
     bootstrap_servers: str = "127.0.0.1:9092"
+    """Addresses of brokers, ``host:port``, with commas between."""
     topic_prefix: str = ""
     """Put before every topic, group and transactional id, so that several environments share a cluster."""
     partitions: int = Field(default=6, ge=1, le=1000)
     """Partitions of each topic when topics are created; a running service asks the cluster."""
     replication_factor: int = Field(default=1, ge=1)
+    """Replicas of each topic when topics are created; 3 on a cluster."""
 
     state_dir: Path = Path(".run/state")
+    """Where state is kept: it holds a directory for each slot."""
     slot: int | None = Field(default=None, ge=0)
     """The replica's slot; without one, the first free slot of ``state_dir`` is locked."""
 
     http_host: str = "127.0.0.1"
+    """The address where HTTP listens."""
     http_port: int | None = None
-    """The service's own default port where unset."""
+    """The port where HTTP listens; the service's own if unset."""
     max_body: int = Field(default=1_048_576, ge=0)
+    """Bytes of a request's body; more is answered 413."""
     http_allowed_hosts: str = ""
     """Host names, separated by commas, that the service answers to beside those of the loopback; ``*`` is any."""
     http_max_connections: int = Field(default=4_096, ge=1)
-    """Fewer where there are not descriptors enough."""
+    """HTTP connections at once; fewer where there are not descriptors enough."""
     http_max_header: int = Field(default=32_768, ge=1_024)
+    """Bytes of a request's headers; more is answered 431."""
     http_header_timeout: float = Field(default=10.0, gt=0)
+    """How long the headers of a request may take to be complete."""
     http_body_rate: int = Field(default=100, ge=0)
     """Bytes a second that a body must bring, over any ten seconds."""
     http_keep_alive: float = Field(default=60.0, gt=0)
     """How long a connection may be idle between two requests."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """The least important level that is logged: DEBUG, INFO, WARNING or ERROR."""
 
     max_batch: int = Field(default=500, ge=1)
     """Messages a transaction takes in at most."""
@@ -53,6 +61,7 @@ class Settings(BaseSettings):
     max_waiting: int = Field(default=2_000, ge=1)
     """Unfinished inputs of reactors above which no more input is taken."""
     call_timeout: float = 10.0
+    """How long one try of a call to the outside may take."""
     retry_attempts: int = Field(default=3, ge=1)
     """Tries of a message, the first included, before it becomes a dead letter."""
     retry_backoff: float = 1.0
@@ -69,12 +78,13 @@ class Settings(BaseSettings):
     session_timeout: float = 10.0
     """Reads are refused after this long without a word from the brokers."""
     transaction_timeout: float = 5.0
+    """After this long a broker ends the transaction of a replica that vanished."""
     watchdog: float = 30.0
     """The process ends when its loop has not turned for this long; its supervisor starts a fresh one."""
     max_event_bytes: int = 4_000_000
     """Key, headers and value of an event. What would write a larger one is a dead letter; topics take 5 MB."""
     max_command_bytes: int = 1_900_000
-    """The same of a command or an answer to another service; their topics take 2 MB."""
+    """Key, headers and value of a command or an answer to another service; their topics take 2 MB."""
     max_input_bytes: int = 5_000_000
     """An input that is larger, uncompressed, is a dead letter. More could not wait in the retry topic."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -296,3 +297,42 @@ def test_a_slot_belongs_to_one_process_at_a_time(tmp_path: Path) -> None:
         Slot(tmp_path, "order", 0)
     first.release()
     assert Slot(tmp_path, "order", 0).number == 0
+
+
+def test_the_transactional_id_of_a_slot_is_its_directorys_and_survives_a_restart(tmp_path: Path) -> None:
+    first = Slot(tmp_path / "a", "order", 0)
+    beside = Slot(tmp_path / "a", "order", 1)
+    elsewhere = Slot(tmp_path / "b", "order", 0)
+    ids = [slot.transactional_id for slot in (first, beside, elsewhere)]
+    assert len(set(ids)) == 3 and ids[0].startswith("order-0-") and ids[1].startswith("order-1-")
+    assert (first.directory / "identity").stat().st_mode & 0o777 == 0o600
+    first.release()
+
+    again = Slot(tmp_path / "a", "order", 0)
+    assert again.transactional_id == ids[0]
+    again.release()
+
+    shutil.rmtree(tmp_path / "a" / "order-0")
+    assert Slot(tmp_path / "a", "order", 0).transactional_id not in ids
+
+
+@pytest.mark.parametrize("left", ["", "\n", "0123", "not an identity, sixteen", "\x00" * 16])
+def test_an_identity_that_is_not_whole_is_made_anew_and_kept(tmp_path: Path, left: str) -> None:
+    """A volume of an older version has none; a disk that was full may have left an empty one."""
+    (tmp_path / "order-0").mkdir()
+    (tmp_path / "order-0" / "identity").write_text(left)
+
+    slot = Slot(tmp_path, "order", 0)
+    slot.release()
+
+    identity = slot.transactional_id.removeprefix("order-0-")
+    assert len(identity) == 16 and (tmp_path / "order-0" / "identity").read_text() == f"{identity}\n"
+    assert Slot(tmp_path, "order", 0).transactional_id == slot.transactional_id
+
+
+def test_a_state_that_is_no_dataclass_is_refused_with_its_log(tmp_path: Path) -> None:
+    flag = Decider("flags.events", (), False, lambda message, state: [], lambda state, event: True)
+    with pytest.raises(
+        TypeError, match=r"the state of flags\.events is of type bool: make `initial` a frozen"
+    ):
+        Store(tmp_path / "state.sqlite", [flag])

@@ -13,11 +13,15 @@ class SimulatorSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SIMULATOR_", frozen=True, populate_by_name=True)
 
-    host: str = "127.0.0.1"
-    port: int = 8090
-    db: Path = Path(".run/simulator.db")
+    host: str = Field(default="127.0.0.1", description="address where it listens")
+    port: int = Field(default=8090, description="where it listens")
+    db: Path = Field(default=Path(".run/simulator.db"), description="its record of charges and refunds")
     success_rate: float = Field(
-        default=0.9, ge=0, le=1, validation_alias="PAYMENT_SUCCESS_RATE", description="of unforced charges"
+        default=0.9,
+        ge=0,
+        le=1,
+        validation_alias="PAYMENT_SUCCESS_RATE",
+        description="share that is taken of the charges whose `paymentMethod` forces no outcome",
     )
     latency: float = Field(default=0.0, ge=0, description="ms added to every charge, refund and look-up")
     hold: float = Field(default=30.0, ge=0, description="s that tok_timeout keeps its caller waiting at most")

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from eventbus.cli.ending import CommandError, Exit
 from eventbus.kafka.topics import Topic, create, topics_of
 from eventbus.model.errors import Unavailable
-from eventbus.service.service import Service
+from eventbus.service.definition import Service
 from eventbus.settings import Settings
 
 

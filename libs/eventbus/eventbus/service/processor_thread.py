@@ -119,7 +119,7 @@ class ProcessorThread:
             self._codec,
             cluster.partitions,
             ports,
-            transactional_id=f"{self._service.name}-{self._slot.number}",
+            transactional_id=self._slot.transactional_id,
             version=_version(),
             watches=self._service.watches,
         )

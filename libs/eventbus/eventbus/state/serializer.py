@@ -22,6 +22,10 @@ class StateSerializer(Generic[S]):
 
     def __init__(self, decider: Decider[S]) -> None:
         self.cls = type(decider.initial)
+        if not dataclasses.is_dataclass(self.cls):
+            raise TypeError(
+                f"the state of {decider.log} is of type {self.cls.__name__}: make `initial` a frozen dataclass"
+            )
         hints = typing.get_type_hints(self.cls)
         names = [f.name for f in dataclasses.fields(typing.cast(Any, self.cls))]
         self.tables = {n: _row_type(hints[n]) for n in names if typing.get_origin(hints[n]) is Table}
