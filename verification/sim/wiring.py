@@ -67,11 +67,6 @@ def services(
     return found
 
 
-def _rules_of(name: str, clock: Callable[[], int]) -> Sequence[Decider[Any]]:
-    """The deciders of a service of which the simulator knows nothing else."""
-    return load(BY_NAME[name].wiring).deciders
-
-
 def _with_bugs(decider: Decider[Any], bugs: set[tuple[str, str]]) -> Decider[Any]:
     decide = decider.decide
 
