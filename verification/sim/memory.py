@@ -18,18 +18,18 @@ from eventbus.model.places import Entity, Partition, Position
 from eventbus.retry.parked import Parked, State
 
 
-class MemoryWaiting:
+class MemoryParkedStore:
     """What waits in the retry topic, by coordinates."""
 
     def __init__(self) -> None:
-        self.parked: dict[str, Parked] = {}
+        self.messages: dict[str, Parked] = {}
         self._queues: dict[Entity, dict[str, Parked]] = {}
 
     def queue(self, entity: Entity) -> list[Parked]:
         return sorted(self._queues.get(entity, {}).values(), key=lambda p: p.sequence)
 
     def known(self, coordinates: str) -> State | None:
-        parked = self.parked.get(coordinates)
+        parked = self.messages.get(coordinates)
         return parked.state if parked else None
 
     def heads(self, partitions: Iterable[int]) -> list[Parked]:
@@ -38,15 +38,15 @@ class MemoryWaiting:
         return [head for head in heads if head.raw.partition in wanted]
 
     def write(self, parked: Parked) -> None:
-        self.parked[parked.raw.coordinates] = parked
+        self.messages[parked.raw.coordinates] = parked
         queue = self._queues.setdefault(parked.entity, {})
         queue.pop(parked.raw.coordinates, None)
         if parked.state.open:
             queue[parked.raw.coordinates] = parked
 
     def forget(self, partition: int) -> None:
-        for parked in [p for p in self.parked.values() if p.raw.partition == partition]:
-            del self.parked[parked.raw.coordinates]
+        for parked in [p for p in self.messages.values() if p.raw.partition == partition]:
+            del self.messages[parked.raw.coordinates]
             self._queues.get(parked.entity, {}).pop(parked.raw.coordinates, None)
 
     def open(self) -> list[Parked]:
@@ -58,7 +58,7 @@ class MemoryStore:
 
     def __init__(self, deciders: Iterable[Decider[Any]]) -> None:
         self._deciders = {d.log: d for d in deciders}
-        self._waiting = MemoryWaiting()
+        self._parked = MemoryParkedStore()
         self.states: dict[Entity, tuple[int, Folded[Any]]] = {}
         self.checkpoints: dict[Partition, int] = {}
         self._due: dict[Entity, tuple[int, int]] = {}
@@ -69,8 +69,8 @@ class MemoryStore:
         return self._deciders
 
     @property
-    def waiting(self) -> MemoryWaiting:
-        return self._waiting
+    def parked(self) -> MemoryParkedStore:
+        return self._parked
 
     def adopt(self, deciders: Iterable[Decider[Any]]) -> None:
         """A new process opens the store, with deciders of its own."""
@@ -90,7 +90,7 @@ class MemoryStore:
                 del self.states[entity]
                 self._due.pop(entity, None)
             if topic.endswith(".retry"):
-                self._waiting.forget(partition)
+                self._parked.forget(partition)
         return parts
 
     def load(self, decider: Decider[Any], key: str) -> Folded[Any]:
@@ -113,7 +113,7 @@ class MemoryStore:
             else:
                 self._due[entity] = (at, partition)
         for _, waits in parked:
-            self._waiting.write(waits)
+            self._parked.write(waits)
         self.checkpoints.update(checkpoints)
 
     def due(self, now: int, partitions: Iterable[int]) -> list[tuple[Entity, int]]:
@@ -124,8 +124,8 @@ class MemoryStore:
     def next_due(self, partitions: set[int]) -> int | None:
         """When the next deadline or retry of these partitions comes."""
         times = [at for at, partition in self._due.values() if partition in partitions]
-        waiting = [p for p in self._waiting.open() if p.due and p.state is not State.DEAD]
-        times += [p.due for p in waiting if p.raw.partition in partitions]
+        retried = [p for p in self._parked.open() if p.due and p.state is not State.DEAD]
+        times += [p.due for p in retried if p.raw.partition in partitions]
         return min(times, default=None)
 
     def open_deadlines(self) -> list[Entity]:

@@ -118,7 +118,7 @@ def agreed(simulation: Simulation) -> Iterator[str]:
         truth = rebuilt(simulation, name)
         for replica in (r for r in simulation.replicas if r.service.name == name and not r.retired):
             yield from _differences(replica.name, "state", truth.states, replica.store.states)
-            parked = {c: p for c, p in replica.store.waiting.parked.items() if p.state.open}
+            parked = {c: p for c, p in replica.store.parked.messages.items() if p.state.open}
             yield from _differences(replica.name, "parked", truth.parked, parked)
 
 

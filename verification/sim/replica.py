@@ -80,7 +80,7 @@ class Process:
             topic, partition, offset = Position.parse(event.cause or "")
             if (
                 self._decided.get(Partition(topic, partition), 0) > offset
-                and store.waiting.known(event.cause or "") is None
+                and store.parked.known(event.cause or "") is None
             ):
                 simulation.late.append(f"{event.position} is published after the decision on {event.cause}")
             if self.processor.positions().get(Partition(event.topic, event.partition), 0) > event.offset:

@@ -125,7 +125,7 @@ class Simulation:
                         found.append(f"{name} has not decided {topic}-{i}-{ahead[0].offset}")
         for replica in self.replicas:
             if not replica.retired:
-                waiting = replica.store.waiting.open()
+                waiting = replica.store.parked.open()
                 found += [f"{p.raw.coordinates} waits in {replica.name}: {p.state}" for p in waiting]
                 found += [f"{key} is open in {replica.name}" for _, key in replica.store.open_deadlines()]
                 found += [
@@ -181,7 +181,7 @@ class Simulation:
             (replica.service.name, parked.key)
             for replica in self.replicas
             if replica.process
-            for parked in replica.store.waiting.open()
+            for parked in replica.store.parked.open()
             if parked.state is State.DEAD
         }
         for service, key in sorted(dead):

@@ -28,16 +28,16 @@ def dry_run_effects(bench: Bench, command: Redrive | Discard) -> list[Effect]:
     before = (list(bench.records), bench.waits("a"), bench.story("a"), list(bench.requests))
     found = dry_run("courier", Settings(), bench.codec, bench.store, 1, command)
     assert (list(bench.records), bench.waits("a"), bench.story("a"), list(bench.requests)) == before
-    return [preview.verdict for preview in found]
+    return [preview.effect for preview in found]
 
 
 def real_effects(bench: Bench, command: Redrive | Discard, answer: Exception | None = None) -> list[Effect]:
-    queue, written = bench.store.waiting.queue(Entity(LOG, "a")), len(bench.topic("courier.retry"))
+    queue, written = bench.store.parked.queue(Entity(LOG, "a")), len(bench.topic("courier.retry"))
     bench.feed(command)
     while bench.asked():
         bench.answer("a", answer)
     new = [Parked.from_record(r) for r in bench.topic("courier.retry")[written:]]
-    return [preview.verdict for preview in previews(queue, {p.raw.coordinates: p for p in new})]
+    return [preview.effect for preview in previews(queue, {p.raw.coordinates: p for p in new})]
 
 
 def dead(bench: Bench, *messages: Message) -> None:

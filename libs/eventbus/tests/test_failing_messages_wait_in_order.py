@@ -166,7 +166,7 @@ def test_a_turn_that_does_not_commit_leaves_nothing(bench: Bench) -> None:
     raws = [bench.raw(weighed("a", 0))]
     bench.read(raws, commit=False)
     assert bench.waits("a") == []
-    assert not bench.store.waiting.known(raws[0].coordinates)
+    assert not bench.store.parked.known(raws[0].coordinates)
 
 
 def test_redrive_puts_a_dead_letter_back_and_what_waits_behind_it(bench: Bench) -> None:
@@ -236,7 +236,7 @@ def test_while_the_breaker_is_open_no_try_counts(bench: Bench) -> None:
         bench.now += 300
     assert changes == [True]
     bench.answer("d", AWAY)
-    assert [p.attempt for k in "abcd" for p in bench.store.waiting.queue(Entity(LOG, k))] == [1, 1, 0, 0]
+    assert [p.attempt for k in "abcd" for p in bench.store.parked.queue(Entity(LOG, k))] == [1, 1, 0, 0]
     for _ in range(20):
         bench.wait(60_000)
         for key in bench.asked():
@@ -253,9 +253,9 @@ def test_a_queue_survives_compaction_and_takeover_in_its_order(bench: Bench) -> 
     bench.feed(weighed("a", 1), weighed("a", 2))
     bench.wait(1_000)
     bench.answer("a", AWAY)
-    before = bench.store.waiting.queue(Entity(LOG, "a"))
+    before = bench.store.parked.queue(Entity(LOG, "a"))
     bench.take_over()
-    assert bench.store.waiting.queue(Entity(LOG, "a")) == before
+    assert bench.store.parked.queue(Entity(LOG, "a")) == before
     assert bench.wait(1_999) == []
     assert bench.wait(1) == ["a"]
     bench.answer("a")

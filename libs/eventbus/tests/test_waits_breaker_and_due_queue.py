@@ -218,22 +218,22 @@ def test_deadlines_come_once_of_what_is_led_and_again_after_an_abort(store: Stor
 
 
 def test_what_waits_is_known_by_its_coordinates_until_for_ever(store: Store) -> None:
-    waiting = store.waiting
-    assert waiting.known(RAW.coordinates) is None
+    parked = store.parked
+    assert parked.known(RAW.coordinates) is None
     put(store, PARKED)
-    assert waiting.known(RAW.coordinates) is State.WAITING
-    held = waiting.held("k")
+    assert parked.known(RAW.coordinates) is State.WAITING
+    held = parked.held("k")
     assert held and (held.service, held.attempts, held.since, held.dead) == ("x", 2, 4_000, False)
-    assert waiting.keys() == 1
+    assert parked.keys() == 1
     put(store, replace(PARKED, state=State.RESOLVED))
-    assert waiting.known(RAW.coordinates) is State.RESOLVED
-    assert waiting.queue(Entity(LOG, "k")) == []
-    assert (waiting.held("k"), waiting.keys()) == (None, 0)
+    assert parked.known(RAW.coordinates) is State.RESOLVED
+    assert parked.queue(Entity(LOG, "k")) == []
+    assert (parked.held("k"), parked.keys()) == (None, 0)
 
 
 def test_what_waits_elsewhere_is_shown_but_not_decided_here(store: Store) -> None:
     store.write({}, [], {}, [("y.retry", replace(PARKED, state=State.DEAD))])
-    held = store.waiting.held("k")
+    held = store.parked.held("k")
     assert held and (held.service, held.dead) == ("y", True)
-    assert store.waiting.queue(Entity(LOG, "k")) == []
-    assert store.waiting.heads([1]) == []
+    assert store.parked.queue(Entity(LOG, "k")) == []
+    assert store.parked.heads([1]) == []

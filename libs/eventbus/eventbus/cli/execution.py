@@ -162,7 +162,7 @@ class Execution:
             Row(
                 preview.before.raw.coordinates,
                 item.type,
-                preview.verdict,
+                preview.effect,
                 preview.after.state.value,
                 preview.after.events,
                 f"{preview.after.exception}: {preview.after.message}"

@@ -24,7 +24,7 @@ class DueQueue:
     def rebuild(self, partitions: Iterable[int]) -> None:
         """Read from the store what waits in these partitions: they are all that is led now."""
         self._heap, self._due = [], {}
-        for head in self._store.waiting.heads(partitions):
+        for head in self._store.parked.heads(partitions):
             self.note(head.entity, [head])
 
     def note(self, entity: Entity, queue: list[Parked]) -> None:

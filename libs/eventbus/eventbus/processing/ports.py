@@ -45,7 +45,7 @@ class StateReader(Protocol):
     """The state of one replica, for those who read it."""
 
     @property
-    def waiting(self) -> ParkedMessages: ...
+    def parked(self) -> ParkedMessages: ...
 
     def load(self, decider: Decider[Any], key: str) -> Folded[Any]:
         """The state of one key; the decider's initial one for a key without events."""

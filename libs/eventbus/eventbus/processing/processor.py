@@ -170,7 +170,7 @@ class Processor:
         if checkpoints:
             self._store.write(turn.folds, events, checkpoints, parked)
         for entity in sorted({message.entity for _, message in parked}):
-            self._due.note(entity, turn.parking.queue(entity))
+            self._due.note(entity, turn.retry_queues.queue(entity))
         return events
 
     def _standing(self, tasks: set[int], decided: dict[Partition, int]) -> dict[Partition, int]:

@@ -40,7 +40,7 @@ class Turn:
         """The tasks that this turn writes for."""
         self.decided = 0
         self.dead = 0
-        self.parking = RetryQueues(context.state.waiting, context.policy, context.clock, context.jitter)
+        self.retry_queues = RetryQueues(context.state.parked, context.policy, context.clock, context.jitter)
         self._context = context
         self._states: dict[Entity, Folded[Any]] = {}
         self._asking: set[Entity] = set()
@@ -110,28 +110,28 @@ class Turn:
             if entity in self._context.queues or command.log not in (None, log_name):
                 continue
             if isinstance(command, Redrive):
-                if self.parking.redrive(entity):
+                if self.retry_queues.redrive(entity):
                     self._drain(entity, decider)
             else:
-                for parked in self.parking.queue(entity)[: command.count]:
-                    self.parking.discard(parked)
+                for parked in self.retry_queues.queue(entity)[: command.count]:
+                    self.retry_queues.discard(parked)
                 self._drain(entity, decider)
 
     def conclude(self) -> None:
         """After the last decision: what changed among the parked messages is written too."""
-        for parked in self.parking.died:
+        for parked in self.retry_queues.died:
             self._write_dead_letter(parked)
-        for parked in self.parking.changed.values():
+        for parked in self.retry_queues.changed.values():
             self.tasks.add(parked.raw.partition)
             self.outgoing.append(retry_record(self._context.service, parked))
 
     def _admit(self, item: WorkItem) -> None:
         """Decide an input, unless it was decided before, or must wait behind others of its key."""
         state = self._state(item)
-        if state.has_answered(item.raw.topic, item.raw.offset) or self.parking.knows(item.raw):
+        if state.has_answered(item.raw.topic, item.raw.offset) or self.retry_queues.knows(item.raw):
             self._context.offsets.finish(item.raw)
-        elif self.parking.queue(item.entity) and not _settles(item):
-            self.parking.join(item.entity, item.raw)
+        elif self.retry_queues.queue(item.entity) and not _settles(item):
+            self.retry_queues.join(item.entity, item.raw)
             self.tasks.add(item.raw.partition)
             self._context.offsets.finish(item.raw)
         else:
@@ -141,12 +141,12 @@ class Turn:
 
     def _process_parked(self, item: WorkItem) -> None:
         """Process the parked messages of an entity now that it is settled, dead letters included."""
-        self.parking.redrive(item.entity)
+        self.retry_queues.redrive(item.entity)
         self._drain(item.entity, item.decider, early=True)
 
     def _drain(self, entity: Entity, decider: Decider[Any], early: bool = False) -> None:
         """Decide a parked key's messages, oldest first, until one waits. ``early``: even if the first is not due."""
-        while queue := self.parking.queue(entity):
+        while queue := self.retry_queues.queue(entity):
             head = queue[0]
             if head.state is State.DEAD or (head.due > self._context.clock() and not early):
                 return
@@ -160,7 +160,7 @@ class Turn:
                 return
             item = WorkItem.of(decider, head.raw, envelope, parked=True)
             self._decide(item, item.message)
-            if entity in self._asking or self.parking.is_first(head):
+            if entity in self._asking or self.retry_queues.is_first(head):
                 return
 
     def _decide(self, item: WorkItem, message: Message | Outcome) -> None:
@@ -191,9 +191,9 @@ class Turn:
 
     def _resolve(self, item: WorkItem, message: Message | Outcome, outputs: Sequence[Any]) -> None:
         if item.parked:
-            head = self.parking.queue(item.entity)[0]
+            head = self.retry_queues.queue(item.entity)[0]
             events = tuple(output.name for output in outputs if output.topic == item.decider.log)
-            self.parking.resolve(head, events, called=isinstance(message, Outcome))
+            self.retry_queues.resolve(head, events, called=isinstance(message, Outcome))
 
     def _ask(self, item: WorkItem, outputs: Sequence[Any]) -> None:
         if len(outputs) != 1:
@@ -224,7 +224,7 @@ class Turn:
         self._context.offsets.finish(item.raw)
 
     def _is_last_try(self, item: WorkItem) -> bool:
-        queue = self.parking.queue(item.entity)
+        queue = self.retry_queues.queue(item.entity)
         tried = queue[0].attempt if item.parked and queue else 0
         return tried + 1 >= self._context.policy.attempts
 
@@ -257,20 +257,20 @@ class Turn:
         called: bool = False,
     ) -> None:
         self.tasks.add(raw.partition)
-        self.parking.fail(entity, raw, error, passing=passing, counted=counted, called=called)
+        self.retry_queues.fail(entity, raw, error, passing=passing, counted=counted, called=called)
 
     def _reject(self, raw: Raw, error: Exception) -> None:
         """A record that belongs to no key becomes a dead letter at once, and nothing waits for it. Only once."""
-        if not self.parking.knows(raw):
-            self._write_dead_letter(self.parking.reject(raw, error))
+        if not self.retry_queues.knows(raw):
+            self._write_dead_letter(self.retry_queues.reject(raw, error))
 
     def _set_aside(self, item: WorkItem, error: Mismatch) -> None:
         """A dead letter that parks nothing. If the message was parked, what waits behind it goes on."""
         if not item.parked:
             self._reject(item.raw, error)
             return
-        head = self.parking.queue(item.entity)[0]
-        self.parking.discard(head)
+        head = self.retry_queues.queue(item.entity)[0]
+        self.retry_queues.discard(head)
         self._write_dead_letter(replace(head, attempt=head.attempt + 1).because(error))
 
     def _write_dead_letter(self, parked: Parked) -> None:

@@ -31,11 +31,11 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True)
 class Preview:
-    """One message: how it waits (or waited before), how it stands after that, and the verdict."""
+    """One message: how it waits (or waited before), how it stands after that, and the effect on it."""
 
     before: Parked
     after: Parked
-    verdict: Effect
+    effect: Effect
 
 
 def previews(queue: Sequence[Parked], after: Mapping[str, Parked]) -> list[Preview]:
@@ -49,16 +49,16 @@ def previews(queue: Sequence[Parked], after: Mapping[str, Parked]) -> list[Previ
     rest = None if changed else Effect.STAYS
     for parked in queue:
         stands = after.get(parked.raw.coordinates, parked)
-        verdict = rest or _verdict(stands)
-        found.append(Preview(parked, stands, verdict))
-        if rest is None and verdict is Effect.CALLS:
+        effect = rest or _effect(stands)
+        found.append(Preview(parked, stands, effect))
+        if rest is None and effect is Effect.CALLS:
             rest = Effect.DEPENDS
         elif rest is None and stands.state.open:
             rest = Effect.STAYS
     return found
 
 
-def _verdict(stands: Parked) -> Effect:
+def _effect(stands: Parked) -> Effect:
     """Of a message that nothing open stands before any more."""
     if stands.state is State.DISCARDED:
         return Effect.DISCARDED

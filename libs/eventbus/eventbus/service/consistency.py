@@ -51,7 +51,7 @@ class Consistency:
                 decided = decided or (not sent.answer.events and await self._has_decided(sent))
                 if sent.answer.events:
                     return list(sent.answer.events)
-                if decided and not self._local.store.waiting.waits(str(sent)):
+                if decided and not self._local.store.parked.waits(str(sent)):
                     self._led_to_nothing(sent)
                     return []
         raise TimeoutError(

@@ -31,17 +31,17 @@ class _Snapshot:
         self._store = store
 
     @property
-    def waiting(self) -> _Snapshot:
+    def parked(self) -> _Snapshot:
         return self
 
     def queue(self, entity: Entity) -> list[Parked]:
-        return self._store.waiting.stored(entity)
+        return self._store.parked.stored(entity)
 
     def known(self, coordinates: str) -> State | None:
         return None
 
     def heads(self, partitions: Iterable[int]) -> list[Parked]:
-        return self._store.waiting.heads(partitions)
+        return self._store.parked.heads(partitions)
 
 
 def dry_run(
@@ -65,9 +65,9 @@ def dry_run(
     try:
         turn = Turn(context)
         logs = [log for log in store.deciders if command.log in (None, log)]
-        queues = [list(turn.parking.queue(Entity(log, command.key))) for log in logs]
+        queues = [list(turn.retry_queues.queue(Entity(log, command.key))) for log in logs]
         turn.carry_out(command)
-        return [preview for queue in queues for preview in previews(queue, turn.parking.changed)]
+        return [preview for queue in queues for preview in previews(queue, turn.retry_queues.changed)]
     finally:
         store.db.execute("ROLLBACK")
 
@@ -103,7 +103,7 @@ def as_json(preview: Preview) -> dict[str, Any]:
     return {
         "coordinates": raw.coordinates,
         "type": raw.header("ce_type") or "",
-        "verdict": preview.verdict.value,
+        "verdict": preview.effect.value,
         "state": after.state.value,
         "events": list(after.events),
         "error": f"{after.exception}: {after.message}" if failed else "",

@@ -36,10 +36,10 @@ class Reader:
         return self._store.read(decider, key)
 
     def held(self, key: str) -> HoldStatus | None:
-        return self._store.waiting.held(key)
+        return self._store.parked.held(key)
 
     def held_keys(self) -> int:
-        return self._store.waiting.keys()
+        return self._store.parked.keys()
 
     def query(self, sql: str, args: Sequence[Any]) -> list[sqlite3.Row]:
         return self._store.db.execute(sql, args).fetchall()

@@ -1,4 +1,4 @@
-"""What waits in retry topics, as every replica has folded it: the part of the store that parking reads."""
+"""What waits in retry topics, as every replica has folded it: the part of the store that the retry queues read."""
 
 from __future__ import annotations
 

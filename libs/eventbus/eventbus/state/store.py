@@ -70,7 +70,7 @@ class Store:
             self._forget_other_formats()
             self.db.executescript(TABLES)
         self.db.execute("PRAGMA busy_timeout=5000")
-        self.waiting = ParkedStore(self.db, retry)
+        self.parked = ParkedStore(self.db, retry)
 
     def _forget_other_formats(self) -> None:
         """Tables of another version of this file hold nothing that the logs do not."""
@@ -100,7 +100,7 @@ class Store:
                 forgotten.append(log)
         for topic in (t for t in topic_ids if t.endswith(".retry")):
             self._adopt_retry(topic, json.dumps([FORMAT, cluster_id, topic_ids[topic]]))
-        self.waiting = ParkedStore(self.db, self.retry)
+        self.parked = ParkedStore(self.db, self.retry)
         return forgotten
 
     def set_aside(self, skips: Iterable[Position]) -> list[Partition]:
@@ -119,7 +119,7 @@ class Store:
         self.db.executemany("INSERT INTO skips VALUES (?, ?, ?)", wanted)
         self.db.execute("COMMIT")
         if parts:
-            self.waiting = ParkedStore(self.db, self.retry)
+            self.parked = ParkedStore(self.db, self.retry)
         return parts
 
     def _forget_partition(self, topic: str, partition: int) -> None:
@@ -214,7 +214,7 @@ class Store:
                 if projection:
                     projection.apply(db, event)
             for topic, waits in parked:
-                self.waiting.write(topic, [waits])
+                self.parked.write(topic, [waits])
             db.executemany(
                 "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)",
                 [(log, partition, upto) for (log, partition), upto in checkpoints.items()],

@@ -213,7 +213,7 @@ class Bench:
             [(RETRY, out.parked) for out, _ in written if out.parked],
         )
         for entity in {out.parked.entity for out in turn.outgoing if out.parked}:
-            self.due_queue.note(entity, turn.parking.queue(entity))
+            self.due_queue.note(entity, turn.retry_queues.queue(entity))
         self.requests += turn.requests
         return turn
 
@@ -227,7 +227,7 @@ class Bench:
 
     def waits(self, key: str) -> list[tuple[str, State]]:
         """What waits for a key: the names of its messages, and how."""
-        queue = self.store.waiting.queue(Entity(LOG, key))
+        queue = self.store.parked.queue(Entity(LOG, key))
         return [(self.codec.decode(p.raw).message.name, p.state) for p in queue]
 
     def story(self, key: str) -> tuple[str, ...]:
