@@ -84,7 +84,7 @@ class Arrivals:
                     self._go_on_behind(record)
 
     def _go_on_behind(self, record: Record) -> None:
-        """A batch that cannot be taken apart is told again and again; what stands behind it is to be heard."""
+        """Seek behind a batch that cannot be decoded: the client would report it for ever and read no further."""
         topic, partition, offset = record.topic(), record.partition(), record.offset()
         assert topic is not None and partition is not None and offset is not None
         probe = probe_consumer(self._settings, "arrivals.probe", "read_uncommitted")
@@ -92,7 +92,7 @@ class Arrivals:
             after = after_unreadable(probe, topic, partition, offset)
             self._consumer.seek(TopicPartition(topic, partition, after))
         except KafkaException:
-            pass  # it is told again
+            pass  # the client reports it again
         finally:
             probe.close()
 

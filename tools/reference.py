@@ -78,10 +78,10 @@ def described(name: str, value: Any) -> str:
 
 def members(cls: type[Any]) -> Iterator[str]:
     """The fields of a dataclass with what stands below them, and the methods that have a docstring."""
-    told = {key: text for base in reversed(cls.__mro__) for key, text in below(base).items()}
+    descriptions = {key: text for base in reversed(cls.__mro__) for key, text in below(base).items()}
     if dataclasses.is_dataclass(cls):
         for field in dataclasses.fields(cls):
-            yield item(f"{field.name}: {field.type}", told.get(field.name, ""))
+            yield item(f"{field.name}: {field.type}", descriptions.get(field.name, ""))
     for name, value in vars(cls).items():
         if name.startswith("_") or name in getattr(cls, "__dataclass_fields__", {}):
             continue
@@ -160,9 +160,9 @@ def settings_page() -> str:
     for cls in settings_classes():
         parts += [f"## {title(cls)}\n", f"{prose(inspect.getdoc(cls))}\n"]
         parts += ["| variable | default | meaning |", "|---|---|---|"]
-        told = below(cls)
+        descriptions = below(cls)
         for name, field in cls.model_fields.items():
-            meaning = told.get(name) or prose(field.description)
+            meaning = descriptions.get(name) or prose(field.description)
             if not meaning:
                 raise SystemExit(f"{cls.__module__}.{cls.__qualname__}.{name} needs a description")
             parts.append(f"| `{variable(cls, name)}` | {default(field.default)} | {cell(meaning)} |")

@@ -30,7 +30,7 @@ class Namespace:
         return f"{self.name}i"
 
     def pull(self) -> None:
-        """Nothing comes through any more, in either direction, and nobody is told."""
+        """Drop every packet in both directions. Neither end gets an error."""
         ip("-n", self.name, "link", "set", self.cable, "down")
 
     def join(self) -> None:

@@ -103,8 +103,8 @@ def findings(recorded: ScenarioRecorder) -> Iterator[str]:
         for check in recorded.checks.get(case_id, ()):
             if check.failure_info:
                 yield f"{check.failure_info.failure}\n{check.failure_info.code_sample}"
-        if (told := recorded.interactions.get(case_id)) and told.response:
-            yield from refusals(node.value, told.response)
+        if (interaction := recorded.interactions.get(case_id)) and interaction.response:
+            yield from refusals(node.value, interaction.response)
 
 
 def refusals(case: schemathesis.Case[Any], answer: schemathesis.Response) -> Iterator[str]:
@@ -113,8 +113,8 @@ def refusals(case: schemathesis.Case[Any], answer: schemathesis.Response) -> Ite
     if valid and answer.status_code in (400, 415, 422):
         beyond = re.compile(BEYOND.get(f"{case.method} {case.path}", "-"))
         for error in answer.json().get("errors", [{"field": answer.text, "message": ""}]):
-            told = f"{error['field']}: {error['message']}"
-            if not beyond.fullmatch(told) and not is_misdrawn(case, error["field"]):
+            refusal = f"{error['field']}: {error['message']}"
+            if not beyond.fullmatch(refusal) and not is_misdrawn(case, error["field"]):
                 yield f"valid, but refused: {case.method} {case.formatted_path!r}: {error}"
 
 

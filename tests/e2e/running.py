@@ -49,7 +49,7 @@ class Stack:
             **({"STACK_PROJECT": project} if project else {}),
         }
         self.settings = StackSettings.from_env(self.env)
-        self.up_said = ""
+        self.up_printed = ""
 
     @property
     def bootstrap_servers(self) -> str:
@@ -78,9 +78,9 @@ class Stack:
         return done.stdout
 
     def up(self) -> str:
-        """``make up``; remembers and returns what it said."""
-        self.up_said = self.verb("up")
-        return self.up_said
+        """``make up``; remembers and returns what it printed."""
+        self.up_printed = self.verb("up")
+        return self.up_printed
 
     def is_ready(self, service: str, replica: int = 0) -> bool:
         """Whether a replica says that it may be sent traffic."""

@@ -115,12 +115,12 @@ class Shop:
         """The types of the order's events, oldest first."""
         return [event["type"] for event in self.events(order_id)]
 
-    def change(self, order_id: str, wish: str, body: Json | None = None) -> httpx.Response:
+    def change(self, order_id: str, verb: str, body: Json | None = None) -> httpx.Response:
         """``POST /orders/{id}/cancel`` or ``/complete``."""
         return (
-            self.order.post(f"/orders/{order_id}/{wish}", json=body)
+            self.order.post(f"/orders/{order_id}/{verb}", json=body)
             if body
-            else self.order.post(f"/orders/{order_id}/{wish}")
+            else self.order.post(f"/orders/{order_id}/{verb}")
         )
 
     def movements(self, order_id: str, outcome: str = "SUCCEEDED") -> list[tuple[str, int]]:

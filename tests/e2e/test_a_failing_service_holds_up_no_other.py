@@ -26,15 +26,15 @@ def await_all(shop: Shop, orders: Iterable[str], **fields: str) -> None:
 
 
 def await_notices(topics: Topics, orders: list[str], kind: str) -> None:
-    """Return once the customer of every order was told of this event, and assert that it was once."""
+    """Return once every customer was notified of this event. Fails if one was notified twice."""
 
-    def told() -> list[str] | None:
+    def notified() -> list[str] | None:
         raws = topics.read("notification.events")
         notices = [topics.codec.decode_value(raw.value) for raw in raws]
         sent = [n.order_id for n in notices if isinstance(n, NotificationSent) and n.kind == kind]
         return sent if set(orders) <= set(sent) else None
 
-    sent = until(told, SETTLE, f"all customers were told of {kind}")
+    sent = until(notified, SETTLE, f"all customers were notified of {kind}")
     assert sorted(order_id for order_id in sent if order_id in orders) == sorted(orders)
 
 

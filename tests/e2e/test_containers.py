@@ -77,8 +77,8 @@ def test_a_container_that_runs_has_no_capability_and_cannot_write_beside_its_dat
         if name == "topics":  # it has done its work
             continue
         status = docker("exec", one["Id"], "cat", "/proc/self/status")
-        said = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-        assert (said["CapEff"], said["CapBnd"], said["NoNewPrivs"]) == ("0" * 16, "0" * 16, "1"), name
+        fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+        assert (fields["CapEff"], fields["CapBnd"], fields["NoNewPrivs"]) == ("0" * 16, "0" * 16, "1"), name
         tried = subprocess.run(
             ["docker", "exec", one["Id"], "sh", "-c", "echo x > /x || echo x > /etc/x || echo x > /app/x"],
             capture_output=True,

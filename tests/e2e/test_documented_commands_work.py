@@ -94,6 +94,6 @@ def test_the_line_works_when_pasted(command: Command, reader: Reader) -> None:
     if command.stays:
         reader.leave_running(command)
         return
-    said = reader.run(command)
+    printed = reader.run(command)
     for promise in command.promises:
-        assert promise in said, f"{command.text}\nprinted {said}"
+        assert promise in printed, f"{command.text}\nprinted {printed}"

@@ -16,7 +16,7 @@ from tests.e2e.waiting import until
 
 
 def test_the_line_that_up_prints_ends_confirmed(system: Stack) -> None:
-    (line,) = [line for line in system.up_said.splitlines() if line.strip().startswith("curl ")]
+    (line,) = [line for line in system.up_printed.splitlines() if line.strip().startswith("curl ")]
     done = subprocess.run(
         ["bash", "-c", line], env=system.shell_env(), capture_output=True, text=True, timeout=30
     )
@@ -25,8 +25,8 @@ def test_the_line_that_up_prints_ends_confirmed(system: Stack) -> None:
 
 
 def test_ps_lists_every_process(system: Stack) -> None:
-    told = system.verb("ps")
-    assert all(name in told for name in ("kafka", "simulator", *SERVICES))
+    printed = system.verb("ps")
+    assert all(name in printed for name in ("kafka", "simulator", *SERVICES))
 
 
 @pytest.mark.parametrize("service", ["order", "payment"])
@@ -36,9 +36,9 @@ def test_logs_show_what_was_logged(system: Stack, service: str) -> None:
 
 def test_three_replicas_of_payment_share_the_work(system: Stack, shop: Shop) -> None:
     product = shop.stocked(100)
-    told = system.verb("scale", "payment=3")
-    rows = [line for line in told.splitlines() if "payment" in line and "simulator" not in line]
-    assert len(rows) == 3, told
+    printed = system.verb("scale", "payment=3")
+    rows = [line for line in printed.splitlines() if "payment" in line and "simulator" not in line]
+    assert len(rows) == 3, printed
     orders = [shop.accepted(order_of(product)) for _ in range(30)]
     assert {shop.settled(order_id)["status"] for order_id in orders} == {"CONFIRMED"}
     system.verb("scale", "payment=1")
@@ -50,8 +50,8 @@ def test_three_replicas_of_payment_share_the_work(system: Stack, shop: Shop) -> 
 def test_a_service_that_up_leaves_out_is_scaled_like_any_other(system: Stack, shop: Shop) -> None:
     order_id = shop.accepted(order_of(shop.stocked(10)))
     assert "fraud" not in system.verb("ps").split()
-    told = system.verb("scale", "fraud=1")
-    assert any("fraud" in line for line in told.splitlines()), told
+    printed = system.verb("scale", "fraud=1")
+    assert any("fraud" in line for line in printed.splitlines()), printed
     assert screened(system, order_id) == "OrderCleared"
     assert len(system.verb("logs", "fraud").splitlines()) > 5
     system.verb("scale", "fraud=0")

@@ -192,6 +192,6 @@ def test_reading_an_order_nobody_placed_is_404(shop: Shop, path: str) -> None:
     assert_problem(shop.order.get(f"/orders/{UNKNOWN}{path}"), 404)
 
 
-@pytest.mark.parametrize("wish", ["cancel", "complete"])
-def test_changing_an_order_nobody_placed_is_404(shop: Shop, wish: str) -> None:
-    assert_problem(shop.change(UNKNOWN, wish), 404)
+@pytest.mark.parametrize("verb", ["cancel", "complete"])
+def test_changing_an_order_nobody_placed_is_404(shop: Shop, verb: str) -> None:
+    assert_problem(shop.change(UNKNOWN, verb), 404)

@@ -166,19 +166,19 @@ def test_an_order_that_is_open_or_cancelled_is_not_completed(shop: Shop) -> None
     assert "cancelled" in assert_problem(shop.change(order_id, "complete"), 409)["detail"]
 
 
-# What else the world is told
+# Notifications and descriptions
 
 
-def test_the_customer_is_told_at_each_step(shop: Shop, topics: Topics) -> None:
+def test_the_customer_is_notified_at_each_step(shop: Shop, topics: Topics) -> None:
     order_id = shop.confirmed(order_of(shop.stocked(), contact={"email": "eve@example.org"}))
     assert shop.change(order_id, "complete").status_code == 202
     kinds = ["OrderCreated", "OrderConfirmed", "OrderCompleted"]
 
-    def told() -> list[NotificationSent] | None:
+    def notified() -> list[NotificationSent] | None:
         sent = topics.about(NotificationSent, order_id)
         return sent if len(sent) >= len(kinds) else None
 
-    sent = until(told, 20, "three notifications")
+    sent = until(notified, 20, "three notifications")
     assert [notice.kind for notice in sent] == kinds
     assert {notice.recipient for notice in sent} == {"eve@example.org"}
     assert len({notice.message_id for notice in sent}) == 3

@@ -22,7 +22,7 @@ NO_HEADERS: Headers = []
 
 
 class Topics:
-    """The topics of one cluster. Reads are read_committed and start where they are told to."""
+    """The topics of one cluster. Reads are read_committed; the caller gives where they start."""
 
     def __init__(self, bootstrap_servers: str) -> None:
         self.codec = Codec("schemas")
@@ -124,7 +124,7 @@ class Topics:
         headers: Headers = NO_HEADERS,
         partition: int | None = None,
     ) -> str:
-        """Write one record, where its key belongs unless told otherwise; returns topic-partition-offset."""
+        """Write one record, by default to the partition of its key; returns topic-partition-offset."""
         if partition is None:
             partition = partition_of(key or b"", self.partitions(topic))
         placed: list[str] = []

@@ -39,8 +39,8 @@ class Shop:
 
     def order(self, end: str, **body: Any) -> str:
         """Place an order that is to end so; returns its id."""
-        wish = {"userId": "anne", "items": [{"productId": "cup", "quantity": 2, "unitPrice": "2.50"}]}
-        answer = self["order"].post("/orders", json=wish | {"paymentMethod": "tok_ok"} | body)
+        request = {"userId": "anne", "items": [{"productId": "cup", "quantity": 2, "unitPrice": "2.50"}]}
+        answer = self["order"].post("/orders", json=request | {"paymentMethod": "tok_ok"} | body)
         assert answer.status_code == 202, answer.text
         order_id: str = answer.json()["orderId"]
         self.ends[order_id] = end
@@ -71,8 +71,8 @@ class Shop:
     def insist(self) -> None:
         """Somebody wants an order completed that is still open, more often than its log says so."""
         (order_id,) = order_ids(1)
-        wish = CompleteOrder(order_id=order_id)
-        self.system.topics.send(create(order_id), *[wish] * 30)
+        complete = CompleteOrder(order_id=order_id)
+        self.system.topics.send(create(order_id), *[complete] * 30)
         self.ends[order_id] = "CONFIRMED"
 
     def statuses(self) -> dict[str, str]:
@@ -92,7 +92,7 @@ class Shop:
         eventually(quiet, "nothing is left to decide")
 
     def facts(self) -> dict[str, Any]:
-        """All that must not change: what is written, what is folded, what the outside was asked and told."""
+        """All that must not change: topics, folded states, calls of the gateway, notifications."""
         return {
             "ends": self.system.topics.ends(*WRITTEN),
             "state": {name: self.system.dump(name) for name in SERVICES},

@@ -14,7 +14,7 @@ from tests.support.system import System
 
 
 @dataclass
-class Said:
+class Output:
     """What a command printed, and how it ended."""
 
     out: str
@@ -43,11 +43,11 @@ class Operator:
         """From now on these replicas answer dry runs."""
         self.env["EVENTBUS_URLS"] = " ".join(f"{s}=http://127.0.0.1:{p.port}" for s, p in replicas.items())
 
-    def dlq(self, *words: str, answer: str = "", code: int = 0) -> Said:
+    def dlq(self, *words: str, answer: str = "", code: int = 0) -> Output:
         """Run ``eventbus dlq``, as :meth:`run`."""
         return self.run("dlq", *words, answer=answer, code=code)
 
-    def run(self, *words: str, answer: str = "", code: int = 0) -> Said:
+    def run(self, *words: str, answer: str = "", code: int = 0) -> Output:
         """Run a command, which is to end with this code; ``answer`` is typed in."""
         done = subprocess.run(
             python("eventbus", *words),
@@ -58,10 +58,10 @@ class Operator:
             text=True,
             timeout=90,
         )
-        said = Said(done.stdout, done.stderr, done.returncode)
-        assert said.code == code, said
-        assert "Traceback" not in said.err, said.err
-        return said
+        output = Output(done.stdout, done.stderr, done.returncode)
+        assert output.code == code, output
+        assert "Traceback" not in output.err, output.err
+        return output
 
     def list(self, *words: str) -> list[dict[str, Any]]:
         """The rows of a list."""

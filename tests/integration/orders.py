@@ -15,7 +15,7 @@ def order_ids(count: int) -> list[str]:
 
 
 def create(order_id: str, *, quantity: int = 2, product: str = "cup") -> CreateOrder:
-    """A customer's wish for some pieces of one product."""
+    """A command that orders some pieces of one product."""
     return CreateOrder(
         order_id=order_id,
         user_id="anne",

@@ -161,9 +161,9 @@ def order(system: System) -> ServiceProcess:
 
 
 def test_an_order_shows_that_it_is_held_and_where_until_it_is_not(order: ServiceProcess) -> None:
-    wish = {"userId": "anne", "productId": "cup", "quantity": 1, "paymentMethod": "tok_unavailable"}
+    request = {"userId": "anne", "productId": "cup", "quantity": 1, "paymentMethod": "tok_unavailable"}
     began = time.time()
-    order_id = order.post("/orders", json=wish).json()["orderId"]
+    order_id = order.post("/orders", json=request).json()["orderId"]
 
     held = eventually(lambda: order.get(f"/orders/{order_id}").json().get("held"), "it is held")
 

@@ -1,5 +1,5 @@
-"""Far more orders than the system can settle: those accepted settle and were answered at once, the rest are told when
-to come again, and it drains."""
+"""Clients post far more orders than the system can settle. The accepted ones are answered at once and settle. The
+others get 429 and a time to retry. The backlog drains."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def test_a_spike_at_five_times_the_pace(system: System) -> None:
     with load(system, order, inventory, plan, patience=60) as measured:
 
         def refused() -> bool:
-            wish = {"userId": "anne", "productId": "cup", "quantity": 1}
-            answer = order.post("/orders", json=wish)
+            request = {"userId": "anne", "productId": "cup", "quantity": 1}
+            answer = order.post("/orders", json=request)
             refusals.extend([answer] if answer.status_code == 429 else [])
             return bool(refusals)
 

@@ -26,8 +26,8 @@ class Shop:
     waits: Waits
 
     def place(self, method: str = "tok_unavailable") -> str:
-        wish = {"userId": "anne", "productId": "cup", "quantity": 1, "paymentMethod": method}
-        answer = self.order.post("/orders", json=wish)
+        request = {"userId": "anne", "productId": "cup", "quantity": 1, "paymentMethod": method}
+        answer = self.order.post("/orders", json=request)
         assert answer.status_code == 202, answer.text
         order_id: str = answer.json()["orderId"]
         return order_id
@@ -40,9 +40,9 @@ class Shop:
         eventually(lambda: self.waits.states(order_id) == [State.DEAD], "it is a dead letter")
         eventually(lambda: self.show(order_id).get("held", {}).get("attempts") == 3, "its order is held")
 
-    def administer(self, wish: Redrive | Discard) -> None:
-        topics, key = self.system.topics, wish.message_key
-        value = topics.codec.encode(wish)
+    def administer(self, command: Redrive | Discard) -> None:
+        topics, key = self.system.topics, command.message_key
+        value = topics.codec.encode(command)
         topics.send_bytes("payment.admin", topics.partition(key), key.encode(), value, [])
 
     def letters(self, order_id: str) -> list[str]:

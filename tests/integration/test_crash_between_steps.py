@@ -19,7 +19,7 @@ from tests.support.waiting import eventually
 
 @dataclass
 class Mortal:
-    """A service that dies where it is told to."""
+    """A service that kills itself after a given step."""
 
     system: System
     process: ServiceProcess
@@ -39,9 +39,9 @@ class Mortal:
         draft.rename(self.file)
 
     def revive(self) -> None:
-        """It has died as told; start it again on the same slot."""
+        """Await its death, then start it again on the same slot."""
         assert self.process.wait_end() == -9
-        assert not self.file.exists(), "it died, but not where it was told to"
+        assert not self.file.exists(), "it died, but not after the given step"
         self.process.start().wait_ready()
 
 

@@ -39,7 +39,7 @@ def faulty(system: System) -> ServiceProcess:
 
 
 def stuck(system: System, *ids: str) -> None:
-    """Orders that met the bug, each with a repeat and a wish that comes too early behind it."""
+    """Orders that met the bug. Behind each wait a repeat and a command that comes too early."""
     waits = Waits(system, "order")
     for i in ids:
         system.topics.send(unlucky(i), unlucky(i), CompleteOrder(order_id=i))
@@ -211,8 +211,8 @@ def test_what_could_not_be_read_is_listed_and_cannot_be_redriven(system: System)
     assert (row["state"], row["redrivable"], row["coordinates"]) == ("BURIED", False, str(place))
     assert "cannot be redriven" in operator.dlq("list").out
     assert "cannot be redriven" in operator.dlq("redrive", "--yes", code=4).out
-    (told,) = operator.dlq("show", str(place), "--json").json
-    assert told["message"]["base64"] == "anVuaw=="
+    (shown,) = operator.dlq("show", str(place), "--json").json
+    assert shown["message"]["base64"] == "anVuaw=="
 
 
 def test_what_goes_wrong_is_one_sentence_and_an_exit_code(system: System, kafka: str) -> None:
@@ -224,8 +224,8 @@ def test_what_goes_wrong_is_one_sentence_and_an_exit_code(system: System, kafka:
         (("redrive", "--key", "nobody"), 1, "nothing matches"),
         (("show", "nobody"), 1, "No message of nobody"),
     ]:
-        said = operator.dlq(*words, code=code).err
-        assert part in said and said.count("\n") == 1, said
+        error = operator.dlq(*words, code=code).err
+        assert part in error and error.count("\n") == 1, error
     operator.env["EVENTBUS_BOOTSTRAP_SERVERS"] = "127.0.0.1:9"
-    said = operator.dlq("list", code=3).err
-    assert said.startswith("Kafka does not answer at 127.0.0.1:9") and said.count("\n") == 1
+    error = operator.dlq("list", code=3).err
+    assert error.startswith("Kafka does not answer at 127.0.0.1:9") and error.count("\n") == 1

@@ -1,5 +1,5 @@
-"""What services of others are said to report is checked against what was asked for: nobody is charged, paid or sent
-goods because of a forged record, nothing waits for it, and the genuine report still applies."""
+"""Forged records claim to be reports of other services. Each service compares a report with what was asked for.
+A forged one charges, refunds and ships nothing, and no message waits for it. The genuine report still applies."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def test_half_open_requests_are_ended_and_shut_nobody_out(system: System) -> Non
         eventually(lambda: order.metric("eventbus_http_connections") < 10, "the slow ones are ended", 10)
     assert order.metric("eventbus_http_refused_total", reason="idle while others wait") > 500
     lines = [line for line in order.log.read_text().splitlines() if "refused over HTTP" in line]
-    assert 1 <= len(lines) <= 4, "said once a kind and minute, not once a connection"
+    assert 1 <= len(lines) <= 4, "logged once a kind and minute, not once a connection"
 
 
 def test_with_few_descriptors_idle_connections_shut_nobody_out(system: System) -> None:

@@ -21,10 +21,10 @@ def test_topics_that_are_missing_are_named_and_only_these(system: System) -> Non
     with pytest.raises(Unavailable) as raised:
         Cluster(system.settings, wanted)
 
-    said = str(raised.value)
-    assert f"{prefix}typo.events, {prefix}typo.retry" in said
-    assert f"{prefix}order" not in said
-    assert "eventbus topics create" in said and system.settings.bootstrap_servers in said
+    error = str(raised.value)
+    assert f"{prefix}typo.events, {prefix}typo.retry" in error
+    assert f"{prefix}order" not in error
+    assert "eventbus topics create" in error and system.settings.bootstrap_servers in error
 
 
 def test_a_service_whose_topics_are_missing_says_which_and_goes_on_once_they_are_made(system: System) -> None:

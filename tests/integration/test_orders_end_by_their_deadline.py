@@ -19,8 +19,8 @@ FROZEN = 30.0
 
 
 def place(order: ServiceProcess, count: int, method: str = "tok_ok") -> list[str]:
-    wish = {"userId": "anne", "productId": "cup", "quantity": 1, "paymentMethod": method}
-    return [order.post("/orders", json=wish).json()["orderId"] for _ in range(count)]
+    request = {"userId": "anne", "productId": "cup", "quantity": 1, "paymentMethod": method}
+    return [order.post("/orders", json=request).json()["orderId"] for _ in range(count)]
 
 
 def end_of(order: ServiceProcess, order_id: str) -> tuple[Any, ...]:

@@ -121,7 +121,7 @@ def decided(topics: Topics, topic: str, key: str) -> list[Envelope]:
 
 @dataclass
 class Letter:
-    """A dead letter: the record it holds, and what is said about it."""
+    """A dead letter: the record it holds, and the headers that say why."""
 
     raw: Raw
     about: dict[str, str]
@@ -256,7 +256,7 @@ def test_m4_an_address_that_an_old_log_holds_forges_no_line_and_its_customer_is_
         written = (shop.system.directory / "notifications.log").read_text().splitlines()
         return [line for line in written if order_id in line]
 
-    eventually(lines, "the customer is told")
+    eventually(lines, "the customer is notified")
     shop.system.wait_consumed("notification")
     log = (shop.system.directory / "notification-0.log").read_text()
     assert all(line.startswith(f"[{order_id}:OrderCreated] to the customer: ") for line in lines())

@@ -29,9 +29,9 @@ def test_a_planted_bug_is_found(mutant: str) -> None:
 
 def test_a_failing_seed_is_printed_and_fails_again_by_its_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--mutant", "follower_overtakes", "--seeds", "200"]) == 1
-    told = capsys.readouterr().out
-    assert "overtaken: " in told
-    command = next(line for line in told.splitlines() if line.startswith("again, with its trace: "))
+    printed = capsys.readouterr().out
+    assert "overtaken: " in printed
+    command = next(line for line in printed.splitlines() if line.startswith("again, with its trace: "))
     assert main(command.partition("python -m verification.sim ")[2].split()) == 1
     replayed = capsys.readouterr().out
     assert "commits" in replayed and "overtaken: " in replayed

@@ -25,8 +25,8 @@ INSIDE, CONTROLLER, PORT = 19092, 9093, 9092
 class KafkaContainer(DockerContainer):
     """Apache Kafka in a container, with the broker settings of the local stack.
 
-    Clients are told to come back to the port that the engine has mapped, which is known only once the container
-    runs: it waits for its configuration, then starts the broker.
+    The broker must advertise the port that the engine has mapped. That port is known only once the container runs, so
+    the container waits for its configuration and then starts the broker.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Batches that confluent-kafka makes only if it is told to: large ones, compressed to almost nothing."""
+"""Large batches that compress to almost nothing. confluent-kafka makes them only with special settings."""
 
 from __future__ import annotations
 

@@ -99,10 +99,10 @@ def test_a_fifth_service_is_known_everywhere_by_one_entry(tmp_path: Path) -> Non
     }
     assert len(found["simulated"]) >= 2
     make = ["make", "--no-print-directory", "--dry-run", "scale", "returns=2", f"PYTHON={sys.executable}"]
-    said = subprocess.run(
+    done = subprocess.run(
         make, cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True, timeout=60
     )
-    assert "returns=2" in said.stdout.split("tools.stack scale")[1], said.stderr
+    assert "returns=2" in done.stdout.split("tools.stack scale")[1], done.stderr
     logs = ["-m", "tools.stack", "logs", "returns", "--run-dir", str(tmp_path / "run")]
     assert "notification, fraud, returns" in run_python(logs, {**env, "STACK": "local"}).stderr
 

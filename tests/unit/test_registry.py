@@ -1,4 +1,4 @@
-"""services.toml: what is wrong in it is said, and what cannot read it is held to it."""
+"""Errors in services.toml are named. Files that cannot read it agree with it."""
 
 from __future__ import annotations
 
@@ -138,8 +138,8 @@ def test_the_gateway_spreads_the_port_of_every_service_over_its_replicas(service
     [frontend] = re.findall(rf"^frontend {name}\n((?:    .*\n)+)", text, re.M)
     assert frontend.splitlines()[0].strip() == f"bind :{service.port}"
     for backend in ("ready", "alive"):
-        [said] = re.findall(rf"^backend {name}_{backend}\n((?:    .*\n)+)", text, re.M)
-        assert f"server-template {name} 9 {name}:8000" in said
+        [section] = re.findall(rf"^backend {name}_{backend}\n((?:    .*\n)+)", text, re.M)
+        assert f"server-template {name} 9 {name}:8000" in section
     assert str(service.port) in (ROOT / "tools/gateway/Dockerfile").read_text()
 
 

@@ -63,11 +63,11 @@ class Client:
                     if response.status not in PASSING:
                         replayed = response.headers.get("Idempotent-Replay") == "true"
                         return Answer(response.status, _object(text), began, repeats, replayed)
-                    said = f"{response.status} {text[:200]}"
+                    last = f"{response.status} {text[:200]}"
             except (aiohttp.ClientError, TimeoutError) as error:
-                said = repr(error)
+                last = repr(error)
             if time.monotonic() - began > self._patience:
-                raise GaveUp(f"POST {url} was not answered within {self._patience:.0f} s; last came: {said}")
+                raise GaveUp(f"POST {url} was not answered within {self._patience:.0f} s; last came: {last}")
             repeats += 1
             await asyncio.sleep(min(2.0, 0.1 * 2 ** min(repeats, 5)) * random.uniform(0.5, 1.0))
 

@@ -1,4 +1,4 @@
-"""What a run of the load generator measured, and how it is told. No network."""
+"""What a run of the load generator measured, and the report of it. No network."""
 
 from __future__ import annotations
 

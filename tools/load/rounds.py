@@ -82,8 +82,10 @@ def medians(found: Sequence[dict[str, float]]) -> dict[str, float]:
 
 def line(title: str, ms: dict[str, dict[str, float]]) -> str:
     """One row: p50 and p99 in ms without and with bad orders, and the quotient of the two p99."""
-    told = [f"{kind}: p50 {ms[kind]['p50']:.1f} p99 {ms[kind]['p99']:.1f} ms" for kind in ("without", "with")]
-    return f"{title:<10}{told[0]:<40}{told[1]:<40}p99 x {quotient(ms):.2f}"
+    columns = [
+        f"{kind}: p50 {ms[kind]['p50']:.1f} p99 {ms[kind]['p99']:.1f} ms" for kind in ("without", "with")
+    ]
+    return f"{title:<10}{columns[0]:<40}{columns[1]:<40}p99 x {quotient(ms):.2f}"
 
 
 def quotient(ms: dict[str, dict[str, float]]) -> float:

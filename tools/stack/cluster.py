@@ -128,11 +128,11 @@ class LocalCluster:
         if not all(broker.alive for broker in self.brokers):
             return False
         try:
-            told = self._metadata(timeout=timeout)
+            metadata = self._metadata(timeout=timeout)
         except StackError:
             return False
-        partitions = [p for topic in told.topics.values() for p in topic.partitions.values()]
-        return len(told.brokers) == self.count and all(len(p.isrs) == len(p.replicas) for p in partitions)
+        partitions = [p for topic in metadata.topics.values() for p in topic.partitions.values()]
+        return len(metadata.brokers) == self.count and all(len(p.isrs) == len(p.replicas) for p in partitions)
 
     def _metadata(self, topic: str | None = None, timeout: float = 5.0) -> ClusterMetadata:
         # imported here so that the verbs of the stack work with a Python that has only the standard library

@@ -58,11 +58,11 @@ class ComposeStack:
         return subprocess.run(command, cwd=ROOT, env=env, text=True, stdout=output, stderr=output)
 
     def _must(self, *arguments: str, what: str) -> None:
-        """Run quietly; what compose said is shown only if it failed."""
+        """Run quietly; what compose printed is shown only if it failed."""
         done = self._run(*arguments, quiet=True)
         if done.returncode:
-            said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-            raise StackError("\n".join([f"{what}; `docker compose {arguments[0]}` said:", *said[-15:]]))
+            printed = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+            raise StackError("\n".join([f"{what}; `docker compose {arguments[0]}` printed:", *printed[-15:]]))
 
     def containers(self) -> list[dict[str, Any]]:
         """What ``docker compose ps --all`` tells of every container of the project."""
@@ -155,7 +155,7 @@ class ComposeStack:
     def ps(self) -> None:
         """The table of ``docker compose ps``."""
         if self._run("ps", "--all").returncode:
-            raise StackError("The containers could not be listed: `docker compose` said above why.")
+            raise StackError("The containers could not be listed: `docker compose` printed above why.")
 
     def logs(self, service: str | None, follow: bool) -> None:
         """The end of the containers' logs, going on as they grow if ``follow``."""

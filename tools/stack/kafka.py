@@ -121,8 +121,8 @@ def prepare_broker(
         command = [str(java), *quick, "-Djava.awt.headless=true", *run[-3:], *format_storage]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
-            said = last_line(done.stdout + done.stderr)
-            raise StackError(f"Kafka's storage in {data_dir} could not be formatted: {said}")
+            last = last_line(done.stdout + done.stderr)
+            raise StackError(f"Kafka's storage in {data_dir} could not be formatted: {last}")
     return [*run, "kafka.Kafka", str(properties)]
 
 

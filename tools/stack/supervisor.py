@@ -136,12 +136,12 @@ class Supervisor:
         write_private(self.config, supervisor_config(self.run_dir, programs))
 
     def launch(self) -> None:
-        """Start supervisord in the background. Raises StackError with what it said if it does not start."""
+        """Start supervisord in the background. Raises StackError with what it printed if it does not start."""
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self.config)]
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
         if done.returncode:
-            said = (done.stderr + done.stdout).strip().splitlines() or ["nothing"]
-            raise StackError(f"supervisord did not start; it said: {said[-1]}")
+            printed = (done.stderr + done.stdout).strip().splitlines() or ["nothing"]
+            raise StackError(f"supervisord did not start; it printed: {printed[-1]}")
 
     def update(self) -> None:
         """Take the written configuration: end what is gone or has changed, add what is new or has changed."""

@@ -27,7 +27,7 @@ class Violation(NamedTuple):
 class DeadLetter(NamedTuple):
     """A message that waits for a person: where it stood (``origin``), who gave it up and why.
 
-    ``place`` is where it is in the dead letter topic, ``order`` the order it is about, "" where that cannot be told.
+    ``place`` is where it is in the dead letter topic, ``order`` the order it is about, "" if no order is known.
     """
 
     order: str

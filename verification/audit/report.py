@@ -114,7 +114,7 @@ def _dead(result: AuditResult) -> Iterator[str]:
     if result.letters:
         yield f"Dead letters ({len(result.letters):,}), waiting for a person:"
     for letter in result.letters[:LISTED]:
-        about = f"order {letter.order}" if letter.order else "no order that can be told"
+        about = f"order {letter.order}" if letter.order else "no known order"
         unsettled = ", not judged" if letter.order in result.dead else ""
         yield f"   {letter.place}  (from {letter.origin}) {about}{unsettled}: {letter.reason[:150]}"
     yield from _more(len(result.letters))

@@ -122,10 +122,10 @@ def _parked(case: Case, **changes: bytes) -> Hostile:
     partition = partition_of(case.id.encode(), case.partitions)
     raw = Raw("order.commands", partition, 1 << 40, case.id.encode(), value, [], 0)
     waits = Parked(raw, log, case.id, 1, State.WAITING, 1, 0, 0, "Retryable", "forged").headers()
-    told = {name.encode(): text for name, text in waits} | {
+    headers = {name.encode(): text for name, text in waits} | {
         b"__eventbus." + name.replace("_", ".").encode(): text for name, text in changes.items()
     }
-    return Hostile("", case.topic, partition, raw.coordinates.encode(), value, tuple(told.items()))
+    return Hostile("", case.topic, partition, raw.coordinates.encode(), value, tuple(headers.items()))
 
 
 RETRY_KINDS: Mapping[str, Callable[[Case], Hostile]] = {

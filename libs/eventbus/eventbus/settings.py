@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     """Different keys that fail one after another before input is paused."""
 
     send_timeout: float = 4.0
-    """How long a command may take to become durable before the sender is told it is not."""
+    """How long a command may take to become durable. After that the sender gets an error."""
     read_timeout: float = 2.0
     """How long a read waits for this replica to catch up with what was written before it."""
     session_timeout: float = 10.0

@@ -277,7 +277,7 @@ def test_deadlines_of_one_moment_make_events_of_different_ids(bench: Bench) -> N
 def test_a_report_that_contradicts_what_was_asked_is_a_dead_letter_and_parks_nothing(tmp_path: Path) -> None:
     def decide(message: Message | Outcome, life: Life) -> Sequence[Message | Request]:
         if isinstance(message, ParcelWeighed) and message.grams == 2:
-            raise Mismatch("it weighs 2 g, 1 g was said")
+            raise Mismatch("it weighs 2 g, not 1 g")
         return REACTOR.decide(message, life)
 
     bench = Bench(tmp_path, replace(REACTOR, decide=decide))
@@ -293,7 +293,7 @@ def test_a_report_that_contradicts_what_was_asked_is_a_dead_letter_and_parks_not
 def test_a_contradiction_that_waited_behind_another_message_parks_nothing_either(tmp_path: Path) -> None:
     def decide(message: Message | Outcome, life: Life) -> Sequence[Message | Request]:
         if isinstance(message, ParcelWeighed) and message.grams == 2:
-            raise Mismatch("it weighs 2 g, 1 g was said")
+            raise Mismatch("it weighs 2 g, not 1 g")
         return REACTOR.decide(message, life)
 
     bench = Bench(tmp_path, replace(REACTOR, decide=decide))

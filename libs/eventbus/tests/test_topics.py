@@ -130,8 +130,8 @@ def test_what_names_no_service_is_refused_in_one_sentence(
     with pytest.raises(SystemExit) as ended:
         main(["topics", "create", text])
     assert ended.value.code == code
-    said = capsys.readouterr()
-    assert says in said.err and "Traceback" not in said.err and not said.out
+    printed = capsys.readouterr()
+    assert says in printed.err and "Traceback" not in printed.err and not printed.out
 
 
 @pytest.mark.parametrize("attribute", ["ready", "service"])

@@ -77,15 +77,15 @@ class TestBreaker:
         assert not breaker.is_open
 
     def test_different_keys_that_fail_for_a_while_open_it(self) -> None:
-        breaker, told = Breaker(threshold=3), list[bool]()
-        breaker.changed = told.append
+        breaker, changes = Breaker(threshold=3), list[bool]()
+        breaker.changed = changes.append
         for now, key in ((0, "a"), (300, "b"), (499, "c")):
             breaker.failure(Entity("l", key), now)
-        assert told == [], "some bad ones in a row do occur among many good ones"
+        assert changes == [], "some bad ones in a row do occur among many good ones"
         breaker.failure(Entity("l", "a"), 500)
-        assert told == [True]
+        assert changes == [True]
         breaker.success()
-        assert told == [True, False]
+        assert changes == [True, False]
 
     def test_a_success_between_begins_the_count_anew(self) -> None:
         breaker = Breaker(threshold=3)
@@ -96,18 +96,18 @@ class TestBreaker:
         assert not breaker.is_open
 
     def test_a_key_that_failed_while_others_did_not_says_nothing_any_more(self) -> None:
-        breaker, told = Breaker(threshold=2, streak=0), list[bool]()
-        breaker.changed = told.append
+        breaker, changes = Breaker(threshold=2, streak=0), list[bool]()
+        breaker.changed = changes.append
         breaker.failure(Entity("l", "bad"), 0)
         breaker.success(Entity("l", "good"))
         for now in range(1_000, 9_000, 1_000):
             breaker.failure(Entity("l", "bad"), now)
             breaker.failure(Entity("l", "new"), now)
-        assert told == []
+        assert changes == []
         breaker.success(Entity("l", "bad"))
         for key in ("bad", "third"):
             breaker.failure(Entity("l", key), 9_000)
-        assert told == [True], "one that has succeeded counts again"
+        assert changes == [True], "one that has succeeded counts again"
 
     def test_at_first_it_asks_about_many_keys_that_may_be_good_and_then_about_a_few_a_second(self) -> None:
         breaker = opened()

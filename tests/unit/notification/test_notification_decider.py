@@ -89,17 +89,17 @@ def test_a_failed_branch_is_told_by_its_own_event(stage: str, past: list[Event])
 def test_the_contact_of_the_order_is_remembered() -> None:
     created = OrderCreated(order_id="o1", user_id="u1", contact=ANN)
     first = Notify(created, "o1:OrderCreated", "ann@example.com")
-    told = given(NOTIFICATION).when(created).then(first).when(Delivered(first, "log"))
-    told.then(sent("OrderCreated", "ann@example.com"))
-    assert told.state == Notified(("OrderCreated",), "ann@example.com")
+    scenario = given(NOTIFICATION).when(created).then(first).when(Delivered(first, "log"))
+    scenario.then(sent("OrderCreated", "ann@example.com"))
+    assert scenario.state == Notified(("OrderCreated",), "ann@example.com")
     later = EVENTS["PaymentFailed"]
-    told.when(later).then(Notify(later, "o1:PaymentFailed", "ann@example.com"))
+    scenario.when(later).then(Notify(later, "o1:PaymentFailed", "ann@example.com"))
 
 
 def test_a_contact_in_the_event_itself_comes_first() -> None:
     cancelled = OrderCancelled(order_id="o1", user_id="u1", contact=Contact(email="new@example.com"))
-    told = given(NOTIFICATION, sent("OrderCreated", "ann@example.com")).when(cancelled)
-    told.then(Notify(cancelled, "o1:OrderCancelled", "new@example.com"))
+    scenario = given(NOTIFICATION, sent("OrderCreated", "ann@example.com")).when(cancelled)
+    scenario.then(Notify(cancelled, "o1:OrderCancelled", "new@example.com"))
 
 
 def test_a_contact_without_an_address_is_none() -> None:

@@ -120,11 +120,11 @@ def test_m5_what_changes_nothing_is_said_so_often_and_no_more(history: str, mess
     scenario = given(ORDER, *HISTORIES[history]).when(message)
     if isinstance(scenario.outputs[0], CommandRepeated | CancelRefused | CompleteRefused):
         scenario = given(ORDER, *HISTORIES[history])
-    said = 0
+    events = 0
     for _ in range(50):
         scenario = scenario.when(message)
-        said += len(scenario.outputs)
-    assert said == REPEATS == scenario.state.repeats
+        events += len(scenario.outputs)
+    assert events == REPEATS == scenario.state.repeats
 
 
 def test_m5_what_does_change_something_is_decided_however_much_was_refused_before() -> None:
@@ -136,19 +136,19 @@ def test_m5_what_does_change_something_is_decided_however_much_was_refused_befor
     assert [type(e) for e in created.when(SUCCEEDED).when(HELD).when(COMPLETE).outputs] == [OrderCompleted]
 
 
-@pytest.mark.parametrize("wish", [COMPLETE, CANCEL])
+@pytest.mark.parametrize("command", [COMPLETE, CANCEL])
 def test_m5_a_wish_that_left_no_event_does_not_come_true_when_offsets_are_reset(
-    wish: CancelOrder | CompleteOrder,
+    command: CancelOrder | CompleteOrder,
 ) -> None:
     """It was refused when the order did not allow it yet. Read again, it meets an order that would."""
     refused = [COMPLETE_REFUSED] * REPEATS
     created, confirmed = replace(CREATED, timestamp=T0 + 1), replace(CONFIRMED, timestamp=T0 + 2)
     open_ = given(ORDER, *refused, created)
     for order in (open_, given(ORDER, *refused, created, PAID, RESERVED, confirmed)):
-        order.when(wish).then()
-        order.when(replace(wish, timestamp=0)).then()
-        later = replace(wish, timestamp=T0 + 3)
-        assert order.when(later).outputs or (order is open_ and wish is COMPLETE)
+        order.when(command).then()
+        order.when(replace(command, timestamp=0)).then()
+        later = replace(command, timestamp=T0 + 3)
+        assert order.when(later).outputs or (order is open_ and command is COMPLETE)
     assert given(ORDER, *refused[1:], created).when(CANCEL).outputs, (
         "within the bound everything leaves an event"
     )

@@ -46,14 +46,14 @@ HISTORIES: list[tuple[Message, ...]] = [(CREATED,), (CREATED, RESERVED), (CREATE
 
 
 @pytest.mark.parametrize("past", HISTORIES, ids=lambda past: past[-1].name)
-@pytest.mark.parametrize(("genuine", "change", "told"), FORGERIES)
+@pytest.mark.parametrize(("genuine", "change", "contradiction"), FORGERIES)
 def test_forged_reports_are_refused_and_the_genuine_one_applies(
-    genuine: Message, change: dict[str, Any], told: str, past: tuple[Message, ...]
+    genuine: Message, change: dict[str, Any], contradiction: str, past: tuple[Message, ...]
 ) -> None:
     scenario = given(ORDER, *past)
     forged: Message = replace(genuine, **change)  # type: ignore[type-var]
     with pytest.raises(
-        Mismatch, match=re.escape(f"{genuine.name} of order 'o1' {told}: find out who sent it")
+        Mismatch, match=re.escape(f"{genuine.name} of order 'o1' {contradiction}: find out who sent it")
     ):
         scenario.when(forged)
     assert scenario.when(genuine).outputs or genuine is HELD

@@ -121,7 +121,7 @@ def test_every_message_in_every_status(name: str, past: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "contradiction"),
     [
         ({"total_amount": 599}, "has a total of 5.99 EUR, but its items are worth 6.00 EUR"),
         ({"total_amount": -5}, "has a total of -0.05 EUR"),
@@ -133,9 +133,11 @@ def test_every_message_in_every_status(name: str, past: str) -> None:
         ({"items": (replace(CREATED.items[0], unit_price=-1),)}, "at -1 minor units"),
     ],
 )
-def test_forged_orders_that_contradict_themselves_are_not_charged(change: dict[str, Any], told: str) -> None:
+def test_forged_orders_that_contradict_themselves_are_not_charged(
+    change: dict[str, Any], contradiction: str
+) -> None:
     for past in PASTS.values():
-        with pytest.raises(Mismatch, match=told):
+        with pytest.raises(Mismatch, match=contradiction):
             given(PAYMENT, *past).when(replace(CREATED, **change))
 
 

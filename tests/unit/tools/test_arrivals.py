@@ -14,8 +14,8 @@ FAILED = OrderFailed(order_id="o1", user_id="u", stage="PAYMENT", reason="declin
 
 def heard(key: bytes | None, value: bytes, *headers: tuple[str, bytes | None]) -> dict[str, str]:
     arrivals = Arrivals(Settings(bootstrap_servers="127.0.0.1:1"))
-    told: Headers = list(headers)
-    arrivals._note(Raw("order.events", 0, 0, key, value, told, 0), 1.0)
+    given: Headers = list(headers)
+    arrivals._note(Raw("order.events", 0, 0, key, value, given, 0), 1.0)
     return {order: f"{settled.status} {settled.why}".strip() for order, settled in arrivals.settled.items()}
 
 

@@ -1,4 +1,4 @@
-"""The demo without a network: invoices as they are, what is odd about them, and how the result is told."""
+"""The demo without a network: it reads invoices, names what is odd about them, and prints the result."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def test_not_all_may_be_bad(share: str, capsys: pytest.CaptureFixture[str]) -> N
 def test_rounds_are_compared_by_their_p99() -> None:
     found = [{"p50": 10.0, "p99": 40.0}, {"p50": 12.0, "p99": 90.0}, {"p50": 11.0, "p99": 50.0}]
     assert medians(found) == {"p50": 11.0, "p99": 50.0}
-    told = line("median", {"without": {"p50": 10.0, "p99": 40.0}, "with": medians(found)})
-    assert " ".join(told.split()) == (
+    row = line("median", {"without": {"p50": 10.0, "p99": 40.0}, "with": medians(found)})
+    assert " ".join(row.split()) == (
         "median without: p50 10.0 p99 40.0 ms with: p50 11.0 p99 50.0 ms p99 x 1.25"
     )

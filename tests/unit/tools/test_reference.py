@@ -49,7 +49,7 @@ def test_the_defaults_are_those_of_the_code(cls: type[BaseSettings], monkeypatch
 
 def test_a_setting_that_does_not_say_what_it_means_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     class Silent(BaseSettings):
-        """Nothing is said of its field."""
+        """Its field has no description."""
 
         depth: int = 1
 

@@ -46,7 +46,7 @@ class Bench:
 
 
 def produce(producer: Producer, value: bytes) -> None:
-    producer.produce("out", value=value, key=b"k", partition=0, headers=[], on_delivery=lambda *told: None)
+    producer.produce("out", value=value, key=b"k", partition=0, headers=[], on_delivery=lambda *_: None)
 
 
 @pytest.fixture

@@ -152,7 +152,7 @@ class Follower:
             return self._skip(raw)
         if raw.position in self.skips:
             metrics.SKIPPED.labels(raw.topic).inc()
-            log.warning("%s is skipped, as an operator said", raw.coordinates)
+            log.warning("%s is skipped: an operator set it aside", raw.coordinates)
         else:
             batch.take(raw)
         return []

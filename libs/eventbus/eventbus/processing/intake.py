@@ -102,7 +102,7 @@ class Intake:
         raw = raw_of(record, self._settings.topic_prefix)
         if raw.position in self._follower.skips:
             metrics.SKIPPED.labels(raw.topic).inc()
-            log.warning("%s is skipped, as an operator said", raw.coordinates)
+            log.warning("%s is skipped: an operator set it aside", raw.coordinates)
             return None
         return raw
 

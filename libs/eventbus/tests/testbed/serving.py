@@ -30,7 +30,7 @@ class Service:
     def __init__(self) -> None:
         self.begun = asyncio.Event()
         self.cut_off = asyncio.Event()
-        """A handler was told that nobody waits for it."""
+        """A handler was cancelled because nobody waits for it."""
         self.stop: Callable[[], None] = lambda: None
 
     def routes(self, app: FastAPI, _: Any) -> None:
