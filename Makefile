@@ -54,7 +54,7 @@ sim: $(VENV)/.dev  ## seeded worlds of all four services in one process (SEEDS=2
 	@$(BIN)/python -m verification.sim $(if $(SEED),--seed $(SEED) --trace,--seeds $(or $(SEEDS),2000)) $(if $(FIRST),--first $(FIRST))
 fuzz: $(VENV)/.dev  ## thousands of records that are almost right, to every input of every service (RECORDS=5000 SEED=)
 	@number=$${SEED:-$$((RANDOM * 32768 + RANDOM))}; echo "make fuzz RECORDS=$(or $(RECORDS),5000) SEED=$$number"; \
-	FUZZ_RECORDS=$(or $(RECORDS),5000) FUZZ_SEED=$$number $(BIN)/python -m pytest tests/integration/test_fuzz.py -q -s
+	FUZZ_RECORDS=$(or $(RECORDS),5000) FUZZ_SEED=$$number $(BIN)/python -m pytest tests/integration/test_fuzzed_records_stop_no_service.py -q -s
 chaos: $(VENV)/.dev  ## three brokers, orders, and faults by a seeded schedule, then the audit (SECONDS=180 RATE= SEED=)
 	@$(BIN)/python -m verification.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(RATE),--rate $(RATE)) $(if $(SEED),--seed $(SEED))
 format: $(VENV)/.dev  ## put imports in order and format

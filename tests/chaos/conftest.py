@@ -1,4 +1,4 @@
-"""Systems that are hurt: one broker for all files that need no more, and a site of its own for each."""
+"""Systems that are hurt: one broker for all files that need no more, and a cluster of its own for each test."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tools.stack.cluster import LocalCluster
-from verification.chaos.site import Placement, Site
+from verification.chaos.cluster import ChaosCluster, Placement
 
-OpenSite = Callable[..., Site]
+OpenCluster = Callable[..., ChaosCluster]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -37,15 +37,15 @@ def cluster(lone_broker: LocalCluster) -> LocalCluster:
 
 
 @pytest.fixture
-def open_site(cluster: LocalCluster, tmp_path: Path) -> Iterator[OpenSite]:
-    """Makes a site with topics and processes of its own, tasks shared among the replicas; ended with the test."""
+def open_cluster(cluster: LocalCluster, tmp_path: Path) -> Iterator[OpenCluster]:
+    """Starts clusters with topics and processes of their own and shared tasks; they end with the test."""
     with ExitStack() as stack:
 
         def make(
             replicas: int | Mapping[str, int] = 1,
             placements: Mapping[str, Placement] | None = None,
             **env: str,
-        ) -> Site:
+        ) -> ChaosCluster:
             prefix = f"t{uuid.uuid4().hex[:8]}."
             known = {
                 "EVENTBUS_TOPIC_PREFIX": prefix,
@@ -53,10 +53,10 @@ def open_site(cluster: LocalCluster, tmp_path: Path) -> Iterator[OpenSite]:
                 "PAYMENT_SUCCESS_RATE": "1",
                 **env,
             }
-            site = Site(tmp_path / prefix, replicas=replicas, env=known, cluster=cluster)
-            site.placements.update(placements or {})
-            stack.enter_context(site)
-            site.wait_shared()
-            return site
+            chaos = ChaosCluster(tmp_path / prefix, replicas=replicas, env=known, cluster=cluster)
+            chaos.placements.update(placements or {})
+            stack.enter_context(chaos)
+            chaos.wait_shared()
+            return chaos
 
         yield make

@@ -21,14 +21,14 @@ DOCKER = pytest.param("docker", marks=[pytest.mark.docker, pytest.mark.timeout(9
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The audits come last, and what needs Docker after what does not: two systems at once are a load."""
+    """Tests marked ``last`` come last, and Docker after what does without it: two systems at once are a load."""
 
     def rank(item: pytest.Item) -> tuple[bool, bool, bool]:
         mine = HERE in item.path.parents
         return (
             mine,
             mine and item.get_closest_marker("docker") is not None,
-            mine and "zz_audit" in item.path.name,
+            mine and item.get_closest_marker("last") is not None,
         )
 
     items.sort(key=rank)

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from eventbus import Settings
-from eventbus.kafka.topics import SKIPS, Topic, create
 from tests.support.installed import LIBRARY, Environment, build_wheel, clean_environ
 from tests.support.processes import ServiceProcess
 from tools.stack.ports import free_port
@@ -22,14 +20,6 @@ from importlib.util import find_spec
 found = [name for name in "schemas services tests verification tools examples".split() if find_spec(name)]
 assert not found, found
 """
-TOPICS = (
-    Topic.passing("parcel.commands"),
-    Topic.log("parcel.events"),
-    Topic.waiting("parcel.retry"),
-    Topic.letters("parcel.dlq"),
-    Topic.passing("parcel.admin"),
-    SKIPS,
-)
 WHERE = "import eventbus; print(eventbus.__file__)"
 
 
@@ -88,15 +78,16 @@ def test_the_command_line_works_where_there_is_no_repository(installed: Environm
 @pytest.fixture
 def parcels(installed: Environment, alone: Path, kafka: str) -> Iterator[ServiceProcess]:
     """The service, in the environment of the wheel; started and ready."""
-    settings = Settings(bootstrap_servers=kafka, topic_prefix=f"t{uuid.uuid4().hex[:8]}.", partitions=2)
-    create(settings, TOPICS)
     port = free_port()
     env = {
-        "EVENTBUS_BOOTSTRAP_SERVERS": settings.bootstrap_servers,
-        "EVENTBUS_TOPIC_PREFIX": settings.topic_prefix,
+        "EVENTBUS_BOOTSTRAP_SERVERS": kafka,
+        "EVENTBUS_TOPIC_PREFIX": f"t{uuid.uuid4().hex[:8]}.",
+        "EVENTBUS_PARTITIONS": "2",
         "EVENTBUS_STATE_DIR": str(alone / "state"),
         "EVENTBUS_HTTP_PORT": str(port),
     }
+    create = ("-m", "eventbus", "topics", "create", "parcels.__main__:service")
+    assert installed.run(*create, cwd=alone, env=env).startswith("6 topics created")
     command = [str(installed.python), "-m", "parcels"]
     process = ServiceProcess(
         "parcel", command, env, port, alone / "log", cwd=alone, inherited=clean_environ()

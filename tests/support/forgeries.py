@@ -237,7 +237,7 @@ FORGERIES = (
         "201",
         alter={"OrderCreated": only("o1", total_amount=201)},
     ),
-    Forgery("an order that is stuck", "no order is stuck", "o9", "nothing is on its way", then=stuck),
+    Forgery("an order that is stuck", "no order is stuck", "o9", "nothing is under way", then=stuck),
     Forgery("a command without an answer", "every command answered", "o1", "neither", then=unanswered),
     Forgery("a version left out", "key versions", "o3", "event 3", then=gap),
     Forgery("an event id used twice", "event ids", "o1", "an id no other event has", then=same_id),

@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import Distribution, distribution, distributions
 from pathlib import Path
 
@@ -37,9 +37,11 @@ class Environment:
         for found in closure(installed, extra):
             link(found, self.site)
 
-    def run(self, *arguments: str, cwd: Path, timeout: float = 60.0) -> str:
+    def run(
+        self, *arguments: str, cwd: Path, timeout: float = 60.0, env: Mapping[str, str] | None = None
+    ) -> str:
         """What Python prints, started with these arguments; AssertionError if its exit status is not 0."""
-        return run(str(self.python), *arguments, cwd=cwd, timeout=timeout)
+        return run(str(self.python), *arguments, cwd=cwd, timeout=timeout, env=env)
 
 
 def build_wheel(source: Path, directory: Path) -> Path:
@@ -107,12 +109,14 @@ def clean_environ() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 
 
-def run(*command: str, cwd: Path | None = None, timeout: float = 60.0) -> str:
+def run(
+    *command: str, cwd: Path | None = None, timeout: float = 60.0, env: Mapping[str, str] | None = None
+) -> str:
     """What a command prints; AssertionError if its exit status is not 0."""
     done = subprocess.run(
         command,
         cwd=cwd,
-        env=clean_environ(),
+        env={**clean_environ(), **(env or {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -38,11 +38,11 @@ import json
 from pathlib import Path
 from tools import wiring
 from verification.audit import ledger, parked
-from verification.chaos.site import SERVICES as chaos
+from verification.chaos.cluster import SERVICES as chaos
 from verification.hostile.catalogue import IN_LETTERS, IN_RETRIES, OWN_LOGS
 from tools.operate import environment
-from verification.sim.story import tell
-from verification.sim.world import World
+from verification.sim.drawing import draw_plan
+from verification.sim.simulation import Simulation
 from tools.stack.compose import compose_env
 from tools.stack.plan import ports, programs
 from tools.stack.settings import PASSED_ON, Record, StackSettings, parse_scale
@@ -63,7 +63,7 @@ print(json.dumps({
     "audit": [ledger.WRITERS["returns.events"], "returns.dlq" in ledger.LETTERS, parked.LOGS["returns.retry"]],
     "hostile": [OWN_LOGS["returns.events"], "returns.retry" in IN_RETRIES.topics, "returns.dlq" in IN_LETTERS.topics],
     "chaos": "returns" in chaos,
-    "simulated": [r.name for r in World(tell(1)).replicas if "returns" in r.name],
+    "simulated": [r.name for r in Simulation(draw_plan(1)).replicas if "returns" in r.name],
     "tests": tested["returns"],
 }))
 """

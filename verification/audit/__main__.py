@@ -15,7 +15,7 @@ from verification.audit.run import audit
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Audit the system that the options name, and print the verdict."""
+    """Audit the system that the options name, and print the result."""
     parser = argparse.ArgumentParser(
         prog="python -m verification.audit", description="Audit money, stock and orders."
     )
@@ -25,7 +25,7 @@ def main(argv: list[str] | None = None) -> int:
     system.add_options(parser)
     options = parser.parse_args(argv)
     try:
-        verdict = audit(
+        result = audit(
             system.find(options),
             wait=options.wait,
             with_gateway=not options.no_gateway,
@@ -36,8 +36,8 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    print(as_json(verdict) if options.json else text(verdict))
-    return 0 if verdict.clean else 1
+    print(as_json(result) if options.json else text(result))
+    return 0 if result.clean else 1
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ class Broken(NamedTuple):
 
 
 class Violation(NamedTuple):
-    """Something that may never be. ``subject``: an order or product; ``where``: a place in a topic or the gateway."""
+    """Something that must never happen. ``subject``: an order or product; ``where``: a place in a topic or the
+    gateway."""
 
     rule: str
     subject: str
@@ -37,7 +38,7 @@ class DeadLetter(NamedTuple):
     time: int
 
 
-class Waiting(NamedTuple):
+class Undecided(NamedTuple):
     """A record that ``group`` had not decided when the cut was taken. ``time`` in ms since epoch.
 
     ``tries`` is None unless it is parked: then so many tries have failed.

@@ -25,7 +25,7 @@ class Moved(NamedTuple):
 
 
 class GatewayRecord:
-    """What moved at the gateway, by order. ``read`` again to hear what is new."""
+    """What moved at the gateway, by order. Call ``read`` again for what is new."""
 
     def __init__(self, url: str) -> None:
         self.url = url

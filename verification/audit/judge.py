@@ -1,4 +1,4 @@
-"""The verdict: is every settled order where it should be, in money and in stock? No I/O.
+"""Judges every settled order: are its money and its stock as they must be? No I/O.
 
 An order is judged once it is settled and *quiet*: everything about it in the cut was decided by all who listen
 before the cut was taken, so all that follows from it is in the cut too. What is not quiet is listed as open. A dead
@@ -11,10 +11,10 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from verification.audit.findings import DeadLetter, OpenOrder, Violation, Waiting
+from verification.audit.findings import DeadLetter, OpenOrder, Undecided, Violation
 from verification.audit.gateway import GatewayRecord
 from verification.audit.ledger import Ledger
-from verification.audit.orders import GOOD, Life
+from verification.audit.orders import GOOD, OrderHistory
 from verification.audit.rules import doubles, lacks
 
 
@@ -47,7 +47,7 @@ class Pieces:
 
 
 @dataclass
-class Verdict:
+class AuditResult:
     """What an audit found. ``orders`` counts the judged ones by status, ``dead`` names the dead-lettered ones."""
 
     records: int
@@ -68,82 +68,84 @@ class Verdict:
         return not self.violations
 
 
-def judge(ledger: Ledger, gateway: GatewayRecord | None, sure_until: int, now: int) -> Verdict:
-    """The verdict at ``now`` (ms since epoch).
+def judge(ledger: Ledger, gateway: GatewayRecord | None, sure_until: int, now: int) -> AuditResult:
+    """The result at ``now`` (ms since epoch).
 
     ``sure_until``: the last number of the gateway's record that was read *before* the groups' offsets were taken;
     what it moved later may be ahead of the cut.
     """
-    judgement = _Judgement(ledger, gateway, sure_until, now)
-    for order, life in ledger.lives.items():
-        judgement.order(order, life)
-    judgement.orders_to_be()
-    judgement.gateway_alone()
-    judgement.records()
-    judgement.products()
-    return judgement.verdict
+    judging = _Judge(ledger, gateway, sure_until, now)
+    for order, history in ledger.histories.items():
+        judging.order(order, history)
+    judging.orders_to_be()
+    judging.gateway_alone()
+    judging.records()
+    judging.products()
+    return judging.result
 
 
-class _Judgement:
+class _Judge:
     def __init__(self, ledger: Ledger, gateway: GatewayRecord | None, sure_until: int, now: int) -> None:
         self.ledger, self.gateway, self.sure_until, self.now = ledger, gateway, sure_until, now
-        self.waiting: Mapping[str, Waiting] = ledger.waiting()
+        self.waiting: Mapping[str, Undecided] = ledger.waiting()
         self.letters: dict[str, list[DeadLetter]] = {}
         letters = ledger.letters()
         for letter in letters:
             if letter.order and letter.service != "notification":
                 self.letters.setdefault(letter.order, []).append(letter)
-        self.verdict = Verdict(ledger.records, ledger.accepted, gateway is not None)
-        self.verdict.letters = [letter for letter in letters if not ledger.parking.is_discarded(letter)]
-        self.verdict.violations = list(ledger.violations)
-        self.verdict.skipped = sorted(str(place) for place in ledger.set_aside)
+        self.result = AuditResult(ledger.records, ledger.accepted, gateway is not None)
+        self.result.letters = [letter for letter in letters if not ledger.parked.is_discarded(letter)]
+        self.result.violations = list(ledger.violations)
+        self.result.skipped = sorted(str(place) for place in ledger.set_aside)
 
-    def order(self, order: str, life: Life) -> None:
+    def order(self, order: str, history: OrderHistory) -> None:
         """Judge one order and add its money and stock to the sums."""
-        verdict, waits, letters = self.verdict, self.waiting.get(order), self.letters.get(order, [])
-        money = self._money(order, life)
-        net, held = life.charged - life.refunded, sum(held for held, _ in life.stock.values())
+        result, waits, letters = self.result, self.waiting.get(order), self.letters.get(order, [])
+        money = self._money(order, history)
+        net, held = history.charged - history.refunded, sum(held for held, _ in history.stock.values())
         if self.gateway:
-            verdict.violations += doubles(order, self.gateway)
+            result.violations += doubles(order, self.gateway)
         if waits is not None:
-            age = (self.now - (life.since or waits.time)) / 1000
-            verdict.open.append(OpenOrder(order, life.order, age, str(waits)))
-            verdict.pieces.held_open += held
+            age = (self.now - (history.since or waits.time)) / 1000
+            result.open.append(OpenOrder(order, history.order, age, str(waits)))
+            result.pieces.held_open += held
             money.open += net
             return
-        found = lacks(order, life, self.gateway, self.sure_until)
+        found = lacks(order, history, self.gateway, self.sure_until)
         broken = [lack for lack in found if not (lack.missing and letters)]
-        verdict.violations += [Violation(b.rule, order, b.expected, b.found, b.where) for b in broken]
+        result.violations += [Violation(b.rule, order, b.expected, b.found, b.where) for b in broken]
         if found and not broken:
-            verdict.dead[order] = [letter.place for letter in letters]
-            verdict.pieces.held_dead += held
+            result.dead[order] = [letter.place for letter in letters]
+            result.pieces.held_dead += held
             money.dead += net
-        elif life.order != "NEW":
-            verdict.orders[life.order] += 1
-            money.value += life.total if life.order in GOOD else 0
+        elif history.order != "NEW":
+            result.orders[history.order] += 1
+            money.value += history.total if history.order in GOOD else 0
 
-    def _money(self, order: str, life: Life) -> Money:
+    def _money(self, order: str, history: OrderHistory) -> Money:
         """The sums of the order's currency, its money added."""
         moved = self.gateway.by_order.get(order, []) if self.gateway else []
-        if not (life.charged or life.total or moved):
+        if not (history.charged or history.total or moved):
             return Money()
-        money = self.verdict.money.setdefault(life.currency or life.paid_in or moved[0].currency, Money())
-        money.charged += life.charged
-        money.refunded += life.refunded
+        money = self.result.money.setdefault(
+            history.currency or history.paid_in or moved[0].currency, Money()
+        )
+        money.charged += history.charged
+        money.refunded += history.refunded
         money.gateway_charged += sum(m.amount for m in moved if m.kind == "CHARGE")
         money.gateway_refunded += sum(m.amount for m in moved if m.kind == "REFUND")
         return money
 
     def orders_to_be(self) -> None:
-        """Orders of which there is no more than a command so far."""
+        """Orders of which only a command exists so far."""
         for order, waits in self.waiting.items():
-            if order not in self.ledger.lives:
-                self.verdict.open.append(OpenOrder(order, "NEW", (self.now - waits.time) / 1000, str(waits)))
+            if order not in self.ledger.histories:
+                self.result.open.append(OpenOrder(order, "NEW", (self.now - waits.time) / 1000, str(waits)))
 
     def gateway_alone(self) -> None:
-        """Money that moved for orders no topic knows."""
+        """Money that moved for orders that stand in no topic."""
         for order, moved in self.gateway.by_order.items() if self.gateway else ():
-            known = order in self.ledger.lives or order in self.waiting or order in self.letters
+            known = order in self.ledger.histories or order in self.waiting or order in self.letters
             if not known and moved[0].seq <= self.sure_until:
                 found = f"{moved[0].kind.lower()} of {moved[0].amount:,} {moved[0].currency}"
                 self._violation(
@@ -151,20 +153,20 @@ class _Judgement:
                 )
 
     def records(self) -> None:
-        """Commands without an answer, and records in a log that its one writer did not write."""
+        """Commands without an answer, and records that the writer of their log did not write."""
         for order, place in self.ledger.unanswered():
-            if place not in self.ledger.buried:
+            if place not in self.ledger.dead_lettered:
                 expected = "an event that names it as its cause, or a dead letter"
                 self._violation("every command answered", order, expected, "neither", place)
-        for stranger in self.ledger.strangers:
-            place = str(stranger.place)
-            if place not in self.ledger.buried and self.ledger.decided(stranger.place):
-                expected = f"a record that {stranger.place.topic.partition('.')[0]}'s service wrote"
-                self._violation("one writer a log", stranger.key, expected, stranger.reason, place)
+        for record in self.ledger.foreign:
+            place = str(record.place)
+            if place not in self.ledger.dead_lettered and self.ledger.decided(record.place):
+                expected = f"a record that {record.place.topic.partition('.')[0]}'s service wrote"
+                self._violation("one writer a log", record.key, expected, record.reason, place)
 
     def products(self) -> None:
-        """The second line, for each product, and its sums over all."""
-        pieces = self.verdict.pieces
+        """The stock equation for each product, and the sums over all products."""
+        pieces = self.result.pieces
         for name, product in self.ledger.products.items():
             pieces.products += 1
             pieces.adjusted += product.adjusted
@@ -180,4 +182,4 @@ class _Judgement:
                 self._violation(rule, name, expected, found, "stock.events")
 
     def _violation(self, rule: str, subject: str, expected: str, found: str, where: str) -> None:
-        self.verdict.violations.append(Violation(rule, subject, expected, found, where))
+        self.result.violations.append(Violation(rule, subject, expected, found, where))

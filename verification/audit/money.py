@@ -1,4 +1,4 @@
-"""The money of one order, event by event: what it is worth, what was charged, what was given back."""
+"""The money of one order, event by event: its value, what was charged and what was refunded."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from collections.abc import Iterator
 from eventbus.model.messages import Message
 from schemas import OrderConfirmed, OrderCreated, OrderPaid, OrderRefunded, PaymentRefunded, PaymentSucceeded
 from verification.audit.findings import Broken
-from verification.audit.orders import Life
+from verification.audit.orders import OrderHistory
 
 
-def account(life: Life, event: Message, time: int) -> Iterator[Broken]:
+def account(history: OrderHistory, event: Message, time: int) -> Iterator[Broken]:
     """Fold the amounts of an event that was legal at ``time`` (ms since epoch); gives the rules it breaks."""
-    life.since = life.since or time
+    history.since = history.since or time
     match event:
         case OrderCreated():
-            life.currency, life.total = event.currency, event.total_amount
+            history.currency, history.total = event.currency, event.total_amount
             for item in event.items:
-                life.wanted[item.product_id] = life.wanted.get(item.product_id, 0) + item.quantity
+                history.wanted[item.product_id] = history.wanted.get(item.product_id, 0) + item.quantity
             value = sum(item.quantity * item.unit_price for item in event.items)
             yield from _same("value of items", value, event.total_amount)
         case OrderPaid() | OrderRefunded():
-            yield from _same("amount recorded", life.total, event.amount)
+            yield from _same("amount recorded", history.total, event.amount)
         case OrderConfirmed():
-            yield from _same("amount confirmed", life.total, event.total_amount)
-            missing = [fact for fact in ("OrderPaid", "OrderReserved") if fact not in life.seen]
+            yield from _same("amount confirmed", history.total, event.total_amount)
+            missing = [fact for fact in ("OrderPaid", "OrderReserved") if fact not in history.seen]
             if missing:
                 found = f"confirmed without {' and '.join(missing)}"
                 yield Broken("legal transitions", "OrderPaid and OrderReserved first", found)
         case PaymentSucceeded():
-            life.charged, life.paid_in, life.charge = event.amount, event.currency, event.charge_id
+            history.charged, history.paid_in, history.charge = event.amount, event.currency, event.charge_id
         case PaymentRefunded():
-            life.refunded, life.refund = event.amount, event.refund_id
-            yield from _same("amount refunded", life.charged, event.amount)
+            history.refunded, history.refund = event.amount, event.refund_id
+            yield from _same("amount refunded", history.charged, event.amount)
 
 
 def _same(rule: str, expected: int, found: int) -> Iterator[Broken]:

@@ -1,6 +1,6 @@
-"""What became of one order, by the three logs that speak of it, and which steps each log may take.
+"""The history of one order, from the three logs about it, and the steps that each log may take.
 
-These tables are the audit's own: a rule broken in a service's code is seen here, since none of it is used.
+These tables are the audit's own and use no code of a service, so a bug in a service shows here.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ ANY_TIME: Mapping[str, tuple[str, ...]] = {
 
 
 @dataclass(slots=True)
-class Life:
+class OrderHistory:
     """One order. Amounts are minor units of ``currency``, times ms since epoch (UTC).
 
     ``wanted`` is what was ordered, by product; ``stock`` is what is held for it and what has left, by product.

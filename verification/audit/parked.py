@@ -1,4 +1,5 @@
-"""Messages that wait in retry topics: for their next try, behind another of their key, or for a person."""
+"""Parked messages, from the retry topics: they wait for their next try, behind another of their key, or for a
+person."""
 
 from __future__ import annotations
 
@@ -8,20 +9,20 @@ from eventbus.model.record import Raw
 from eventbus.processing.own_log import PartitionOf, parked_message
 from eventbus.retry.parked import State
 from tools.registry import SERVICES
-from verification.audit.findings import DeadLetter, Waiting
+from verification.audit.findings import DeadLetter, Undecided
 
 LOGS = {service.retry: service.logs for service in SERVICES}
 """Each retry topic, and the logs whose messages may wait there."""
 RETRIES = tuple(LOGS)
 
 
-class Parking:
+class ParkedLedger:
     """The latest state of every message that was ever parked, by service and the place it came from."""
 
     def __init__(self, order_of: Callable[[Raw], str], partition_of: PartitionOf) -> None:
         self._order_of, self._partition_of = order_of, partition_of
         self._states: dict[tuple[str, str], State] = {}
-        self._waiting: dict[tuple[str, str], Waiting] = {}
+        self._waiting: dict[tuple[str, str], Undecided] = {}
         self._dead: dict[tuple[str, str], str] = {}
 
     def take(self, record: Raw) -> None:
@@ -39,22 +40,22 @@ class Parking:
         if parked.state is State.DEAD:
             self._dead[place] = order
         else:
-            self._waiting[place] = Waiting(
+            self._waiting[place] = Undecided(
                 service, raw.topic, raw.partition, raw.offset, order, raw.timestamp, parked.attempt
             )
 
-    def waiting(self) -> Iterator[Waiting]:
-        """What waits for its next try or behind another; not of orders that have a dead letter, for these wait for
-        a person whatever else may come."""
+    def waiting(self) -> Iterator[Undecided]:
+        """Messages that wait for their next try or behind another. Those of orders with a dead letter are left out:
+        such an order waits for a person in any case."""
         dead = set(self._dead.values())
         return (waits for waits in self._waiting.values() if waits.order not in dead)
 
-    def waits(self, service: str, origin: str) -> bool:
+    def is_parked(self, service: str, origin: str) -> bool:
         """Whether the message from ``origin`` is parked there, dead or alive."""
         state = self._states.get((service, origin))
         return state is not None and state.open
 
-    def ever_waited(self, service: str, origin: str) -> bool:
+    def was_parked(self, service: str, origin: str) -> bool:
         """Whether the message from ``origin`` was ever parked there."""
         return (service, origin) in self._states
 
@@ -63,5 +64,5 @@ class Parking:
         return self._states.get((letter.service, letter.origin)) is State.RESOLVED
 
     def is_discarded(self, letter: DeadLetter) -> bool:
-        """Whether a person has said that it shall not be decided."""
+        """Whether a person has decided to discard it."""
         return self._states.get((letter.service, letter.origin)) is State.DISCARDED

@@ -3,7 +3,7 @@
 The cut, in this order: (1) what the gateway has on record, (2) up to where each group has decided its input, its
 committed offsets taken as stable, (3) the ends of the retry topics, which are then read, (4) the ends of all others,
 which are read then. Ends include uncommitted records, reading does not. Outputs are committed together with the
-offsets of their input, or with the word that a parked message is resolved; so all that follows from what is decided
+offsets of their input, or with the record that a parked message is resolved; so all that follows from what is decided
 by (2) and (3) stands before the ends taken at (4).
 """
 
@@ -44,7 +44,7 @@ class KafkaAway(Exception):
     """Kafka or a topic cannot be read; the message says which and what to do."""
 
 
-class Topics:
+class AuditReader:
     """All partitions of all topics, read in step with a cut. Not for use by several threads."""
 
     def __init__(self, settings: Settings) -> None:
@@ -108,8 +108,8 @@ class Topics:
         decided: dict[tuple[str, str, int], int] = {}
         for group, consumer in self._groups.items():
             parts = [p for p in self._parts if group in LISTENERS.get(p[0], ())]
-            for part, told in zip(parts, self._committed(group, consumer, parts), strict=True):
-                decided[group, *part] = max(told.offset, 0)
+            for part, committed in zip(parts, self._committed(group, consumer, parts), strict=True):
+                decided[group, *part] = max(committed.offset, 0)
         return decided
 
     def _committed(self, group: str, consumer: Consumer, parts: Sequence[Part]) -> list[TopicPartition]:
@@ -117,12 +117,12 @@ class Topics:
         deadline = time.monotonic() + TIMEOUT
         while True:
             try:
-                told = consumer.committed([self._named(p) for p in parts], timeout=TIMEOUT)
-                error = next((tp.error for tp in told if tp.error is not None), None)
+                offsets = consumer.committed([self._named(p) for p in parts], timeout=TIMEOUT)
+                error = next((tp.error for tp in offsets if tp.error is not None), None)
             except KafkaException as exception:
                 error = exception.args[0]
             if error is None:
-                return told
+                return offsets
             if not passes(error) or time.monotonic() > deadline:
                 raise KafkaAway(f"The offsets of group {group} cannot be read: {error.str()}")
             time.sleep(0.1)
@@ -136,10 +136,10 @@ class Topics:
             request_timeout=TIMEOUT,
         )
         try:
-            told = {(tp.topic, tp.partition): int(future.result().offset) for tp, future in asked.items()}
+            ends = {(tp.topic, tp.partition): int(future.result().offset) for tp, future in asked.items()}
         except KafkaException as error:
             raise KafkaAway(f"The ends of the topics cannot be read: {error.args[0].str()}") from error
-        return {part: told[self._settings.topic(part[0]), part[1]] for part in parts}
+        return {part: ends[self._settings.topic(part[0]), part[1]] for part in parts}
 
     def read(self, cut: Cut, take: Callable[[Raw], None]) -> None:
         """Hand on every record before the cut that was not handed on yet. Raises KafkaAway if that stalls."""
@@ -164,7 +164,7 @@ class Topics:
                 left -= reached
 
     def _store(self, record: Record) -> Part | None:
-        """Keep a record until it is its turn; the partition that moved on, if any did."""
+        """Keep a record until its cut; returns the partition that moved on, if one did."""
         error = record.error()
         topic, partition, offset = record.topic(), record.partition(), record.offset()
         if error is None:
@@ -183,12 +183,12 @@ class Topics:
         return None
 
     def _pass_unreadable(self, record: Record, error: KafkaError) -> Part | None:
-        """Keep a note of a batch that cannot be taken apart, and go on behind it. Raises KafkaAway."""
+        """Note a batch that cannot be decoded, and continue behind it. Raises KafkaAway."""
         name, partition, offset = record.topic(), record.partition(), record.offset()
         assert name is not None and partition is not None and offset is not None
         part = (name.removeprefix(self._settings.topic_prefix), partition)
         if offset < self._passed[part]:
-            return None  # told again, before the seek took effect
+            return None  # reported once more, before the seek took effect
         try:
             self._passed[part] = after_unreadable(self._probe, name, partition, offset)
             self._consumer.seek(self._named(part, self._passed[part]))
@@ -198,18 +198,18 @@ class Topics:
         return part
 
     def _pass_on(self, part: Part, end: int, take: Callable[[Raw], None]) -> bool:
-        """Hand on what is kept of a partition, up to its end; whether that is reached."""
+        """Hand on the kept records of a partition, up to ``end``; returns whether that is reached."""
         queue = self._ahead[part]
         while queue and queue[0].offset < end:
             raw = queue.popleft()
             self._at[part] = raw.offset + 1
             take(raw)
         if not queue:
-            # the end of a partition is told beyond its last record: the markers of transactions take offsets too
+            # the reported end of a partition is beyond its last record: transaction markers take offsets too
             self._at[part] = max(self._at[part], self._passed[part])
         return bool(queue) or self._at[part] >= end
 
     def close(self) -> None:
-        """Let go of Kafka."""
+        """Close all consumers."""
         for consumer in (self._consumer, self._probe, *self._groups.values()):
             consumer.close()

@@ -1,4 +1,4 @@
-"""One audit of a running system, from the first record to the verdict."""
+"""One audit of a running system, from the first record to the result."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from eventbus.processing import skips
 from tools.system import System
 from tools.wiring import codec
 from verification.audit.gateway import GatewayRecord
-from verification.audit.judge import Verdict, judge
+from verification.audit.judge import AuditResult, judge
 from verification.audit.ledger import LETTERS, LISTENERS, WRITERS, Ledger
 from verification.audit.parked import RETRIES
-from verification.audit.reading import Topics
+from verification.audit.reading import AuditReader
 
 PAUSE = 0.5
 
@@ -27,13 +27,13 @@ def audit(
     wait: float = 30.0,
     with_gateway: bool = True,
     say: Callable[[str], None] = lambda text: None,
-) -> Verdict:
+) -> AuditResult:
     """Read everything, wait up to ``wait`` seconds for what is under way to end, and judge.
 
     The wait ends once every order that was on its way at the first cut is quiet, so a system that never rests is
     audited too: what came later is listed as open. Raises KafkaAway and GatewayAway.
     """
-    topics = Topics(system.kafka)
+    topics = AuditReader(system.kafka)
     try:
         count = topics.counts["order.events"]
         ledger = Ledger(codec(), lambda key: partition_of(key, count))
@@ -55,7 +55,7 @@ def audit(
         topics.close()
 
 
-def _cut(topics: Topics, ledger: Ledger, gateway: GatewayRecord | None) -> int:
+def _cut(topics: AuditReader, ledger: Ledger, gateway: GatewayRecord | None) -> int:
     """Read up to one cut; returns how much of the gateway's record was there before it."""
     if gateway:
         gateway.read()
@@ -67,6 +67,6 @@ def _cut(topics: Topics, ledger: Ledger, gateway: GatewayRecord | None) -> int:
 
 
 def _skip(ledger: Ledger, raw: Raw) -> None:
-    """Take what an operator has set aside; what else stands in that topic says nothing."""
+    """Take what an operator has set aside; ignore every other record of that topic."""
     with suppress(Poison):
         ledger.skips.take(raw)

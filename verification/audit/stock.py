@@ -1,4 +1,4 @@
-"""One product by its log: what came, what is available, what is held for which order, what has left."""
+"""One product, from its log: what was put in, is available, is held for which order, and has been shipped."""
 
 from __future__ import annotations
 

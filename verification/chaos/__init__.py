@@ -1,5 +1,6 @@
-"""Chaos: a bounded run of the whole system on three brokers, hurt by a seeded schedule, and audited. ``make chaos``.
+"""Chaos: a bounded run of the whole system on three brokers, with seeded faults, and an audit. ``make chaos``.
 
-``schedule`` says what is hurt when, ``processes`` keeps children alive, ``site`` is the system, ``shopping`` its
-customers, ``faults`` carries the schedule out, ``report`` tells what came of it.
+``cluster`` starts the brokers and services, ``processes`` keeps the services alive, ``order_load`` sends orders,
+``schedule`` draws the faults, ``faults`` carries them out, ``hostile_bursts`` writes hostile records, ``order_ends``
+counts how each order ended, and ``report`` prints the result.
 """

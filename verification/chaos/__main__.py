@@ -19,12 +19,12 @@ from tools.stack.settings import ROOT, StackError
 from verification.audit.gateway import GatewayAway
 from verification.audit.reading import KafkaAway
 from verification.audit.report import text
-from verification.chaos import books, faults
-from verification.chaos.hostility import Hostility, lay_aside
-from verification.chaos.report import Outcome, table
+from verification.chaos import faults, order_ends
+from verification.chaos.cluster import SIMULATOR, ChaosCluster
+from verification.chaos.hostile_bursts import HostileBursts, set_aside_named
+from verification.chaos.order_load import OrderLoad
+from verification.chaos.report import ChaosResult, table
 from verification.chaos.schedule import missing, schedule
-from verification.chaos.shopping import Shopping
-from verification.chaos.site import SIMULATOR, Site
 
 RATE = 15.0
 """Orders a second that two cores hold beside three brokers, with faults."""
@@ -89,11 +89,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             shutil.rmtree(run_dir, ignore_errors=True)
 
 
-def run(run_dir: Path, options: argparse.Namespace) -> Outcome | None:
-    """Start all, load and hurt it, wait, audit; or only print the plan: None."""
-    site = Site(run_dir, replicas=options.replicas, env=ENV)
+def run(run_dir: Path, options: argparse.Namespace) -> ChaosResult | None:
+    """Start everything, send orders and faults, wait, audit. Only print the plan and return None with ``--plan``."""
+    chaos = ChaosCluster(run_dir, replicas=options.replicas, env=ENV)
     planned = schedule(
-        options.seed, options.seconds, site.services, faults.broker_names(site), others=[SIMULATOR]
+        options.seed, options.seconds, chaos.services, faults.broker_names(chaos), others=[SIMULATOR]
     )
     heading = (
         f"Chaos: {options.seconds:g} s at {options.rate:g} orders/s, seed {options.seed}, {len(planned)} faults "
@@ -106,35 +106,35 @@ def run(run_dir: Path, options: argparse.Namespace) -> Outcome | None:
         for fault in planned:
             print(f"{fault.at:6.1f} s  {fault.kind.action:<8}{fault.target:<16}{fault.seconds:5.1f} s")
         return None
-    with site:
-        site.wait_shared()
-        shopping = Shopping(site, options.rate, options.seed)
-        shopping.stock()
-        hostility = Hostility(site, options.seed)
-        with shopping:
-            began = shopping.sales.began
-            harm = faults.inflict(site, planned, began, options.seconds, hostility, say)
-            shopping.stop()
-            site.heal()
+    with chaos:
+        chaos.wait_shared()
+        load = OrderLoad(chaos, options.rate, options.seed)
+        load.stock()
+        bursts = HostileBursts(chaos, options.seed)
+        with load:
+            began = load.result.began
+            fault_log = faults.carry_out(chaos, planned, began, options.seconds, bursts, say)
+            load.stop()
+            chaos.heal()
             say(f"The load has ended; {AFTER:g} s later comes the audit.")
-            time.sleep(max(0.0, shopping.sales.ended + AFTER - time.monotonic()))
-            ends = site.children.ends.copy()
-            site.wait_ready()
-            told = hostility.end()
-            verdict = site.audit()
-            if lay_aside(site, told, verdict):
+            time.sleep(max(0.0, load.result.ended + AFTER - time.monotonic()))
+            ends = chaos.children.ends.copy()
+            chaos.wait_ready()
+            hostile = bursts.end()
+            verdict = chaos.audit()
+            if set_aside_named(chaos, hostile, verdict):
                 say(
-                    f"{len(told.named)} hostile records that the audit names are set aside; it is made again."
+                    f"{len(hostile.named)} hostile records that the audit names are set aside; the audit runs again."
                 )
-                site.wait_ready()
-                verdict = site.audit()
-            doubles = [d["orderId"] for d in json.loads(request(f"{site.url(SIMULATOR)}/doubles")[1])]
-            found = books.read(site.kafka)
-    return Outcome(heading, shopping.sales, harm, found, verdict, doubles, ends, told)
+                chaos.wait_ready()
+                verdict = chaos.audit()
+            doubles = [d["orderId"] for d in json.loads(request(f"{chaos.url(SIMULATOR)}/doubles")[1])]
+            found = order_ends.read(chaos.kafka)
+    return ChaosResult(heading, load.result, fault_log, found, verdict, doubles, ends, hostile)
 
 
 def say(line: str) -> None:
-    """What happens meanwhile, on standard error: standard output has the table alone."""
+    """Progress, on standard error: standard output holds only the table."""
     print(line, file=sys.stderr, flush=True)
 
 

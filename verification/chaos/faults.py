@@ -1,4 +1,4 @@
-"""Carries a schedule of faults out, on the calling thread."""
+"""Carries out a schedule of faults, on the calling thread."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tools.stack.kafka import LocalKafka
-from verification.chaos.hostility import Hostility
+from verification.chaos.cluster import ChaosCluster
+from verification.chaos.hostile_bursts import HostileBursts
 from verification.chaos.schedule import TOPICS, Fault, Kind
-from verification.chaos.site import Site
 
 BROKER = "broker"
 AGAIN = 1.0
-"""Seconds after which a fault is tried again that could not be done, if its kind has not landed yet."""
+"""Seconds until a fault that was not possible is tried again, if its kind has not landed yet."""
 
 
-class Done(NamedTuple):
+class LandedFault(NamedTuple):
     """A fault that landed: from when to when (``time.monotonic``, s)."""
 
     kind: Kind
@@ -29,88 +29,89 @@ class Done(NamedTuple):
 
 
 @dataclass
-class Harm:
-    """What was done, and how many faults of each kind could not be."""
+class FaultLog:
+    """The faults that landed, and how many of each kind were left out."""
 
-    done: list[Done] = field(default_factory=list)
+    done: list[LandedFault] = field(default_factory=list)
     left_out: Counter[Kind] = field(default_factory=Counter)
 
     @property
     def spans(self) -> list[tuple[float, float]]:
         return [(done.began, done.ended) for done in self.done]
 
-    def of(self, kind: Kind) -> list[Done]:
+    def of(self, kind: Kind) -> list[LandedFault]:
         """The faults of one kind that landed."""
         return [done for done in self.done if done.kind == kind]
 
 
-def broker_names(site: Site) -> list[str]:
+def broker_names(chaos: ChaosCluster) -> list[str]:
     """``broker-1`` and so on, as schedules name them."""
-    return [f"{BROKER}-{i + 1}" for i in range(site.cluster.count)]
+    return [f"{BROKER}-{i + 1}" for i in range(chaos.cluster.count)]
 
 
-def inflict(
-    site: Site,
+def carry_out(
+    chaos: ChaosCluster,
     faults: Sequence[Fault],
     began: float,
     seconds: float,
-    hostility: Hostility,
+    bursts: HostileBursts,
     say: Callable[[str], None],
-) -> Harm:
-    """Do what the schedule says until ``seconds`` after ``began``, and undo each fault when it is over."""
-    harm = Harm()
+) -> FaultLog:
+    """Carry out the schedule until ``seconds`` after ``began``, and undo each fault when it ends."""
+    fault_log = FaultLog()
     coming: list[tuple[float, int, Fault, bool]] = [(f.at, n, f, True) for n, f in enumerate(faults)]
     heapq.heapify(coming)
     while coming:
         at, number, fault, begins = heapq.heappop(coming)
         time.sleep(max(0.0, began + at - time.monotonic()))
         if not begins:
-            _undo(site, fault)
+            _undo(chaos, fault)
             continue
         now = time.monotonic()
-        if not _do(site, fault, harm, hostility):
+        if not _do(chaos, fault, fault_log, bursts):
             later = fault._replace(at=fault.at + AGAIN)
-            if later.end < seconds and not harm.of(fault.kind):
+            if later.end < seconds and not fault_log.of(fault.kind):
                 heapq.heappush(coming, (later.at, number, later, True))
             else:
-                harm.left_out[fault.kind] += 1
+                fault_log.left_out[fault.kind] += 1
                 say(f"{at:6.1f} s  {fault.kind} {fault.target}: left out, another broker is not back in sync")
             continue
         fault = fault._replace(at=now - began)
-        harm.done.append(Done(fault.kind, fault.target, now, now + fault.seconds))
+        fault_log.done.append(LandedFault(fault.kind, fault.target, now, now + fault.seconds))
         lasting = f" for {fault.seconds:.1f} s" if fault.seconds else ""
         say(f"{fault.at:6.1f} s  {fault.kind.action} {fault.target}{lasting}")
         if fault.seconds:
             heapq.heappush(coming, (fault.end, number, fault, False))
     time.sleep(max(0.0, began + seconds - time.monotonic()))
-    return harm
+    return fault_log
 
 
-def _do(site: Site, fault: Fault, harm: Harm, hostility: Hostility) -> bool:
-    """Begin a fault. A broker's is left out unless all brokers are there and in sync: never two at once."""
+def _do(chaos: ChaosCluster, fault: Fault, fault_log: FaultLog, bursts: HostileBursts) -> bool:
+    """Begin a fault. Returns False for a fault of a broker unless all brokers run and are in sync: never two at
+    once."""
     if fault.target == TOPICS:
-        hostility.strike()
+        bursts.write_burst()
     elif fault.kind.group == BROKER:
         # one that was just frozen counts as in sync until its session ends
-        hurt = any(d.kind.group == BROKER and d.ended > time.monotonic() for d in harm.done)
-        if hurt or not site.cluster.is_whole(timeout=2.0):
+        hurt = any(d.kind.group == BROKER and d.ended > time.monotonic() for d in fault_log.done)
+        if hurt or not chaos.cluster.is_whole(timeout=2.0):
             return False
-        broker = _broker(site, fault)
+        broker = _broker(chaos, fault)
         (broker.kill if fault.kind.action == "kill" else broker.pause)()
     else:
-        child = site.child(fault.target)
+        child = chaos.child(fault.target)
         (child.kill if fault.kind.action == "kill" else child.freeze)()
     return True
 
 
-def _undo(site: Site, fault: Fault) -> None:
+def _undo(chaos: ChaosCluster, fault: Fault) -> None:
     if fault.kind.group != BROKER:
-        site.child(fault.target).thaw()
+        chaos.child(fault.target).thaw()
     elif fault.kind.action == "kill":
-        _broker(site, fault).launch()
+        _broker(chaos, fault).launch()
     else:
-        _broker(site, fault).resume()
+        _broker(chaos, fault).resume()
 
 
-def _broker(site: Site, fault: Fault) -> LocalKafka:
-    return site.cluster.brokers[int(fault.target.rpartition("-")[2]) - 1]
+def _broker(chaos: ChaosCluster, fault: Fault) -> LocalKafka:
+    return chaos.cluster.brokers[int(fault.target.rpartition("-")[2]) - 1]

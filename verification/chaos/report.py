@@ -1,4 +1,4 @@
-"""What came of a run, as one table. No I/O."""
+"""The result of a run, as one table. No I/O."""
 
 from __future__ import annotations
 
@@ -10,48 +10,48 @@ from math import isnan, nan
 from eventbus.visible import visible
 from tools.arrivals import percentile
 from verification.audit.findings import DeadLetter
-from verification.audit.judge import Verdict
-from verification.chaos.books import Books
-from verification.chaos.faults import Done, Harm
-from verification.chaos.hostility import Hostilities
+from verification.audit.judge import AuditResult
+from verification.chaos.faults import FaultLog, LandedFault
+from verification.chaos.hostile_bursts import HostileResult
+from verification.chaos.order_ends import OrderEnds
+from verification.chaos.order_load import LoadResult
 from verification.chaos.schedule import KINDS, is_near, missing
-from verification.chaos.shopping import Sales
 
 LISTED = 10
 
 
 @dataclass
-class Outcome:
-    """Everything a run is judged by. ``doubles`` are the gateway's own: orders charged or refunded twice."""
+class ChaosResult:
+    """Everything that decides on a run. ``doubles``: orders that the gateway itself has charged or refunded twice."""
 
     heading: str
-    sales: Sales
-    harm: Harm
-    books: Books
-    verdict: Verdict
+    load: LoadResult
+    fault_log: FaultLog
+    order_ends: OrderEnds
+    verdict: AuditResult
     doubles: list[str]
     restarts: Counter[tuple[str, int]] = field(default_factory=Counter)
-    hostile: Hostilities = field(default_factory=Hostilities)
+    hostile: HostileResult = field(default_factory=HostileResult)
 
     @property
     def accepted(self) -> set[str]:
-        return {placed.order for placed in self.sales.placed}
+        return {placed.order for placed in self.load.placed}
 
     @property
     def lost(self) -> list[str]:
-        return self.books.lost(self.accepted)
+        return self.order_ends.lost(self.accepted)
 
     @property
     def doubled(self) -> list[str]:
-        return sorted({*self.books.doubled(), *self.doubles})
+        return sorted({*self.order_ends.doubled(), *self.doubles})
 
     @property
     def stuck(self) -> list[str]:
-        return sorted({*self.books.stuck(), *(order.order for order in self.verdict.open)})
+        return sorted({*self.order_ends.stuck(), *(order.order for order in self.verdict.open)})
 
     @property
     def letters(self) -> list[DeadLetter]:
-        """Dead letters that wait for a person; not those of hostile records, which are where they belong."""
+        """Dead letters that wait for a person; not those of hostile records, which belong there."""
         wrote = self.hostile.wrote
         return [one for one in self.verdict.letters if not (wrote(one.origin) or wrote(one.place))]
 
@@ -66,24 +66,24 @@ class Outcome:
         return not (self.lost or self.doubled or self.stuck or self.waiting) and self.verdict.clean
 
 
-def table(outcome: Outcome) -> str:
-    """The whole of it for people."""
-    sales = outcome.sales
-    spent = max(sales.ended - sales.began, 0.001)
-    refused = [(status, n) for status, n in sales.answers.most_common() if status != "202"]
-    several = sum(1 for placed in sales.placed if placed.items > 1)
-    keyed = sum(1 for placed in sales.placed if placed.keyed)
-    posted = sales.answers.total()
-    wishes = ", ".join(f"{n:,} {wish}" for wish, n in sorted(sales.wishes.items()))
+def table(outcome: ChaosResult) -> str:
+    """The whole result, for people."""
+    load = outcome.load
+    spent = max(load.ended - load.began, 0.001)
+    refused = [(status, n) for status, n in load.answers.most_common() if status != "202"]
+    several = sum(1 for placed in load.placed if placed.items > 1)
+    keyed = sum(1 for placed in load.placed if placed.keyed)
+    posted = load.answers.total()
+    follow_ups = ", ".join(f"{n:,} {follow_up}" for follow_up, n in sorted(load.follow_ups.items()))
     lines = [
         outcome.heading,
         _row("posted", f"{posted:,} ({posted / spent:.1f}/s)"),
         _row("not accepted", _counts(refused) or "none"),
         _row("accepted", f"{len(outcome.accepted):,} ({several:,} of several items, {keyed:,} with a key)"),
         _row("settled", _counts(sorted(outcome.verdict.orders.items()))),
-        _row("of FAILED", _counts(_why(sales)) or "-"),
-        _row("wishes", wishes or "none"),
-        _row("deliveries", f"{sales.restocked:,}"),
+        _row("of FAILED", _counts(_why(load)) or "-"),
+        _row("follow-ups", follow_ups or "none"),
+        _row("deliveries", f"{load.restocked:,}"),
         _row("lost", _named(outcome.lost)),
         _row("doubled", _named(outcome.doubled)),
         _row("stuck", _named(outcome.stuck)),
@@ -113,11 +113,11 @@ def _named(orders: list[str]) -> str:
     return f"{len(orders):,}" + (f": {shown}" if orders else "")
 
 
-def _why(sales: Sales) -> list[tuple[str, int]]:
-    return Counter(s.why for s in sales.settled.values() if s.status == "FAILED").most_common(6)
+def _why(load: LoadResult) -> list[tuple[str, int]]:
+    return Counter(s.why for s in load.settled.values() if s.status == "FAILED").most_common(6)
 
 
-def _letters(outcome: Outcome) -> str:
+def _letters(outcome: ChaosResult) -> str:
     """How many messages wait for a person, and how many orders for one of them."""
     if not outcome.letters:
         return "0"
@@ -126,51 +126,53 @@ def _letters(outcome: Outcome) -> str:
     return f"{len(outcome.letters):,} ({_counts(sorted(by_service.items()))}); {waiting}"
 
 
-def _hostile(outcome: Outcome) -> str:
-    """How many were written, and what became of them."""
-    told = outcome.hostile
-    if not told.written and not told.refused:
+def _hostile(outcome: ChaosResult) -> str:
+    """How many were written, and what each led to."""
+    hostile = outcome.hostile
+    if not hostile.written and not hostile.refused:
         return "none"
-    refused = f", {told.refused:,} not taken by Kafka" if told.refused else ""
-    named = f"; the audit named {len(told.named):,}, which were set aside" if told.named else ""
-    return f"{len(told.written):,} written{refused}: {_counts(sorted(told.fates.items()))}{named}"
+    refused = f", {hostile.refused:,} not taken by Kafka" if hostile.refused else ""
+    named = f"; the audit named {len(hostile.named):,}, which were set aside" if hostile.named else ""
+    return (
+        f"{len(hostile.written):,} written{refused}: {_counts(sorted(hostile.consequences.items()))}{named}"
+    )
 
 
-def _faults(outcome: Outcome) -> Iterator[str]:
+def _faults(outcome: ChaosResult) -> Iterator[str]:
     """Each kind of fault, how often it landed, and how soon after its end an order was confirmed."""
-    harm = outcome.harm
+    fault_log = outcome.fault_log
     yield f"  {'faults':<16}{'landed':>8}{'left out':>10}{'s to the next confirmation':>28}{'longest':>10}"
     for kind in KINDS:
-        done, left_out = harm.of(kind), harm.left_out[kind]
-        waits = sorted(_until_confirmed(outcome.sales, one) for one in done)
+        done, left_out = fault_log.of(kind), fault_log.left_out[kind]
+        waits = sorted(_until_confirmed(outcome.load, one) for one in done)
         cells = [percentile(waits, share) for share in (0.5, 1.0)]
         shown = ["-" if isnan(cell) else f"{cell:.1f}" for cell in cells]
         yield f"  {kind!s:<16}{len(done):>8}{left_out:>10}{shown[0]:>28}{shown[1]:>10}"
-    if never := missing(one.kind for one in harm.done):
+    if never := missing(one.kind for one in fault_log.done):
         names = ", ".join(map(str, never))
         yield _row("never landed", f"{names}: the run was too short, or the brokers were never in sync")
 
 
-def _until_confirmed(sales: Sales, done: Done) -> float:
+def _until_confirmed(load: LoadResult, done: LandedFault) -> float:
     """Seconds from a fault's end to the first confirmation; NaN if none came."""
     after = [
-        s.at - done.ended for s in sales.settled.values() if s.status == "CONFIRMED" and s.at >= done.ended
+        s.at - done.ended for s in load.settled.values() if s.status == "CONFIRMED" and s.at >= done.ended
     ]
     return min(after, default=nan)
 
 
 def _restarts(ends: Counter[tuple[str, int]]) -> list[tuple[str, int]]:
-    """Exits that were no fault of the schedule's: statuses other than that of SIGKILL."""
+    """Exits that the schedule did not cause: every status except that of SIGKILL."""
     return [(f"{name} with {status}", n) for (name, status), n in sorted(ends.items()) if status != -9]
 
 
-def _latencies(outcome: Outcome) -> Iterator[str]:
-    sales, spans = outcome.sales, outcome.harm.spans
+def _latencies(outcome: ChaosResult) -> Iterator[str]:
+    load, spans = outcome.load, outcome.fault_log.spans
     yield f"  {'ms':<34}{'orders':>8}{'p50':>10}{'p99':>10}{'max':>10}"
     for name, near in (("without faults", False), ("near a fault", True)):
-        some = [placed for placed in sales.placed if is_near(placed.sent, spans) is near]
+        some = [placed for placed in load.placed if is_near(placed.sent, spans) is near]
         answered = [placed.answered - placed.sent for placed in some]
-        settled = [sales.settled[p.order].at - p.sent for p in some if p.order in sales.settled]
+        settled = [load.settled[p.order].at - p.sent for p in some if p.order in load.settled]
         yield _percentiles(f"POST to answer, {name}", answered)
         yield _percentiles(f"POST to settled, {name}", settled)
 

@@ -1,4 +1,4 @@
-"""Sets records aside as an operator does with ``eventbus skip``, many at once and without a question."""
+"""Sets records aside as an operator does with ``eventbus skip``, many at once and without asking."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Writer:
                 self._send(marked)
             else:
                 self._flush()
-                self._by_hand(marked)
+                self._send_as_bytes(marked)
         self._flush()
 
     def _send(self, record: Hostile) -> None:
@@ -60,11 +60,11 @@ class Writer:
             self._send(record)
         producer.poll(0)
 
-    def _by_hand(self, record: Hostile) -> None:
+    def _send_as_bytes(self, record: Hostile) -> None:
         topic = self._settings.topic(record.topic)
         try:
-            told = self._producer("none").list_topics(topic, TIMEOUT)
-            leader = told.brokers[told.topics[topic].partitions[record.partition].leader]
+            metadata = self._producer("none").list_topics(topic, TIMEOUT)
+            leader = metadata.brokers[metadata.topics[topic].partitions[record.partition].leader]
             offset = produce((leader.host, leader.port), topic, record)
         except (KafkaException, KeyError, NotWritten) as error:
             self.refused.append((record, str(error)))

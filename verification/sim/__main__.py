@@ -9,7 +9,7 @@ import sys
 import time
 
 from verification.sim.mutants import MUTANTS
-from verification.sim.run import Outcome, lives
+from verification.sim.run import SeedResult, run_seeds
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -27,22 +27,25 @@ def main(argv: list[str] | None = None) -> int:
     if options.seed is not None:
         seeds = range(options.seed, options.seed + 1)
     began, failed, count = time.perf_counter(), 0, 0
-    with MUTANTS[options.mutant]() if options.mutant else contextlib.nullcontext():
-        for outcome in lives(seeds, show=print if options.trace else None):
-            count += 1
-            if outcome.violations:
-                failed += 1
-                report(outcome, options.mutant)
-            elif options.seed is not None:
-                print(f"seed {outcome.seed}: clean, trace {outcome.digest}")
-            if failed >= options.failures:
-                break
+    try:
+        with MUTANTS[options.mutant]() if options.mutant else contextlib.nullcontext():
+            for outcome in run_seeds(seeds, show=print if options.trace else None):
+                count += 1
+                if outcome.violations:
+                    failed += 1
+                    report(outcome, options.mutant)
+                elif options.seed is not None:
+                    print(f"seed {outcome.seed}: clean, trace {outcome.digest}")
+                if failed >= options.failures:
+                    break
+    finally:
+        logging.disable(logging.NOTSET)
     elapsed = time.perf_counter() - began
     print(f"{count:,} seeds, {failed} failed, {elapsed:.1f} s, {count / elapsed * 60:,.0f} seeds a minute")
     return int(failed > 0)
 
 
-def report(outcome: Outcome, mutant: str | None) -> None:
+def report(outcome: SeedResult, mutant: str | None) -> None:
     """Say what is wrong, and how to see it again."""
     print(f"seed {outcome.seed} FAILS, trace {outcome.digest}:")
     for violation in outcome.violations[:20]:

@@ -5,331 +5,21 @@ Where the real client does something in the background (fetching, heartbeats), t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from random import Random
+from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_INVALID, Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer
 from confluent_kafka import Producer as KafkaProducer
 
 from eventbus.kafka.clients import Clients
 from eventbus.kafka.guard import Guard
 from eventbus.settings import Settings
-from verification.sim.broker import Broker, Stored, Transaction, failure
-from verification.sim.groups import Group, Place
+from verification.sim.broker import Broker
+from verification.sim.consumers import Connection, InputConsumer, LogConsumer, Probe
+from verification.sim.groups import Group
+from verification.sim.producer import Producer
 
 T = TypeVar("T")
-
-Rebalanced = Callable[[Any, list[TopicPartition]], None]
-
-
-class Fetched:
-    """A record, or the note that the end of a partition is reached, with the face of confluent's Message."""
-
-    __slots__ = ("_end", "_stored")
-
-    def __init__(self, stored: Stored, end: bool = False) -> None:
-        self._stored, self._end = stored, end
-
-    def error(self) -> KafkaError | None:
-        return KafkaError(KafkaError._PARTITION_EOF) if self._end else None
-
-    def topic(self) -> str:
-        return self._stored.topic
-
-    def partition(self) -> int:
-        return self._stored.partition
-
-    def offset(self) -> int:
-        return self._stored.offset
-
-    def key(self) -> bytes | None:
-        return self._stored.key
-
-    def value(self) -> bytes | None:
-        return self._stored.value
-
-    def headers(self) -> list[tuple[str, bytes | None]]:
-        return self._stored.headers
-
-    def timestamp(self) -> tuple[int, int]:
-        return 1, self._stored.time
-
-
-class Line:
-    """A replica's line to the broker. ``wait`` returns once it is up; ``up`` tells whether it is."""
-
-    def __init__(self, up: Callable[[], bool], wait: Callable[[], None], dice: Random) -> None:
-        self.up, self.wait, self.dice = up, wait, dice
-        self.late = 0.0
-        """The share of fetches of a partition that bring nothing yet, though there is something."""
-        self.missed = False
-        """Something brought less than there is: it is worth to poll again. Set back by whoever polls."""
-
-
-class Reader:
-    """Reading assigned partitions, committed records only."""
-
-    def __init__(self, broker: Broker, line: Line) -> None:
-        self.broker, self.line = broker, line
-        self.next: dict[Place, int] = {}
-        self.paused: set[Place] = set()
-
-    def fetch(self, most: int, told_ends: dict[Place, int] | None = None) -> list[Fetched]:
-        """Up to ``most`` records. With ``told_ends``, the end of a partition is told whenever it is reached anew."""
-        found: list[Fetched] = []
-        if not self.line.up():
-            return found
-        dice, late = self.line.dice, self.line.late
-        for place in self._order():
-            log = self.broker.log(*place)
-            position, stable = self.next[place], log.stable
-            if position < stable and late and dice.random() < late:
-                self.line.missed = True
-                continue
-            while position < stable and len(found) < most:
-                record = log.records[position]
-                position += 1
-                if record is not None and record.visible:
-                    found.append(Fetched(record))
-            self.next[place] = position
-            if position < stable:
-                self.line.missed = True
-            elif told_ends is not None and told_ends.get(place) != position:
-                told_ends[place] = position
-                found.append(Fetched(Stored(*place, position, None, None, [], 0, False), end=True))
-        return found
-
-    def _order(self) -> list[Place]:
-        """Which partitions are served first is anybody's guess; those with nothing to say do not matter."""
-        places = [p for p in self.next if p not in self.paused]
-        if len(places) > 1:
-            self.line.dice.shuffle(places)
-        return places
-
-
-class LogConsumer:
-    """The follower's consumer: no group."""
-
-    def __init__(self, broker: Broker, line: Line) -> None:
-        self._reader, self._ends = Reader(broker, line), dict[Place, int]()
-
-    def incremental_assign(self, parts: Iterable[TopicPartition]) -> None:
-        for tp in parts:
-            self._reader.next[tp.topic, tp.partition] = max(tp.offset, 0)
-
-    def incremental_unassign(self, parts: Iterable[TopicPartition]) -> None:
-        for tp in parts:
-            del self._reader.next[tp.topic, tp.partition]
-            self._ends.pop((tp.topic, tp.partition), None)
-
-    def consume(self, most: int, timeout: float) -> list[Fetched]:
-        return self._reader.fetch(most, self._ends)
-
-    def close(self) -> None:
-        self._reader.next.clear()
-
-
-class Probe:
-    """Asks for the ends of logs, uncommitted records included."""
-
-    def __init__(self, broker: Broker, line: Line) -> None:
-        self._broker, self._line = broker, line
-
-    def get_watermark_offsets(self, tp: TopicPartition, timeout: float) -> tuple[int, int] | None:
-        return (0, self._broker.log(tp.topic, tp.partition).end) if self._line.up() else None
-
-    def close(self) -> None:
-        pass
-
-
-class InputConsumer:
-    """The group's consumer."""
-
-    def __init__(self, broker: Broker, line: Line, group: Group, name: str) -> None:
-        self._reader, self._line, self._group, self._name = Reader(broker, line), line, group, name
-        self._positions: dict[Place, int] = {}
-        self._buffer: list[Fetched] = []
-        self._lives = 0
-        self.member = ""
-
-    def subscribe(
-        self, topics: list[str], on_assign: Rebalanced, on_revoke: Rebalanced, on_lost: Rebalanced
-    ) -> None:
-        self._on_assign, self._on_revoke, self._on_lost = on_assign, on_revoke, on_lost
-        self._join()
-
-    def _join(self) -> None:
-        self._lives += 1
-        self.member = f"{self._name}.{self._lives}"
-        self._group.join(self.member)
-
-    def poll(self, timeout: float) -> Fetched | None:
-        if self._line.up():
-            self._heartbeat()
-        self._buffer += self._reader.fetch(1_000_000)
-        found = self.consume(1, 0)
-        return found[0] if found else None
-
-    def _heartbeat(self) -> None:
-        member = self._group.members.get(self.member)
-        if member is None:
-            if lost := self._assigned():
-                self._on_lost(self, lost)
-            self._join()
-            return
-        if losing := self._group.to_revoke(member):
-            self._on_revoke(self, [TopicPartition(*place) for place in losing])
-            member.owned -= set(losing)
-            # It may have been fenced while it gave things up: then it hears of that with the next poll.
-            if self.member in self._group.members:
-                self._group.acknowledge(member)
-            return
-        self._group.acknowledge(member)
-        gaining = self._group.to_assign(member)
-        if gaining and self._line.dice.random() < 0.3:
-            gaining = gaining[: self._line.dice.randint(1, len(gaining))]
-            self._line.missed = True
-        if gaining:
-            member.owned |= set(gaining)
-            self._on_assign(self, [TopicPartition(*place) for place in gaining])
-
-    def _assigned(self) -> list[TopicPartition]:
-        return [TopicPartition(*place) for place in sorted(self._reader.next)]
-
-    def consume(self, most: int, timeout: float) -> list[Fetched]:
-        """What was fetched before; a paused partition gives nothing, and keeps what it has."""
-        taken = [f for f in self._buffer if (f.topic(), f.partition()) not in self._reader.paused][:most]
-        for fetched in taken:
-            self._buffer.remove(fetched)
-            self._positions[fetched.topic(), fetched.partition()] = fetched.offset() + 1
-        return taken
-
-    def consumer_group_metadata(self) -> tuple[str, int]:
-        member = self._group.members.get(self.member)
-        return self.member, member.epoch if member else -1
-
-    def position(self, parts: list[TopicPartition]) -> list[TopicPartition]:
-        """After what was last handed out; invalid where nothing was since the partition was assigned or sought."""
-        return [
-            TopicPartition(
-                tp.topic, tp.partition, self._positions.get((tp.topic, tp.partition), OFFSET_INVALID)
-            )
-            for tp in parts
-        ]
-
-    def committed(self, parts: list[TopicPartition], timeout: float) -> list[TopicPartition]:
-        """Stable offsets only: a transaction under way that would move one has to end first (KIP-447)."""
-        places = [(tp.topic, tp.partition) for tp in parts]
-        if not self._line.up() or any(self._group.pending.get(place) for place in places):
-            raise failure(KafkaError._TIMED_OUT, retriable=True)
-        return [TopicPartition(*p, self._group.committed.get(p, OFFSET_INVALID)) for p in places]
-
-    def seek(self, tp: TopicPartition) -> None:
-        place = (tp.topic, tp.partition)
-        self._forget(place)
-        self._reader.next[place] = 0 if tp.offset == OFFSET_BEGINNING else tp.offset
-
-    def _forget(self, place: Place) -> None:
-        self._positions.pop(place, None)
-        self._buffer = [f for f in self._buffer if (f.topic(), f.partition()) != place]
-
-    def pause(self, parts: list[TopicPartition]) -> None:
-        self._reader.paused |= {(tp.topic, tp.partition) for tp in parts}
-
-    def resume(self, parts: list[TopicPartition]) -> None:
-        self._reader.paused -= {(tp.topic, tp.partition) for tp in parts}
-
-    def incremental_assign(self, parts: list[TopicPartition]) -> None:
-        for tp in parts:
-            place = (tp.topic, tp.partition)
-            self._reader.next[place] = self._group.committed.get(place, 0)
-
-    def incremental_unassign(self, parts: list[TopicPartition]) -> None:
-        for tp in parts:
-            self._forget((tp.topic, tp.partition))
-            self._reader.next.pop((tp.topic, tp.partition), None)
-            self._reader.paused.discard((tp.topic, tp.partition))
-
-    def close(self) -> None:
-        """Leave the group in order: what is assigned is revoked first."""
-        if assigned := self._assigned():
-            self._on_revoke(self, assigned)
-        self._group.leave(self.member)
-
-
-class Producer:
-    """The transactional producer of a slot. ``trouble`` may raise what a broker would, or never return."""
-
-    def __init__(
-        self, broker: Broker, line: Line, name: str, group: str, trouble: Callable[[str], None]
-    ) -> None:
-        self._broker, self._line, self._name, self._group = broker, line, name, group
-        self._trouble = trouble
-        self._epoch = 0
-        self._transaction: Transaction | None = None
-        self._begun = False
-        self._waiting: list[tuple[Callable[..., None], Stored]] = []
-        self._aborted: dict[tuple[str, int], Stored] = {}
-        """What an aborted transaction wrote last: in the same epoch the next record is taken for its repetition."""
-
-    def init_transactions(self, timeout: float = -1.0) -> None:
-        self._line.wait()
-        self._epoch = self._broker.introduce(self._name)
-
-    def begin_transaction(self) -> None:
-        self._begun, self._transaction, self._waiting = True, None, []
-
-    def _open(self) -> None:
-        """The broker hears of a transaction with the first request that belongs to it."""
-        self._line.wait()
-        if self._transaction is None:
-            self._transaction = self._broker.begin(self._name, self._epoch)
-
-    def produce(
-        self,
-        topic: str,
-        *,
-        value: bytes | None,
-        key: bytes | None,
-        partition: int,
-        headers: list[tuple[str, bytes | None]],
-        on_delivery: Callable[..., None],
-    ) -> None:
-        self._open()
-        repeated = self._aborted.pop((topic, partition), None)
-        stored = repeated or self._broker.produce(
-            self._name, self._epoch, topic, partition, key, value, headers
-        )
-        self._waiting.append((on_delivery, stored))
-
-    def send_offsets_to_transaction(
-        self, offsets: list[TopicPartition], metadata: tuple[str, int], timeout: float = -1.0
-    ) -> None:
-        self._open()
-        self._trouble("offsets")
-        moved = {(tp.topic, tp.partition): tp.offset for tp in offsets}
-        self._broker.add_offsets(self._name, self._epoch, self._group, *metadata, moved)
-
-    def commit_transaction(self, timeout: float = -1.0) -> None:
-        self._line.wait()
-        self._trouble("commit")
-        if self._transaction is not None:
-            self._broker.commit(self._name, self._epoch)
-        self._trouble("committed")
-        for on_delivery, stored in self._waiting:
-            on_delivery(None, Fetched(stored))
-        self._begun = False
-
-    def abort_transaction(self, timeout: float = -1.0) -> None:
-        self._line.wait()
-        if self._transaction is not None:
-            self._aborted = {(r.topic, r.partition): r for r in self._transaction.records}
-            self._broker.abort(self._name, self._epoch)
-        self._begun = False
-
-    def poll(self, timeout: float) -> int:
-        return 0
 
 
 class Unguarded(Guard):
@@ -343,25 +33,25 @@ class MemoryClients(Clients):
     """Clients of one process."""
 
     def __init__(
-        self, broker: Broker, line: Line, group: Group, name: str, trouble: Callable[[str], None]
+        self, broker: Broker, connection: Connection, group: Group, name: str, trouble: Callable[[str], None]
     ) -> None:
-        self._broker, self._line, self._group, self._name = broker, line, group, name
+        self._broker, self._connection, self._group, self._name = broker, connection, group, name
         self._trouble = trouble
         self.inputs: InputConsumer | None = None
 
     def input(self, settings: Settings, group: str, on_statistics: Callable[[str], None]) -> Consumer:
-        self.inputs = InputConsumer(self._broker, self._line, self._group, self._name)
+        self.inputs = InputConsumer(self._broker, self._connection, self._group, self._name)
         return cast(Consumer, self.inputs)
 
     def log(self, settings: Settings, name: str) -> Consumer:
-        return cast(Consumer, LogConsumer(self._broker, self._line))
+        return cast(Consumer, LogConsumer(self._broker, self._connection))
 
     def probe(self, settings: Settings, group: str, isolation: str) -> Consumer:
-        return cast(Consumer, Probe(self._broker, self._line))
+        return cast(Consumer, Probe(self._broker, self._connection))
 
     def producer(self, settings: Settings, transactional_id: str) -> KafkaProducer:
         service = transactional_id.rpartition("-")[0]
-        producer = Producer(self._broker, self._line, transactional_id, service, self._trouble)
+        producer = Producer(self._broker, self._connection, transactional_id, service, self._trouble)
         return cast(KafkaProducer, producer)
 
     def guard(self, hears: Callable[[], bool]) -> Guard:

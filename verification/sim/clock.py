@@ -1,4 +1,4 @@
-"""Virtual time: nothing happens between two events, so an hour takes as long as its events."""
+"""Virtual time: nothing happens between two events, so an hour takes only as long as its events."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Callable
 
 START = 1_700_000_000_000
-"""When every world begins, ms since epoch."""
+"""The start of every simulation, ms since epoch."""
 
 
 class Clock:
@@ -28,7 +28,7 @@ class Clock:
         heapq.heappush(self._events, (self.now + ms, self._planned, event))
 
     def run_until(self, end: int) -> None:
-        """Let everything happen that is due before ``end``; may be called by an event (it then goes on after)."""
+        """Run every event that is due before ``end``. An event may call this itself, and continues afterwards."""
         while self._events and self._events[0][0] < end:
             at, _, event = heapq.heappop(self._events)
             self.now = max(self.now, at)

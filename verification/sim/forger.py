@@ -1,4 +1,4 @@
-"""Somebody who may write to the topics of others: reports that contradict what was asked for."""
+"""Forged reports, of somebody who may write to the topics of others: each contradicts what was asked for."""
 
 from __future__ import annotations
 

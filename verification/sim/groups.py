@@ -1,4 +1,4 @@
-"""The group coordinator of KIP-848, as far as its members notice: epochs, targets, one owner a partition.
+"""The group coordinator of KIP-848, as far as members can observe it: epochs, targets, one owner a partition.
 
 A partition goes to its new owner only once the old one has given it up, or was fenced for its silence.
 """

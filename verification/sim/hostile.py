@@ -1,80 +1,77 @@
-"""What somebody with access to Kafka writes into a world: to the topics of commands, to own logs, to retry topics."""
+"""Records that somebody with access to Kafka writes: to command topics, to event logs and to retry topics."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
 from eventbus.admin import Skip
-from eventbus.codec import Codec
 from eventbus.kafka.records import partition_of
 from eventbus.model.places import Position
 from eventbus.model.record import Headers
 from eventbus.processing.skips import PARTITION, TOPIC
 from eventbus.retry.parked import ERRORS, RETRY
 from schemas import CreateOrder, Item, OrderPaid
-from verification.sim.broker import Broker, Stored
+from verification.sim.broker import Stored
+from verification.sim.fault import Fault
 from verification.sim.replica import Replica
-from verification.sim.story import Fault
+from verification.sim.service import Environment
 
 MARK = ("x-hostile", b"1")
 LOG = "order.events"
 
 
-class World(Protocol):
-    """What is needed of the world that is written to."""
+class HostileTarget(Environment, Protocol):
+    """What is needed of the simulation that is written to."""
 
-    broker: Broker
-    codec: Codec
-    partitions: int
     replicas: list[Replica]
 
-    def say(self, who: str, *what: object) -> None: ...
 
-
-def write(world: World, fault: Fault) -> None:
+def write(simulation: HostileTarget, fault: Fault) -> None:
     """Write one record. Which it is follows from the moment of the fault."""
-    partition = partition_of(fault.key.encode(), world.partitions)
+    partition = partition_of(fault.key.encode(), simulation.partitions)
     writers = (_nonsense, _lossy_key, _later_version, _unreadable, _parked_for_nobody, _due_for_ever)
-    world.say("somebody", "writes", writers[fault.at % len(writers)].__name__[1:])
-    writers[fault.at % len(writers)](world, fault, partition)
+    simulation.say("somebody", "writes", writers[fault.at % len(writers)].__name__[1:])
+    writers[fault.at % len(writers)](simulation, fault, partition)
 
 
-def _nonsense(world: World, fault: Fault, partition: int) -> None:
+def _nonsense(simulation: HostileTarget, fault: Fault, partition: int) -> None:
     topic = ("order.commands", "stock.commands")[fault.at % 2]
-    _append(world, topic, partition, fault.key.encode(), b"nonsense", [])
+    _append(simulation, topic, partition, fault.key.encode(), b"nonsense", [])
 
 
-def _lossy_key(world: World, fault: Fault, partition: int) -> None:
+def _lossy_key(simulation: HostileTarget, fault: Fault, partition: int) -> None:
     """Two keys that look the same once they are decoded."""
     key = b"\xff\xff"
     headers: Headers = [("ce_type", CreateOrder.name.encode())]
     items = (Item(product_id="cup", quantity=1, unit_price=1),)
     order_id = key.decode("utf-8", "replace")
-    value = world.codec.encode(CreateOrder(order_id=order_id, user_id="eve", items=items, currency="GBP"))
-    _append(world, CreateOrder.topic, partition_of(key, world.partitions), key, value, headers)
+    value = simulation.codec.encode(
+        CreateOrder(order_id=order_id, user_id="eve", items=items, currency="GBP")
+    )
+    _append(simulation, CreateOrder.topic, partition_of(key, simulation.partitions), key, value, headers)
 
 
-def _later_version(world: World, fault: Fault, partition: int) -> None:
-    value = world.codec.encode(OrderPaid(order_id=fault.key, amount=1, currency="GBP"))
-    _append(world, LOG, partition, fault.key.encode(), value, _claim(partition, 99))
+def _later_version(simulation: HostileTarget, fault: Fault, partition: int) -> None:
+    value = simulation.codec.encode(OrderPaid(order_id=fault.key, amount=1, currency="GBP"))
+    _append(simulation, LOG, partition, fault.key.encode(), value, _claim(partition, 99))
 
 
-def _unreadable(world: World, fault: Fault, partition: int) -> None:
-    """It may be the next event of its key, and nobody can read it."""
-    known = [r for r in world.broker.log(LOG, partition).visible() if r.key == fault.key.encode()]
+def _unreadable(simulation: HostileTarget, fault: Fault, partition: int) -> None:
+    """It could be the next event of its key, but nobody can read it."""
+    known = [r for r in simulation.broker.log(LOG, partition).visible() if r.key == fault.key.encode()]
     version = len([r for r in known if not is_hostile(r)]) + 1
-    _append(world, LOG, partition, fault.key.encode(), b"nonsense", _claim(partition, version))
+    _append(simulation, LOG, partition, fault.key.encode(), b"nonsense", _claim(partition, version))
 
 
-def _parked_for_nobody(world: World, fault: Fault, partition: int) -> None:
-    _park(world, fault, partition, {"log": "nobody.events"})
+def _parked_for_nobody(simulation: HostileTarget, fault: Fault, partition: int) -> None:
+    _park(simulation, fault, partition, {"log": "nobody.events"})
 
 
-def _due_for_ever(world: World, fault: Fault, partition: int) -> None:
-    _park(world, fault, partition, {"due": "9" * 30})
+def _due_for_ever(simulation: HostileTarget, fault: Fault, partition: int) -> None:
+    _park(simulation, fault, partition, {"due": "9" * 30})
 
 
-def _park(world: World, fault: Fault, partition: int, change: dict[str, str]) -> None:
+def _park(simulation: HostileTarget, fault: Fault, partition: int, change: dict[str, str]) -> None:
     place = f"order.commands-{partition}-{10**9}"
     waits = {"log": LOG, "key": fault.key, "sequence": "1", "state": "WAITING"}
     waits |= {"attempt": "1", "due": "0", "since": "0"} | change
@@ -82,7 +79,7 @@ def _park(world: World, fault: Fault, partition: int, change: dict[str, str]) ->
     about |= {"exception": "", "message": "", "stacktrace": ""}
     headers: Headers = [(RETRY + name, text.encode()) for name, text in waits.items()]
     headers += [(ERRORS + name, text.encode()) for name, text in about.items()]
-    _append(world, "order.retry", partition, place.encode(), b"nonsense", headers)
+    _append(simulation, "order.retry", partition, place.encode(), b"nonsense", headers)
 
 
 def _claim(partition: int, version: int) -> Headers:
@@ -90,33 +87,35 @@ def _claim(partition: int, version: int) -> Headers:
     return [("ce_type", b"OrderPaid"), ("cause", cause.encode()), ("keyversion", b"%d" % version)]
 
 
-def _append(world: World, topic: str, partition: int, key: bytes, value: bytes, headers: Headers) -> None:
-    world.broker.append(topic, partition, key, value, [*headers, MARK], True)
+def _append(
+    simulation: HostileTarget, topic: str, partition: int, key: bytes, value: bytes, headers: Headers
+) -> None:
+    simulation.broker.append(topic, partition, key, value, [*headers, MARK], True)
 
 
 def is_hostile(record: Stored) -> bool:
-    """Whether somebody wrote it who had no business to."""
+    """Whether it was written by :func:`write`."""
     return MARK in record.headers
 
 
-def set_aside(world: World) -> None:
+def set_aside(simulation: HostileTarget) -> None:
     """An operator skips what stops a task."""
     stops = {
         stop.place
-        for replica in world.replicas
+        for replica in simulation.replicas
         if replica.process
         for stop in replica.process.processor.stops().values()
     }
-    for place in sorted(stops - skipped(world)):
-        world.say("operator", "skips", place)
-        value = world.codec.encode(Skip(record=str(place), reason="nobody can read it"))
+    for place in sorted(stops - skipped(simulation)):
+        simulation.say("operator", "skips", place)
+        value = simulation.codec.encode(Skip(record=str(place), reason="nobody can read it"))
         headers: Headers = [("ce_type", Skip.name.encode())]
-        world.broker.append(TOPIC, PARTITION, str(place).encode(), value, headers, True)
+        simulation.broker.append(TOPIC, PARTITION, str(place).encode(), value, headers, True)
 
 
-def skipped(world: World) -> set[Position]:
+def skipped(simulation: HostileTarget) -> set[Position]:
     """The records that operators have set aside."""
     return {
         Position.parse((record.key or b"").decode())
-        for record in world.broker.log(TOPIC, PARTITION).visible()
+        for record in simulation.broker.log(TOPIC, PARTITION).visible()
     }

@@ -1,7 +1,7 @@
 """A replica's state and the wire format, in memory.
 
-``MemoryStore`` keeps what :class:`eventbus.state.store.Store` keeps. ``Interned`` is the real codec but for the
-bodies: a value is the number of a message that this world has seen, instead of Avro. Headers are real.
+``MemoryStore`` keeps what :class:`eventbus.state.store.Store` keeps. ``InternedCodec`` is the real codec but for the
+bodies: a value is the number of a message that this simulation has seen, instead of Avro. Headers are real.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ class MemoryStore:
         return list(self._due)
 
 
-class Interned(Codec):
+class InternedCodec(Codec):
     """Bodies as numbers of messages. Equal messages have the same number."""
 
     def __init__(self) -> None:

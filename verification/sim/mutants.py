@@ -1,4 +1,4 @@
-"""Planted bugs: the simulator is worth something only as long as it finds each of them. ``--mutant NAME``.
+"""Planted bugs. The simulator must find each of them, or its clean runs prove nothing. ``--mutant NAME``.
 
 Each changes one thing in the real code for as long as its context lasts.
 """
@@ -27,7 +27,7 @@ from eventbus.retry.queues import RetryQueues
 from schemas import ReleaseStock
 from services.inventory import reservation, stock
 from services.payment.idempotent_gateway import IdempotentGateway
-from verification.sim import world
+from verification.sim import wiring
 from verification.sim.groups import Group
 
 
@@ -41,12 +41,12 @@ def release_twice() -> Iterator[None]:
         return stock.decide(command, state)
 
     sound = stock.stock_decider()
-    with patch.object(world, "stock_decider", lambda: replace(sound, decide=decide)):
+    with patch.object(wiring, "stock_decider", lambda: replace(sound, decide=decide)):
         yield
 
 
 def refund_lost_on_crash() -> AbstractContextManager[Any]:
-    """Offsets are committed although calls of their messages are under way."""
+    """Offsets are committed while calls of their messages are still under way."""
     return patch.object(OffsetTracker, "_first_unfinished", lambda self, partition: None)
 
 
@@ -115,8 +115,8 @@ def one_probe_a_second() -> AbstractContextManager[Any]:
     return patch.object(Breaker, "room", room)
 
 
-def decided_before_told() -> AbstractContextManager[Any]:
-    """That an input is decided is told before its events are."""
+def decided_before_published() -> AbstractContextManager[Any]:
+    """The word that an input is decided is published before its events."""
     conclude = Processor._conclude
 
     def hasty(self: Processor, turn: Turn) -> None:
@@ -126,13 +126,13 @@ def decided_before_told() -> AbstractContextManager[Any]:
     return patch.object(Processor, "_conclude", hasty)
 
 
-def folded_before_told() -> AbstractContextManager[Any]:
-    """A follower is said to have folded events that it has not told yet."""
+def folded_before_published() -> AbstractContextManager[Any]:
+    """A follower reports events as folded that it has not published yet."""
     return patch.object(Processor, "positions", lambda self: self._follower.positions())
 
 
 def queue_forgotten() -> AbstractContextManager[Any]:
-    """What is parked is found no more."""
+    """Parked messages are not found again."""
     return patch.object(RetryQueues, "queue", lambda self, entity: [])
 
 
@@ -214,8 +214,8 @@ MUTANTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
         epoch_kept,
         unknown_is_aborted,
         one_probe_a_second,
-        decided_before_told,
-        folded_before_told,
+        decided_before_published,
+        folded_before_published,
         queue_forgotten,
         charge_without_lookup,
         answered_again,

@@ -1,7 +1,7 @@
-"""The outside world: a gateway and a channel behind a network that delays, loses and refuses, and calls to them.
+"""The outside world: a gateway and a channel behind a network that delays, loses and refuses requests.
 
-A request that was sent arrives, whatever becomes of who sent it: a process may die or give up waiting, and the charge
-may still happen, later than anyone expects. That is what idempotency keys, lookups and voids are for.
+A request that was sent arrives, even if its sender dies or gives up: the charge may still happen, later than anyone
+expects. Idempotency keys, lookups and voids exist for that reason.
 """
 
 from __future__ import annotations
@@ -45,8 +45,9 @@ class Reply(Generic[T]):
 
 
 @dataclass
-class Weather:
-    """How the way to one side of the outside is. Shares from 0 to 1; ``away``: nothing gets through."""
+class Conditions:
+    """Network conditions on the way to the gateway or the channel. Shares from 0 to 1; ``away``: nothing gets
+    through."""
 
     away: bool = False
     refused: float = 0.0
@@ -65,17 +66,17 @@ class Weather:
 class Network:
     """Carries requests to one side of the outside, and answers back."""
 
-    def __init__(self, clock: Clock, dice: Random, weather: Weather) -> None:
-        self.clock, self.dice, self.weather = clock, dice, weather
+    def __init__(self, clock: Clock, dice: Random, conditions: Conditions) -> None:
+        self.clock, self.dice, self.conditions = clock, dice, conditions
 
     async def ask(self, carry_out: Callable[[], T]) -> T:
         """Send a request; ``carry_out`` is what happens where it arrives."""
-        reply, dice, weather = Reply[T](), self.dice, self.weather
-        if (weather.away and dice.random() < 0.7) or dice.random() < weather.refused:
+        reply, dice, conditions = Reply[T](), self.dice, self.conditions
+        if (conditions.away and dice.random() < 0.7) or dice.random() < conditions.refused:
             self.clock.later(dice.randint(1, 20), lambda: reply.give(Retryable("connection refused")))
             return await reply
-        silent = weather.away or dice.random() < weather.lost
-        late = dice.random() < weather.late
+        silent = conditions.away or dice.random() < conditions.lost
+        late = dice.random() < conditions.late
         way = CALL_TIMEOUT + dice.randint(0, 6_000) if late else dice.randint(1, 40)
 
         def arrive() -> None:
@@ -89,7 +90,7 @@ class Network:
             elif dice.random() < 0.5:
                 self.clock.later(dice.randint(1, 400), lambda: reply.give(Retryable("connection reset")))
 
-        if not weather.away:
+        if not conditions.away:
             self.clock.later(way, arrive)
         return await reply
 
@@ -181,7 +182,7 @@ class Gateway:
         return receipt
 
 
-class Mailbox:
+class NoticeChannel:
     """A channel that keeps what it was given."""
 
     name = "mailbox"
@@ -193,7 +194,7 @@ class Mailbox:
 
     async def send(self, notice: Notice) -> None:
         def carry_out() -> None:
-            if self._network.dice.random() < self._network.weather.poison:
+            if self._network.dice.random() < self._network.conditions.poison:
                 raise Poison("no such mailbox")
             self.notices.append(notice)
 
@@ -201,14 +202,14 @@ class Mailbox:
 
 
 class SimulatedCalls:
-    """The calls of one process: started, answered or timed out in virtual time; gone when the process dies."""
+    """The calls of one process: started, answered or timed out in virtual time. They end when the process dies."""
 
     def __init__(self, clock: Clock, answered: Callable[[], None]) -> None:
         self._clock, self._answered = clock, answered
         self._finished: list[tuple[WorkItem, Request, Outcome | Exception]] = []
         self._current: set[WorkItem] = set()
         self.dead = False
-        """The process died: what it had begun goes no further."""
+        """The process died: its calls do not continue."""
 
     def start(self, work: WorkItem, request: Request) -> None:
         assert isinstance(work.decider, Reactor)

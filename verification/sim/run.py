@@ -1,4 +1,4 @@
-"""Lives one seed and judges it."""
+"""Runs the simulation of a seed and checks it."""
 
 from __future__ import annotations
 
@@ -8,42 +8,45 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from eventbus.codec import Codec
-from verification.sim.oracle import judged
-from verification.sim.story import tell
+from verification.sim.apply_faults import apply
+from verification.sim.drawing import draw_plan
+from verification.sim.oracle import violations_of
+from verification.sim.simulation import Simulation
 from verification.sim.trace import Trace
-from verification.sim.world import World
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of a seed. ``digest`` is the hash of its trace."""
+class SeedResult:
+    """The result of a seed. ``digest`` is the hash of its trace."""
 
     seed: int
     digest: str
     violations: tuple[str, ...]
 
 
-def live(seed: int, *, show: Callable[[str], None] | None = None, codec: Codec | None = None) -> Outcome:
-    """Live the world of a seed and judge it. ``show`` is given its trace line by line."""
+def run_seed(
+    seed: int, *, show: Callable[[str], None] | None = None, codec: Codec | None = None
+) -> SeedResult:
+    """Run the simulation of a seed and check it. ``show`` is given its trace line by line."""
     trace = Trace(show)
-    world = World(tell(seed), codec=codec, trace=trace)
+    simulation = Simulation(draw_plan(seed), codec=codec, trace=trace)
     try:
-        world.run()
-        violations = judged(world)
+        simulation.run(apply)
+        violations = violations_of(simulation)
     except Exception:
         violations = [f"a process ended unexpectedly:\n{traceback.format_exc()}"]
-    return Outcome(seed, trace.digest, tuple(violations))
+    return SeedResult(seed, trace.digest, tuple(violations))
 
 
-def lives(seeds: Iterable[int], *, show: Callable[[str], None] | None = None) -> Iterator[Outcome]:
-    """Live seeds one after another. Garbage is collected once in a while instead of all the time."""
+def run_seeds(seeds: Iterable[int], *, show: Callable[[str], None] | None = None) -> Iterator[SeedResult]:
+    """Run seeds one after another. Garbage is collected once in a while instead of all the time."""
     collects = gc.isenabled()
     gc.disable()
     try:
         for count, seed in enumerate(seeds):
             if count % 100 == 99:
                 gc.collect()
-            yield live(seed, show=show)
+            yield run_seed(seed, show=show)
     finally:
         if collects:
             gc.enable()

@@ -1,4 +1,4 @@
-"""What happened in a world, as text for people and as a hash that tells two runs apart."""
+"""What happened in a simulation, as text for people and as a hash that differs between different runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Trace:
         return self._hash.hexdigest()[:16]
 
     def line(self, at: int, who: str, what: tuple[object, ...]) -> None:
-        """``at`` is ms since the world began."""
+        """``at`` is ms since the simulation began."""
         self._hash.update(repr((at, who, what)).encode())
         if self._show:
             self._show(f"{at / 1000:8.3f}  {who:<15} {' '.join(map(str, what))}")
@@ -35,30 +35,30 @@ class Trace:
             return
         self._show(f"{at / 1000:8.3f}  {transaction.producer:<15} commits")
         for record in transaction.records:
-            self._show(f"{'':26}{_told(record, codec)}")
+            self._show(f"{'':26}{_described(record, codec)}")
         for offsets in transaction.offsets.values():
             moved = ", ".join(f"{topic}-{i} to {upto}" for (topic, i), upto in sorted(offsets.items()))
             self._show(f"{'':26}offsets: {moved}")
 
 
-def _told(record: Stored, codec: Codec) -> str:
+def _described(record: Stored, codec: Codec) -> str:
     headers = {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
     place = f"{record.topic}-{record.partition}-{record.offset}"
     assert record.key is not None
     name, key = headers.get("ce_type", "?"), record.key.decode("utf-8", "backslashreplace")
     if record.topic.endswith(".retry"):
-        told = {k.removeprefix(RETRY): v for k, v in headers.items() if k.startswith(RETRY)}
-        waits = ", ".join(f"{k} {told[k]}" for k in ("state", "sequence", "attempt"))
-        return f"{place}: {name} of {told['log']}/{told['key']} at {key}: {waits}"
+        state = {k.removeprefix(RETRY): v for k, v in headers.items() if k.startswith(RETRY)}
+        waits = ", ".join(f"{k} {state[k]}" for k in ("state", "sequence", "attempt"))
+        return f"{place}: {name} of {state['log']}/{state['key']} at {key}: {waits}"
     if record.topic.endswith(".dlq"):
         return f"{place}: dead letter, {name} of {key}"
     try:
         body = codec.decode_value(record.value)
     except Poison:
         body = None
-    fields = [f"{f}={getattr(body, f)}" for f in _TELLING if getattr(body, f, None) not in (None, "", 0)]
+    fields = [f"{f}={getattr(body, f)}" for f in _SHOWN_FIELDS if getattr(body, f, None) not in (None, "", 0)]
     version = f" #{headers['keyversion']}" if "keyversion" in headers else ""
     return f"{place}: {name} {key}{version} {' '.join(fields)} ← {headers.get('cause', '?')}"
 
 
-_TELLING = ("amount", "product_id", "quantity", "available_qty", "outcome", "stage", "kind", "charge_id")
+_SHOWN_FIELDS = ("amount", "product_id", "quantity", "available_qty", "outcome", "stage", "kind", "charge_id")

@@ -12,7 +12,7 @@ from eventbus.model.places import Entity
 from eventbus.retry.parked import Parked, State
 from eventbus.retry.preview import Effect, previews
 from eventbus.service.dry_run import dry_run
-from support.bench import LOG, Bench, lost, sent, weighed
+from testbed.bench import LOG, Bench, lost, sent, weighed
 
 APPLIES, CALLS, DEPENDS = Effect.APPLIES, Effect.CALLS, Effect.DEPENDS
 FAILS, STAYS, DISCARDED = Effect.FAILS, Effect.STAYS, Effect.DISCARDED

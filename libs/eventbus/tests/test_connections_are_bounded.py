@@ -15,7 +15,7 @@ import uvloop
 from eventbus.http.connections import OpenConnections, Refusals, Refused, raise_descriptors
 from eventbus.metrics import HTTP_CONNECTIONS, HTTP_REFUSED
 from eventbus.model.limits import HttpLimits, room_for
-from support.serving import JSON, MAX_BODY, PATIENT, QUICK, Client, get, post, serving, until
+from testbed.serving import JSON, MAX_BODY, PATIENT, QUICK, Client, get, post, serving, until
 
 pytestmark = pytest.mark.filterwarnings("ignore:Overriding the .event_loop_policy. fixture")
 

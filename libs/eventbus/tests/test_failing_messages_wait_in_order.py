@@ -16,7 +16,7 @@ from eventbus.processing.turn import Turn
 from eventbus.processing.work import WorkItem
 from eventbus.retry.parked import ERRORS, Parked, State
 from parcels.messages import ParcelWeighed
-from support.bench import DLQ, LOG, REACTOR, RETRY, Bench, Life, lost, sent, weighed, with_giving_up
+from testbed.bench import DLQ, LOG, REACTOR, RETRY, Bench, Life, lost, sent, weighed, with_giving_up
 
 WAITING, DEAD, RESOLVED = State.WAITING, State.DEAD, State.RESOLVED
 AWAY = Retryable("away")

@@ -14,7 +14,7 @@ from eventbus.model.record import Headers, Raw
 from eventbus.processing.outgoing import dead_letter
 from eventbus.retry.parked import ERRORS, Parked
 from parcels.messages import CourierNoted, ParcelWeighed, SendParcel
-from support.bench import DLQ, REACTOR, Bench, sent, weighed
+from testbed.bench import DLQ, REACTOR, Bench, sent, weighed
 
 PARCEL = SendParcel(parcel_id="p1", sender="anne")
 

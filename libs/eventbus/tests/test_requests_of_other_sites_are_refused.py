@@ -164,7 +164,7 @@ async def test_the_page_of_documentation_works() -> None:
         assert answer.status_code == 200
 
 
-def test_names_and_addresses() -> None:
+def test_a_host_is_read_without_its_port_and_loopback_is_known() -> None:
     assert host_of("[::1]:80") == "::1"
     assert host_of("A.b.:80") == "a.b"
     assert host_of("a b") is None or not is_loopback("a b")

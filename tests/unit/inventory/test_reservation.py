@@ -278,7 +278,7 @@ MESSAGES: dict[str, Message] = {
 
 @pytest.mark.parametrize("history", HISTORIES)
 @pytest.mark.parametrize("message", MESSAGES)
-def test_table(message: str, history: str) -> None:
+def test_every_message_in_every_history_gives_its_events(message: str, history: str) -> None:
     """Every message in every state; what TABLE leaves out was answered before."""
     expected = TABLE[message].get(history, ())
     if expected is CONTRADICTION:

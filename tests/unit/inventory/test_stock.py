@@ -150,7 +150,7 @@ def stock_after(history: str) -> Scenario[Stock]:
 
 @pytest.mark.parametrize("history", HISTORIES)
 @pytest.mark.parametrize("command", COMMANDS)
-def test_table(command: str, history: str) -> None:
+def test_every_command_in_every_history_gives_its_events(command: str, history: str) -> None:
     """Every command in every state."""
     stock_after(history).when(COMMANDS[command]).then(*TABLE[command][history])
 

@@ -26,7 +26,7 @@ def test_a_deadline_is_read_as_people_write_it(
     assert OrderSettings().deadline == timedelta(seconds=seconds)
 
 
-def test_the_defaults() -> None:
+def test_settings_have_sensible_defaults() -> None:
     settings = OrderSettings()
     assert (settings.deadline, settings.default_currency) == (timedelta(minutes=15), "GBP")
     assert (settings.limits.items, settings.limits.quantity) == (2_000, 100_000)

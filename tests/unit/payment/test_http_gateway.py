@@ -101,7 +101,7 @@ async def test_flaky_works_at_the_third_try_and_unavailable_never(tmp_path: Path
         assert await gateway.lookup("charge:o2:2") is None
 
 
-async def test_hundreds_at_once(tmp_path: Path) -> None:
+async def test_hundreds_of_charges_at_once_are_all_made(tmp_path: Path) -> None:
     async with serving(simulator(tmp_path)) as (gateway, _):
         idempotent = IdempotentGateway(gateway)
         answers = await asyncio.gather(
@@ -128,7 +128,7 @@ async def test_another_amount_under_a_used_key_is_poison(tmp_path: Path) -> None
             await gateway.charge("k", order_id="o1", amount=2, currency="EUR", payment_method="tok_ok")
 
 
-async def test_nobody_there() -> None:
+async def test_a_gateway_that_is_not_there_may_be_asked_again() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     gateway = HttpGateway(f"http://127.0.0.1:{port}", timeout=1, connections=1)

@@ -44,7 +44,7 @@ def client(state: LocalState) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://payment")
 
 
-async def test_a_payment(client: httpx.AsyncClient, state: LocalState) -> None:
+async def test_a_payment_is_shown_with_its_status(client: httpx.AsyncClient, state: LocalState) -> None:
     state.payments["o1"] = Payment(Status.REFUNDED, 600, "EUR", "ch_1")
     answer = await client.get("/payments/o1")
     assert answer.status_code == 200
@@ -77,7 +77,7 @@ async def test_money_is_shown_as_the_order_api_shows_it(
     assert (answer["amount"], answer["currency"]) == (amount, currency)
 
 
-async def test_an_unknown_order(client: httpx.AsyncClient) -> None:
+async def test_the_payment_of_an_unknown_order_is_404(client: httpx.AsyncClient) -> None:
     answer = await client.get("/payments/none")
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"

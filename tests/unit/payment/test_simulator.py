@@ -92,7 +92,7 @@ async def test_a_key_used_for_something_else_is_refused(db: Path, other: dict[st
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-async def test_declined(db: Path) -> None:
+async def test_a_declined_card_is_recorded_as_declined(db: Path) -> None:
     async with simulator(db) as client:
         answer = await client.put("/charges/k", json=body("tok_declined"))
     assert (answer.status_code, answer.json()["outcome"], answer.json()["reason"]) == (
@@ -149,7 +149,7 @@ async def test_another_method_is_decided_by_the_order_id() -> None:
     assert decide_charge("card", "o1", 0, 0.0).result is Result.DECLINED
 
 
-async def test_refunds(db: Path) -> None:
+async def test_a_refund_is_made_once_by_its_key(db: Path) -> None:
     refund: dict[str, Any] = {"orderId": "o1", "amount": 600, "currency": "EUR"}
     async with simulator(db) as client:
         charge = (await client.put("/charges/charge:o1:1", json=body())).json()["id"]

@@ -85,7 +85,7 @@ def test_what_is_needed_is_the_sum_of_positive_quantities() -> None:
         (invoice("7", ("A", 1, "1"), ("A", 1, "1")), ["the same product more than once"]),
     ],
 )
-def test_dirt(one: Invoice, kinds: list[str]) -> None:
+def test_what_is_odd_about_an_invoice_is_named(one: Invoice, kinds: list[str]) -> None:
     assert dirt(one) == kinds
 
 

@@ -7,7 +7,7 @@ from tests.support.books import NOW, Books
 from tests.support.forgeries import shop
 from tools import wiring
 from tools.registry import SERVICES
-from verification.audit.judge import Verdict, judge
+from verification.audit.judge import AuditResult, judge
 from verification.audit.ledger import ABSENT, LETTERS, LISTENERS, TOPICS, WRITERS, Ledger
 
 
@@ -15,7 +15,7 @@ def one_partition(key: bytes) -> int:
     return 0
 
 
-def audited(books: Books) -> Verdict:
+def audited(books: Books) -> AuditResult:
     ledger = Ledger(wiring.codec(), one_partition)
     ledger.advance(
         {(g, *part): end for part, end in books.ends().items() for g in LISTENERS.get(part[0], ())}

@@ -24,7 +24,7 @@ ASK_AGAIN = 0.25
 
 
 class Consistency:
-    """Lives on the event loop. What a caller may rely on is said at the methods of :class:`~.bus.Bus`."""
+    """Lives on the event loop. Its public methods are documented at :class:`~eventbus.service.bus.Bus`."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Reads the state of this replica, and says whether it is fresh enough to be told."""
+"""Reads the state of this replica, and knows whether it is fresh."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from eventbus.codec import Codec
+from eventbus.http.freshness import require_fresh
 from eventbus.model.decider import Decider
 from eventbus.model.errors import Unavailable
 from eventbus.model.folding import Entry
@@ -20,7 +21,7 @@ T = TypeVar("T")
 
 
 class Reader:
-    """Lives on the event loop. What each method promises is said at the method of :class:`~.bus.Bus`."""
+    """Lives on the event loop. Its methods are documented at :class:`~eventbus.service.bus.Bus`."""
 
     def __init__(self, settings: Settings, codec: Codec, local: LocalState) -> None:
         self._settings, self._codec, self._local, self._store = settings, codec, local, local.store
@@ -44,6 +45,5 @@ class Reader:
         return self._store.db.execute(sql, args).fetchall()
 
     def consult(self, question: Callable[[Codec, Store, int], T]) -> T:
-        if not self.fresh():
-            raise Unavailable("this replica has not heard from Kafka for too long to say how things stand")
+        require_fresh(self)
         return question(self._codec, self._store, self._local.partitions)

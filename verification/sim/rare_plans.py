@@ -1,0 +1,90 @@
+"""Plans that would be drawn too seldom: a zombie at a deadline, and a crowd of orders that cannot be paid."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+
+from eventbus import Message
+from eventbus.processing.ports import Step
+from schemas import AdjustStock, CreateOrder
+from verification.sim.clock import START
+from verification.sim.commands import PRODUCTS, draw_order
+from verification.sim.fault import Fault, StepFault
+from verification.sim.plan import SimulationPlan
+
+PROMPT = 3_500
+"""Ms within which a good order is charged: 3 s, and half a second for the services before payment."""
+
+
+def zombie(
+    dice: Random, order: str, deadline: int, commands: list[tuple[int, Message]], faults: list[Fault]
+) -> tuple[list[tuple[int, Message]], list[Fault]]:
+    """A replica decides a deadline and freezes right then, for longer than its session lasts.
+
+    Random faults hit this too seldom: the order must still be open then, and nothing else may happen to it.
+    """
+    deadline = min(deadline, 6_000)
+    created = replace(
+        draw_order(dice, order, START + 100),
+        payment_method="tok_unavailable",
+        deadline_at=START + 100 + deadline,
+    )
+    quiet = [w for w in commands if w[1].key != order] + [(100, created)]
+    step_fault = StepFault(
+        dice.choice((Step.DECIDED.value, Step.DECIDED.value, "commit")), dice.randint(8_500, 13_000)
+    )
+    return quiet, [
+        *faults,
+        Fault(100 + deadline - 300, "step_fault", "order", dice.randint(0, 1), step_fault=step_fault),
+    ]
+
+
+def crowd(dice: Random, plan: SimulationPlan) -> SimulationPlan:
+    """Many orders whose charge fails, and a few good ones behind or among them, without other faults.
+
+    The breakers of the payment replicas may open because of the bad ones. The good ones must not wait for that.
+    """
+    bad = [dice.randint(200, 1_200) for _ in range(20)]
+    good = [dice.randint(3_500, 4_500)]
+    match dice.randrange(3):
+        case 0:
+            pass
+        case 1:
+            bad += [good[0] - dice.randint(10, 300) for _ in range(100)]
+        case 2:
+            bad = [at + dice.randint(0, 90) for at in range(200, 12_000, 100)]
+            good = list(range(3_000, 12_000, 2_000))
+    commands: list[tuple[int, Message]] = [
+        (0, AdjustStock(product_id=p, quantity=2_000, reason="at first", adjustment_id="first"))
+        for p in PRODUCTS
+    ]
+    for n, at in enumerate(bad):
+        commands.append(
+            (at, replace(draw_order(dice, f"b{n}", START + at), payment_method="tok_unavailable"))
+        )
+    for n, at in enumerate(good):
+        commands.append((at, replace(draw_order(dice, f"g{n}", START + at), payment_method="tok_ok")))
+    # An order that costs nothing is not charged.
+    priced = [(at, _priced(w) if isinstance(w, CreateOrder) else w) for at, w in commands]
+    return replace(
+        plan,
+        deadline=15_000,
+        breaker=5,
+        attempts=3,
+        late=0.0,
+        slow_markers=0.0,
+        aborts=0.0,
+        refused=0.0,
+        lost=0.0,
+        delayed=0.0,
+        stuck=0.0,
+        skews=(0,) * len(plan.skews),
+        commands=tuple(sorted(priced, key=lambda w: w[0])),
+        faults=(),
+        prompt=tuple((f"g{n}", at + PROMPT) for n, at in enumerate(good)),
+    )
+
+
+def _priced(order: CreateOrder) -> CreateOrder:
+    return replace(order, items=tuple(replace(item, unit_price=item.unit_price or 1) for item in order.items))
