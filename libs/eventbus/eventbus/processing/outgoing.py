@@ -38,6 +38,10 @@ class Outgoing:
         return size_of(self.key, self.value, self.headers)
 
 
+Written = Sequence[tuple[Outgoing, int]]
+"""Records of a committed transaction, each with the offset at which it stands."""
+
+
 def produced(
     context: TurnContext, item: WorkItem, before: Folded[Any], outputs: Sequence[Any]
 ) -> tuple[list[Outgoing], Folded[Any]]:
@@ -145,7 +149,7 @@ def _cut(raw: Raw, room: int) -> Raw:
 
 
 def own_records(
-    written: Sequence[tuple[Outgoing, int]],
+    written: Written,
 ) -> tuple[list[Envelope], list[tuple[str, Parked]], dict[Partition, int]]:
     """What of the records written, each with its offset, concerns the state here.
 

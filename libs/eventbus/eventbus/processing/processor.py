@@ -27,7 +27,7 @@ from eventbus.model.messages import Envelope
 from eventbus.model.places import Partition
 from eventbus.processing.assembly import Parts
 from eventbus.processing.follower import Stop
-from eventbus.processing.outgoing import Outgoing, own_records
+from eventbus.processing.outgoing import Outgoing, Written, own_records
 from eventbus.processing.ports import Step
 from eventbus.processing.turn import Turn
 
@@ -142,17 +142,15 @@ class Processor:
             self._after_step(Step.COMMITTED, len(turn.outgoing))
             events = self._fold(turn, written)  # step 6
             self._after_step(Step.STORED, len(turn.outgoing))
-            self._report(turn)
             self._publish(events, decided)
+            self._report(turn)
         elif moved:
             self._publish([], decided)
         self._lag.decided = self._offsets.conclude(decided)
         for item, request in turn.requests:
             self._calls.start(item, request)
 
-    def _commit(
-        self, outgoing: Sequence[Outgoing], offsets: dict[Partition, int]
-    ) -> list[tuple[Outgoing, int]]:
+    def _commit(self, outgoing: Sequence[Outgoing], offsets: dict[Partition, int]) -> Written:
         """Step 5. Returns what was written, with its offsets. Raises Aborted, or Stuck: nobody knows how it ended."""
         self._writer.begin()
         for record in outgoing:
@@ -164,7 +162,7 @@ class Processor:
         self._offsets.committed(offsets)
         return written
 
-    def _fold(self, turn: Turn, written: Sequence[tuple[Outgoing, int]]) -> list[Envelope]:
+    def _fold(self, turn: Turn, written: Written) -> list[Envelope]:
         """Step 6: what is true in the logs becomes true here, in one local transaction."""
         events, parked, checkpoints = own_records(written)
         if checkpoints:
