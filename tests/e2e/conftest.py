@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.running import LocalStack, Stack
 from tests.e2e.shop import Shop
-from tests.e2e.topics import Topics
+from tests.e2e.topic_client import TopicClient
 from tools.stack.mode import engine_missing
 
 HERE = Path(__file__).parent
@@ -79,9 +79,9 @@ def shop(system: Stack) -> Iterator[Shop]:
 
 
 @pytest.fixture(scope="session")
-def topics(system: Stack) -> Iterator[Topics]:
+def topics(system: Stack) -> Iterator[TopicClient]:
     """The topics of each system."""
-    found = Topics(system.bootstrap_servers)
+    found = TopicClient(system.bootstrap_servers)
     yield found
     found.close()
 
@@ -95,8 +95,8 @@ def local_shop(stack: LocalStack) -> Iterator[Shop]:
 
 
 @pytest.fixture(scope="session")
-def local_topics(stack: LocalStack) -> Iterator[Topics]:
+def local_topics(stack: LocalStack) -> Iterator[TopicClient]:
     """The topics of the local system."""
-    found = Topics(stack.bootstrap_servers)
+    found = TopicClient(stack.bootstrap_servers)
     yield found
     found.close()

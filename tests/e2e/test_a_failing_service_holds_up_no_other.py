@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from schemas import InventoryReserved, NotificationSent, PaymentSucceeded
 from tests.e2e.running import LocalStack
 from tests.e2e.shop import SETTLE, Shop, order_of
-from tests.e2e.topics import Topics
+from tests.e2e.topic_client import TopicClient
 from tests.e2e.waiting import until
 
 ORDERS = 10
@@ -25,7 +25,7 @@ def await_all(shop: Shop, orders: Iterable[str], **fields: str) -> None:
         shop.await_fields(order_id, **fields)
 
 
-def await_notices(topics: Topics, orders: list[str], kind: str) -> None:
+def await_notices(topics: TopicClient, orders: list[str], kind: str) -> None:
     """Return once every customer was notified of this event. Fails if one was notified twice."""
 
     def notified() -> list[str] | None:
@@ -41,7 +41,9 @@ def await_notices(topics: Topics, orders: list[str], kind: str) -> None:
 # Payment fails
 
 
-def test_a_payment_that_fails_fails_its_order_and_no_other(local_shop: Shop, local_topics: Topics) -> None:
+def test_a_payment_that_fails_fails_its_order_and_no_other(
+    local_shop: Shop, local_topics: TopicClient
+) -> None:
     product = local_shop.stocked(100)
     good = placed(local_shop, product)
     bad = [local_shop.accepted(order_of(product, paymentMethod="tok_declined")) for _ in range(ORDERS)]
@@ -52,7 +54,7 @@ def test_a_payment_that_fails_fails_its_order_and_no_other(local_shop: Shop, loc
 
 
 def test_without_payment_orders_are_taken_and_reserved_and_paid_later(
-    stack: LocalStack, local_shop: Shop, local_topics: Topics
+    stack: LocalStack, local_shop: Shop, local_topics: TopicClient
 ) -> None:
     product = local_shop.stocked(100)
     with stack.without("payment"):
@@ -65,7 +67,7 @@ def test_without_payment_orders_are_taken_and_reserved_and_paid_later(
 
 
 def test_without_the_gateway_orders_wait_and_are_paid_when_it_is_back(
-    stack: LocalStack, local_shop: Shop, local_topics: Topics
+    stack: LocalStack, local_shop: Shop, local_topics: TopicClient
 ) -> None:
     product, since = local_shop.stocked(100), local_topics.ends("payment.dlq")
     with stack.without("simulator"):
@@ -80,7 +82,7 @@ def test_without_the_gateway_orders_wait_and_are_paid_when_it_is_back(
 
 
 def test_a_reservation_that_fails_fails_its_order_and_no_other(
-    local_shop: Shop, local_topics: Topics
+    local_shop: Shop, local_topics: TopicClient
 ) -> None:
     plenty, none = local_shop.stocked(100), local_shop.stocked(1)
     good = placed(local_shop, plenty)
@@ -93,7 +95,7 @@ def test_a_reservation_that_fails_fails_its_order_and_no_other(
 
 
 def test_without_inventory_orders_are_taken_and_paid_and_reserved_later(
-    stack: LocalStack, local_shop: Shop, local_topics: Topics
+    stack: LocalStack, local_shop: Shop, local_topics: TopicClient
 ) -> None:
     product = local_shop.stocked(100)
     with stack.without("inventory"):
@@ -111,7 +113,7 @@ def test_without_inventory_orders_are_taken_and_paid_and_reserved_later(
 
 
 def test_without_notification_orders_are_confirmed_and_customers_told_later_once(
-    stack: LocalStack, local_shop: Shop, local_topics: Topics
+    stack: LocalStack, local_shop: Shop, local_topics: TopicClient
 ) -> None:
     product = local_shop.stocked(100)
     with stack.without("notification"):
@@ -129,7 +131,7 @@ def test_without_notification_orders_are_confirmed_and_customers_told_later_once
 
 
 def test_without_order_payment_and_inventory_finish_what_they_have(
-    stack: LocalStack, local_shop: Shop, local_topics: Topics
+    stack: LocalStack, local_shop: Shop, local_topics: TopicClient
 ) -> None:
     product = local_shop.stocked(100)
     with stack.without("order"):
@@ -152,7 +154,7 @@ def test_without_order_payment_and_inventory_finish_what_they_have(
 
 
 def test_while_inventory_is_frozen_the_others_go_on(
-    stack: LocalStack, local_shop: Shop, local_topics: Topics
+    stack: LocalStack, local_shop: Shop, local_topics: TopicClient
 ) -> None:
     product = local_shop.stocked(100)
     with stack.frozen("inventory"):
@@ -168,7 +170,7 @@ def test_while_inventory_is_frozen_the_others_go_on(
 
 
 def test_while_payment_is_throttled_the_others_keep_their_pace(
-    stack: LocalStack, local_shop: Shop, local_topics: Topics
+    stack: LocalStack, local_shop: Shop, local_topics: TopicClient
 ) -> None:
     product = local_shop.stocked(1000)
     with stack.throttled("payment"):

@@ -15,7 +15,7 @@ from eventbus.kafka.records import partition_of
 from eventbus.model.record import Headers, Raw
 from schemas import CreateOrder, Item, OrderRefused
 from tests.e2e.shop import Shop, order_of
-from tests.e2e.topics import Topics
+from tests.e2e.topic_client import TopicClient
 from tests.e2e.waiting import until
 
 ERRORS = "__eventbus.errors."
@@ -30,7 +30,7 @@ def command(**changed: Any) -> CreateOrder:
     )
 
 
-def test_a_command_that_breaks_a_rule_is_refused_by_an_event(shop: Shop, topics: Topics) -> None:
+def test_a_command_that_breaks_a_rule_is_refused_by_an_event(shop: Shop, topics: TopicClient) -> None:
     wrong = command(items=(Item(product_id="p", quantity=-1, unit_price=100),))
     cause = topics.send(wrong)
     until(lambda: topics.about(OrderRefused, wrong.order_id), 20, "the refusal is an event")
@@ -42,7 +42,7 @@ def test_a_command_that_breaks_a_rule_is_refused_by_an_event(shop: Shop, topics:
     assert (event["type"], event["cause"]) == ("OrderRefused", cause)
 
 
-def test_a_command_of_another_system_is_an_order_as_any(shop: Shop, topics: Topics) -> None:
+def test_a_command_of_another_system_is_an_order_as_any(shop: Shop, topics: TopicClient) -> None:
     product = shop.stocked()
     right = command(items=(Item(product_id=product, quantity=2, unit_price=100),))
     topics.send(right)
@@ -78,7 +78,7 @@ def came_from(coordinates: str, letter: Raw) -> bool:
     return "-".join(stood) == coordinates
 
 
-def one_in_each_partition(topics: Topics, product: str) -> list[CreateOrder]:
+def one_in_each_partition(topics: TopicClient, product: str) -> list[CreateOrder]:
     """Orders whose keys belong to every partition in turn."""
     item = Item(product_id=product, quantity=1, unit_price=100)
     found: dict[int, CreateOrder] = {}
@@ -90,7 +90,7 @@ def one_in_each_partition(topics: Topics, product: str) -> list[CreateOrder]:
 
 @pytest.mark.parametrize("topic", READERS)
 def test_poison_goes_to_the_dead_letters_byte_for_byte_and_work_goes_on(
-    shop: Shop, topics: Topics, topic: str
+    shop: Shop, topics: TopicClient, topic: str
 ) -> None:
     product = shop.stocked(20)
     short = order_of(product, quantity=21)

@@ -10,14 +10,14 @@ import httpx
 import pytest
 
 from tests.e2e.shop import Json, Shop, assert_problem, order_of
-from tests.e2e.topics import Topics
+from tests.e2e.topic_client import TopicClient
 
 JSON = {"content-type": "application/json"}
 UNKNOWN = "00000000-0000-7000-8000-000000000000"
 
 
 @pytest.fixture
-def unwritten(topics: Topics) -> Iterator[None]:
+def unwritten(topics: TopicClient) -> Iterator[None]:
     """The test writes nothing to the topics of commands."""
     before = {name: topics.ends(name) for name in ("order.commands", "stock.commands")}
     yield

@@ -10,7 +10,7 @@ import pytest
 
 from eventbus.model.places import Position
 from tests.e2e.shop import Shop, assert_problem, order_of
-from tests.e2e.topics import Topics
+from tests.e2e.topic_client import TopicClient
 
 FIELDS = {
     "orderId", "userId", "items", "currency", "totalAmount", "status", "payment", "inventory", "failure",
@@ -163,7 +163,7 @@ def test_wait_returns_when_the_order_is_settled_or_the_time_is_over(shop: Shop) 
     assert shop.get(order_id, wait=20)["version"] == order["version"]
 
 
-def test_the_timeline_says_what_happened_why_and_where(shop: Shop, topics: Topics) -> None:
+def test_the_timeline_says_what_happened_why_and_where(shop: Shop, topics: TopicClient) -> None:
     order_id = shop.confirmed(order_of(shop.stocked(), contact={"email": "bob@example.org"}))
     events = shop.events(order_id)
     kinds = [event["type"] for event in events]

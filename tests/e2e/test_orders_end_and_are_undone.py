@@ -8,13 +8,13 @@ import pytest
 
 from schemas import NotificationSent, PaymentFailed, PaymentRefunded, PaymentSucceeded
 from tests.e2e.shop import Shop, assert_problem, order_of
-from tests.e2e.topics import Topics
+from tests.e2e.topic_client import TopicClient
 from tests.e2e.waiting import until
 
 # How orders fail
 
 
-def test_a_declined_payment_fails_the_order_and_releases_its_stock(shop: Shop, topics: Topics) -> None:
+def test_a_declined_payment_fails_the_order_and_releases_its_stock(shop: Shop, topics: TopicClient) -> None:
     product = shop.stocked(10)
     order_id = shop.accepted(order_of(product, quantity=4, paymentMethod="tok_declined"))
     order = shop.settled(order_id)
@@ -58,7 +58,7 @@ def test_a_lost_answer_never_charges_twice(shop: Shop) -> None:
     assert shop.simulator.get("/doubles").json() == []
 
 
-def test_a_total_of_zero_is_paid_without_asking_the_gateway(shop: Shop, topics: Topics) -> None:
+def test_a_total_of_zero_is_paid_without_asking_the_gateway(shop: Shop, topics: TopicClient) -> None:
     order_id = shop.confirmed(order_of(shop.stocked(), price="0"))
     (paid,) = topics.about(PaymentSucceeded, order_id)
     assert (paid.amount, paid.charge_id) == (0, None)
@@ -70,7 +70,7 @@ def test_a_total_of_zero_is_paid_without_asking_the_gateway(shop: Shop, topics: 
 
 
 def test_a_gateway_that_never_works_leaves_a_dead_letter_and_an_order_to_cancel(
-    shop: Shop, topics: Topics
+    shop: Shop, topics: TopicClient
 ) -> None:
     product, since = shop.stocked(5), topics.ends("payment.dlq")
     order_id = shop.accepted(order_of(product, paymentMethod="tok_unavailable"))
@@ -169,7 +169,7 @@ def test_an_order_that_is_open_or_cancelled_is_not_completed(shop: Shop) -> None
 # Notifications and descriptions
 
 
-def test_the_customer_is_notified_at_each_step(shop: Shop, topics: Topics) -> None:
+def test_the_customer_is_notified_at_each_step(shop: Shop, topics: TopicClient) -> None:
     order_id = shop.confirmed(order_of(shop.stocked(), contact={"email": "eve@example.org"}))
     assert shop.change(order_id, "complete").status_code == 202
     kinds = ["OrderCreated", "OrderConfirmed", "OrderCompleted"]

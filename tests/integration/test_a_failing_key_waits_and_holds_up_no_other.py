@@ -13,7 +13,7 @@ from tests.integration.orders import created, failed, order_ids
 from tests.integration.waits import Waits
 from tests.support.processes import ServiceProcess
 from tests.support.system import System
-from tests.support.topics import by_key
+from tests.support.topic_client import by_key
 from tests.support.waiting import eventually
 
 SLOW: dict[str, Any] = {"EVENTBUS_RETRY_BACKOFF": "4", "EVENTBUS_RETRY_ATTEMPTS": "9"}

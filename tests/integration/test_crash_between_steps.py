@@ -13,7 +13,7 @@ from eventbus.processing.ports import Step
 from tests.integration.orders import PRICE, create, created, failed, order_ids
 from tests.support.processes import ServiceProcess
 from tests.support.system import Simulator, System
-from tests.support.topics import by_key
+from tests.support.topic_client import by_key
 from tests.support.waiting import eventually
 
 

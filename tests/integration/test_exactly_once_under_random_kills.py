@@ -17,7 +17,7 @@ from tests.integration.history import LOGS
 from tests.integration.orders import PRICE, create, order_ids
 from tests.support.processes import ServiceProcess
 from tests.support.system import SERVICES, Simulator, System
-from tests.support.topics import Topics
+from tests.support.topic_client import TopicClient
 from tests.support.waiting import eventually
 
 SECONDS = 20.0
@@ -49,7 +49,7 @@ def killer(victims: list[ServiceProcess], seed: int) -> Iterator[list[str]]:
         thread.join()
 
 
-def load(topics: Topics) -> list[str]:
+def load(topics: TopicClient) -> list[str]:
     """Orders at a steady rate: of a product there is plenty of and one that runs out; every tenth is cancelled."""
     sent: list[str] = []
     began = time.monotonic()
@@ -107,7 +107,7 @@ def consumed(system: System, replicas: list[ServiceProcess]) -> bool:
     return system.topics.ends(*LOGS, "stock.commands", "inventory.answers") == before
 
 
-def check_logs(topics: Topics, sent: list[str]) -> None:
+def check_logs(topics: TopicClient, sent: list[str]) -> None:
     """One creation and one outcome an order; each event once, each key's versions without a gap."""
     names = Counter((m.key, m.name) for m in topics.messages("order.events"))
     assert {key: n for (key, name), n in names.items() if name == "OrderCreated"} == dict.fromkeys(sent, 1)
@@ -124,7 +124,7 @@ def check_logs(topics: Topics, sent: list[str]) -> None:
         assert topics.read(f"{service}.dlq") == []
 
 
-def check_money(topics: Topics, simulator: Simulator) -> None:
+def check_money(topics: TopicClient, simulator: Simulator) -> None:
     """Charged less refunded is the value of the orders confirmed, by the topics and by the gateway's record."""
     orders = topics.messages("order.events")
     gone = {m.key for m in orders if isinstance(m, OrderFailed | OrderCancelled)}
@@ -137,7 +137,7 @@ def check_money(topics: Topics, simulator: Simulator) -> None:
     assert recorded == value == kept * 2 * PRICE
 
 
-def check_stock(topics: Topics, inventory: ServiceProcess) -> None:
+def check_stock(topics: TopicClient, inventory: ServiceProcess) -> None:
     """What is not available is held for an order that was not given up; the scarce product is sold out."""
     orders: list[Message] = topics.messages("order.events")
     gone = {m.key for m in orders if isinstance(m, OrderFailed | OrderCancelled)}

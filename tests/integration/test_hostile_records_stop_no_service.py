@@ -21,7 +21,7 @@ from tests.integration.orders import create, order_ids
 from tests.integration.test_poison_becomes_a_dead_letter import decided, letter_of, letters
 from tests.support.producing import write_compressed
 from tests.support.system import System
-from tests.support.topics import Topics
+from tests.support.topic_client import TopicClient
 from tests.support.waiting import eventually
 from verification.hostile.record import Hostile
 from verification.hostile.writing import Writer
@@ -49,7 +49,7 @@ def unharmed(shop: Shop) -> Iterator[None]:
     shop.wait_settled()
 
 
-def written_by_hand(topics: Topics, order_id: str, extra: Headers) -> Position:
+def written_by_hand(topics: TopicClient, order_id: str, extra: Headers) -> Position:
     """A valid CreateOrder with further headers."""
     command = create(order_id)
     return topics.send_bytes(
@@ -314,7 +314,7 @@ def test_what_kafka_refuses_as_too_large_is_a_dead_letter_and_no_loop(system: Sy
     system.wait_consumed("order")
 
 
-def forge(topics: Topics, event: OrderPaid, version: int, value: bytes | None = None) -> Position:
+def forge(topics: TopicClient, event: OrderPaid, version: int, value: bytes | None = None) -> Position:
     """Write an event as if its leader had: with a cause, and as the event of its key that ``version`` says."""
     partition = topics.partition(event.key)
     now = 1_700_000_000_000

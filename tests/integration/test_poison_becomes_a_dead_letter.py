@@ -28,7 +28,7 @@ from tests.integration.faulty import UNLUCKY
 from tests.integration.history import Shop
 from tests.integration.orders import create, created, order_ids
 from tests.support.system import SERVICES, System
-from tests.support.topics import Topics
+from tests.support.topic_client import TopicClient
 from tests.support.waiting import eventually
 
 INPUTS = {
@@ -77,7 +77,7 @@ def subscribed(topic: str, order_id: str) -> Message:
     return AdjustStock(product_id=order_id, quantity=1, reason="delivery")
 
 
-def poison(topics: Topics, topic: str, kind: str) -> Raw:
+def poison(topics: TopicClient, topic: str, kind: str) -> Raw:
     """A record of this kind, as it is to be written."""
     (order_id,) = order_ids(1)
     value = topics.codec.encode(subscribed(topic, order_id))
@@ -109,11 +109,11 @@ def poison(topics: Topics, topic: str, kind: str) -> Raw:
     return good._replace(key=key, partition=0)
 
 
-def write(topics: Topics, raw: Raw) -> Position:
+def write(topics: TopicClient, raw: Raw) -> Position:
     return topics.send_bytes(raw.topic, raw.partition, raw.key, raw.value, raw.headers)
 
 
-def decided(topics: Topics, topic: str, key: str) -> list[Envelope]:
+def decided(topics: TopicClient, topic: str, key: str) -> list[Envelope]:
     """What a processor wrote about a key."""
     ours = [raw for raw in topics.read(topic) if raw.header("cause") and raw.key == key.encode()]
     return [topics.codec.decode(raw) for raw in ours]
@@ -131,7 +131,7 @@ class Letter:
         return "{topic}-{partition}-{offset}".format(**self.about)
 
 
-def letters(topics: Topics, service: str) -> dict[str, Letter]:
+def letters(topics: TopicClient, service: str) -> dict[str, Letter]:
     """A service's dead letters, by where the original stood."""
     found: dict[str, Letter] = {}
     for raw in topics.read(f"{service}.dlq"):
@@ -143,7 +143,7 @@ def letters(topics: Topics, service: str) -> dict[str, Letter]:
     return found
 
 
-def letter_of(topics: Topics, service: str, position: Position) -> Letter:
+def letter_of(topics: TopicClient, service: str, position: Position) -> Letter:
     return eventually(lambda: letters(topics, service).get(str(position)), f"{position} in {service}.dlq")  # type: ignore[return-value]
 
 

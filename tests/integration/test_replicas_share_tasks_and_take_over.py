@@ -10,7 +10,7 @@ import pytest
 from tests.integration.orders import create, order_ids
 from tests.support.processes import ServiceProcess
 from tests.support.system import System
-from tests.support.topics import by_key
+from tests.support.topic_client import by_key
 from tests.support.waiting import eventually
 
 PARTITIONS = 6

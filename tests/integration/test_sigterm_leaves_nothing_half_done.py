@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from tests.integration.orders import create, created, order_ids
 from tests.support.system import System
-from tests.support.topics import Topics, by_key
+from tests.support.topic_client import TopicClient, by_key
 from tests.support.waiting import eventually
 
 SESSION = 3.0
@@ -17,9 +17,9 @@ SESSION = 3.0
 
 
 @contextmanager
-def traffic(settings_of: Topics) -> Iterator[list[str]]:
+def traffic(settings_of: TopicClient) -> Iterator[list[str]]:
     """Commands without pause, from another thread; gives the ids sent so far."""
-    topics, sent, ended = Topics(settings_of.settings), [], threading.Event()
+    topics, sent, ended = TopicClient(settings_of.settings), [], threading.Event()
 
     def run() -> None:
         while not ended.wait(0.01):

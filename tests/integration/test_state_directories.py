@@ -9,7 +9,7 @@ import pytest
 from eventbus.processing.ports import Step
 from tests.integration.orders import create, order_ids
 from tests.support.system import System
-from tests.support.topics import by_key
+from tests.support.topic_client import by_key
 from tests.support.waiting import eventually
 
 

@@ -17,8 +17,8 @@ from eventbus import Settings
 from eventbus.kafka.records import partition_of
 from eventbus.kafka.topics import create
 from eventbus.model.places import Position
-from tests.support.books import Books
 from tests.support.forgeries import FORGERIES, PRODUCT, Forgery, shop
+from tests.support.recorded_topics import RecordedTopics
 from tools import wiring
 from verification.audit.__main__ import main
 from verification.audit.ledger import LISTENERS, TOPICS
@@ -42,8 +42,8 @@ def topics(kafka: str) -> Settings:
     return settings
 
 
-def publish(settings: Settings, books: Books, transactional: bool = False) -> None:
-    """Write the books to Kafka, each record where it says it stands."""
+def publish(settings: Settings, recorded: RecordedTopics, transactional: bool = False) -> None:
+    """Write the records to Kafka, each at the position it holds."""
     config: dict[str, str | int | bool] = {"bootstrap.servers": settings.bootstrap_servers, "linger.ms": 20}
     if transactional:
         config["transactional.id"] = f"{settings.topic_prefix}writer"
@@ -51,7 +51,7 @@ def publish(settings: Settings, books: Books, transactional: bool = False) -> No
     if transactional:
         producer.init_transactions(30)
         producer.begin_transaction()
-    for raw in books.records:
+    for raw in recorded.records:
         producer.produce(
             settings.topic(raw.topic), raw.value, raw.key, partition=raw.partition, headers=list(raw.headers)
         )
@@ -61,9 +61,9 @@ def publish(settings: Settings, books: Books, transactional: bool = False) -> No
     assert producer.flush(30) == 0
 
 
-def decide_all(settings: Settings, books: Books, except_for: str = "", upto: int = 0) -> None:
+def decide_all(settings: Settings, recorded: RecordedTopics, except_for: str = "", upto: int = 0) -> None:
     """Commit for every group that it has decided everything, or everything up to an offset."""
-    ends = {(topic, i): upto for topic in LISTENERS for i in range(PARTITIONS)} if upto else books.ends()
+    ends = {(topic, i): upto for topic in LISTENERS for i in range(PARTITIONS)} if upto else recorded.ends()
     for group in {group for groups in LISTENERS.values() for group in groups} - {except_for}:
         parts = [part for part in ends if group in LISTENERS.get(part[0], ())]
         consumer = Consumer(
@@ -75,7 +75,7 @@ def decide_all(settings: Settings, books: Books, except_for: str = "", upto: int
 
 
 @contextmanager
-def gateway(books: Books) -> Iterator[str]:
+def gateway(recorded: RecordedTopics) -> Iterator[str]:
     """A gateway that answers with its record."""
 
     class Answer(BaseHTTPRequestHandler):
@@ -83,7 +83,7 @@ def gateway(books: Books) -> Iterator[str]:
             after = int(parse_qs(urlsplit(self.path).query)["after"][0])
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(books.record(after).encode())
+            self.wfile.write(recorded.record(after).encode())
 
         def log_message(self, format: str, *args: object) -> None:
             pass
@@ -99,19 +99,19 @@ def gateway(books: Books) -> Iterator[str]:
         thread.join()
 
 
-def audit(settings: Settings, books: Books, *options: str) -> int:
+def audit(settings: Settings, recorded: RecordedTopics, *options: str) -> int:
     """The exit status of ``python -m verification.audit``."""
-    with gateway(books) as url:
+    with gateway(recorded) as url:
         where = ["--bootstrap-servers", settings.bootstrap_servers, "--topic-prefix", settings.topic_prefix]
         return main([*where, "--gateway-url", url, *options])
 
 
-def test_honest_books_pass(topics: Settings, capsys: pytest.CaptureFixture[str]) -> None:
-    books = Books(place)
-    shop(books)
-    publish(topics, books, transactional=True)
-    decide_all(topics, books)
-    status = audit(topics, books)
+def test_honest_topics_pass(topics: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    recorded = RecordedTopics(place)
+    shop(recorded)
+    publish(topics, recorded, transactional=True)
+    decide_all(topics, recorded)
+    status = audit(topics, recorded)
     out = capsys.readouterr().out
     assert status == 0, out
     assert "600 − 200 = 400 = 400" in out
@@ -121,10 +121,10 @@ def test_honest_books_pass(topics: Settings, capsys: pytest.CaptureFixture[str])
 
 @pytest.mark.parametrize("forgery", FORGERIES, ids=lambda forgery: forgery.name)
 def test_a_forgery_is_caught(topics: Settings, capsys: pytest.CaptureFixture[str], forgery: Forgery) -> None:
-    books = forgery.books(place)
-    publish(topics, books)
-    decide_all(topics, books)
-    status = audit(topics, books)
+    recorded = forgery.recorded(place)
+    publish(topics, recorded)
+    decide_all(topics, recorded)
+    status = audit(topics, recorded)
     out = capsys.readouterr().out
     assert status == 1, out
     assert f"{forgery.rule}: {forgery.subject} at " in out
@@ -134,11 +134,11 @@ def test_a_forgery_is_caught(topics: Settings, capsys: pytest.CaptureFixture[str
 def test_what_is_on_its_way_is_waited_for_then_listed(
     topics: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    books = Books(place)
-    shop(books)
-    publish(topics, books)
-    decide_all(topics, books, except_for="payment")
-    assert audit(topics, books, "--wait", "1") == 0
+    recorded = RecordedTopics(place)
+    shop(recorded)
+    publish(topics, recorded)
+    decide_all(topics, recorded, except_for="payment")
+    assert audit(topics, recorded, "--wait", "1") == 0
     printed = capsys.readouterr()
     assert "waiting for them to end" in printed.err
     assert "payment has not decided order.events-" in printed.out
@@ -148,34 +148,34 @@ def test_what_is_on_its_way_is_waited_for_then_listed(
 def test_an_aborted_transaction_counts_for_nothing(
     topics: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    books = Books(place)
-    shop(books)
-    publish(topics, books)
-    decide_all(topics, books)
+    recorded = RecordedTopics(place)
+    shop(recorded)
+    publish(topics, recorded)
+    decide_all(topics, recorded)
     producer = Producer(
         {"bootstrap.servers": topics.bootstrap_servers, "transactional.id": f"{topics.topic_prefix}aborts"}
     )
     producer.init_transactions(30)
     producer.begin_transaction()
-    event = books.find("order.events", "o1")
+    event = recorded.find("order.events", "o1")
     producer.produce(
         topics.topic("order.events"), event.value, event.key, event.partition, headers=list(event.headers)
     )
     producer.flush(30)
     producer.abort_transaction(30)
-    assert audit(topics, books) == 0, capsys.readouterr().out
+    assert audit(topics, recorded) == 0, capsys.readouterr().out
 
 
 def test_dead_letters_are_listed_with_their_place(
     topics: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    books = Books(place)
-    shop(books)
-    books.create("o9", PRODUCT)
-    books.bury(books.find("order.events", "o9", "OrderCreated"), "payment")
-    publish(topics, books)
-    decide_all(topics, books)
-    assert audit(topics, books) == 0
+    recorded = RecordedTopics(place)
+    shop(recorded)
+    recorded.create("o9", PRODUCT)
+    recorded.dead_letter(recorded.find("order.events", "o9", "OrderCreated"), "payment")
+    publish(topics, recorded)
+    decide_all(topics, recorded)
+    assert audit(topics, recorded) == 0
     out = capsys.readouterr().out
     assert "1 dead-lettered" in out
     assert f"payment.dlq-{place(b'o9')}-0" in out
@@ -197,7 +197,7 @@ def test_no_hostile_record_ends_the_audit(topics: Settings, capsys: pytest.Captu
     writer.write(Catalogue(PARTITIONS).all_of(*FAMILIES))
     assert not writer.refused
 
-    assert audit(topics, Books(place), "--wait", "0", "--json") == 1
+    assert audit(topics, RecordedTopics(place), "--wait", "0", "--json") == 1
 
     found = json.loads(capsys.readouterr().out)
     assert found["records"] == sum(place.topic in TOPICS for place in writer.written)
@@ -209,13 +209,13 @@ def test_no_hostile_record_ends_the_audit(topics: Settings, capsys: pytest.Captu
 def test_what_no_leader_wrote_is_named_until_it_is_set_aside(
     topics: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    books = Books(place)
-    shop(books)
-    publish(topics, books)
+    recorded = RecordedTopics(place)
+    shop(recorded)
+    publish(topics, recorded)
     catalogue, writer = Catalogue(PARTITIONS), Writer(topics)
     writer.write(catalogue.all_of(IN_OWN_LOGS, IN_RETRIES, IN_LETTERS))
-    decide_all(topics, books, upto=1_000)
-    assert audit(topics, books, "--json") == 1
+    decide_all(topics, recorded, upto=1_000)
+    assert audit(topics, recorded, "--json") == 1
     found = json.loads(capsys.readouterr().out)
     named = {violation["where"] for violation in found["violations"]}
     logs = {str(p) for p in writer.written if not p.topic.endswith(".dlq")}
@@ -225,7 +225,7 @@ def test_what_no_leader_wrote_is_named_until_it_is_set_aside(
     set_aside(topics, map(Position.parse, named), "forged")
     capsys.readouterr()
 
-    assert audit(topics, books, "--json") == 0, capsys.readouterr().out
+    assert audit(topics, recorded, "--json") == 0, capsys.readouterr().out
     found = json.loads(capsys.readouterr().out)
     assert set(found["setAside"]) == named
     assert (found["accepted"], found["orders"]["CONFIRMED"]) == (4, 1)

@@ -15,7 +15,7 @@ from eventbus.kafka.transactions import Aborted, transactionally
 from eventbus.model.errors import Fenced, NeedsRestart, ProcessMustEnd
 from tests.integration.orders import create, order_ids
 from tests.support.system import System
-from tests.support.topics import by_key
+from tests.support.topic_client import by_key
 from tests.support.waiting import eventually
 
 

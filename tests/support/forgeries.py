@@ -1,4 +1,4 @@
-"""Every kind of violation, as a way to falsify the books of a shop; each with what the audit must say of it."""
+"""Every kind of violation, as a way to falsify the recorded topics of a shop. Each holds what the audit must find."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from schemas import (
     PaymentVoided,
     StockReserved,
 )
-from tests.support.books import Alter, Books, place_of
+from tests.support.recorded_topics import Alter, RecordedTopics, place_of
 
 PRODUCT = "tea"
 
 
-def shop(books: Books) -> None:
+def shop(recorded: RecordedTopics) -> None:
     """A shop with one order of each end: o1 confirmed, o2 completed, o3 failed, o4 cancelled."""
-    books.stock(PRODUCT, 100)
-    books.confirm("o1", PRODUCT)
-    books.confirm("o2", PRODUCT)
-    books.complete("o2", PRODUCT)
-    books.decline("o3", PRODUCT)
-    books.confirm("o4", PRODUCT)
-    books.cancel("o4", PRODUCT)
+    recorded.stock(PRODUCT, 100)
+    recorded.confirm("o1", PRODUCT)
+    recorded.confirm("o2", PRODUCT)
+    recorded.complete("o2", PRODUCT)
+    recorded.decline("o3", PRODUCT)
+    recorded.confirm("o4", PRODUCT)
+    recorded.cancel("o4", PRODUCT)
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,15 @@ class Forgery:
     omit: Sequence[str] = ()
     repeat: Sequence[str] = ()
     alter: dict[str, Alter] = field(default_factory=dict)
-    then: Callable[[Books], Any] = lambda books: None
+    then: Callable[[RecordedTopics], Any] = lambda recorded: None
 
-    def books(self, partition_of: Callable[[bytes], int]) -> Books:
-        """The falsified books."""
-        books = Books(partition_of, self.omit, self.repeat, self.alter)
-        shop(books)
-        books.omit, books.repeat, books.alter = (), (), {}
-        self.then(books)
-        return books
+    def recorded(self, partition_of: Callable[[bytes], int]) -> RecordedTopics:
+        """The falsified topics."""
+        recorded = RecordedTopics(partition_of, self.omit, self.repeat, self.alter)
+        shop(recorded)
+        recorded.omit, recorded.repeat, recorded.alter = (), (), {}
+        self.then(recorded)
+        return recorded
 
 
 def only(order: str, **change: Any) -> Alter:
@@ -55,49 +55,49 @@ def only(order: str, **change: Any) -> Alter:
     return lambda message: replace(message, **change) if message.order_id == order else message
 
 
-def no_version(books: Books) -> None:
-    books.write(OrderPaid(order_id="o1", amount=200, currency="GBP"))
+def no_version(recorded: RecordedTopics) -> None:
+    recorded.write(OrderPaid(order_id="o1", amount=200, currency="GBP"))
 
 
-def wrong_partition(books: Books) -> None:
+def wrong_partition(recorded: RecordedTopics) -> None:
     event = OrderPaid(order_id="o1", amount=200, currency="GBP")
-    elsewhere = 1 - books.partition_of(b"o1")
-    books.write(event, place_of(books.find("payment.events", "o1")), partition=elsewhere)
+    elsewhere = 1 - recorded.partition_of(b"o1")
+    recorded.write(event, place_of(recorded.find("payment.events", "o1")), partition=elsewhere)
 
 
-def gap(books: Books) -> None:
-    created = place_of(books.find("order.events", "o3"))
-    books.write(PaymentVoided(order_id="o3", reason="x"), created, key_version=3)
+def gap(recorded: RecordedTopics) -> None:
+    created = place_of(recorded.find("order.events", "o3"))
+    recorded.write(PaymentVoided(order_id="o3", reason="x"), created, key_version=3)
 
 
-def same_id(books: Books) -> None:
-    raw = books.find("order.events", "o1")
+def same_id(recorded: RecordedTopics) -> None:
+    raw = recorded.find("order.events", "o1")
     headers = dict(raw.headers) | {"keyversion": b"5"}
-    books.put(raw.topic, raw.partition, b"o1", raw.value or b"", list(headers.items()))
+    recorded.put(raw.topic, raw.partition, b"o1", raw.value or b"", list(headers.items()))
 
 
-def unanswered(books: Books) -> None:
-    raw = books.find("order.commands", "o1")
-    books.put("order.commands", raw.partition, raw.key or b"", raw.value or b"", raw.headers)
+def unanswered(recorded: RecordedTopics) -> None:
+    raw = recorded.find("order.commands", "o1")
+    recorded.put("order.commands", raw.partition, raw.key or b"", raw.value or b"", raw.headers)
 
 
-def held_for_nobody(books: Books) -> None:
-    books.available[PRODUCT] -= 1
-    left = books.available[PRODUCT]
+def held_for_nobody(recorded: RecordedTopics) -> None:
+    recorded.available[PRODUCT] -= 1
+    left = recorded.available[PRODUCT]
     event = StockReserved(product_id=PRODUCT, order_id="ghost", quantity=1, available_qty=left)
-    books.write(event, place_of(books.find("stock.commands", PRODUCT)), id="ghost")
+    recorded.write(event, place_of(recorded.find("stock.commands", PRODUCT)), id="ghost")
 
 
-def paid_for_nobody(books: Books) -> None:
-    books.moved("CHARGE", "ghost", 7)
+def paid_for_nobody(recorded: RecordedTopics) -> None:
+    recorded.moved("CHARGE", "ghost", 7)
     event = PaymentSucceeded(
         order_id="ghost", user_id="u", amount=7, currency="GBP", charge_id="CHARGE-ghost"
     )
-    books.write(event, place_of(books.find("order.events", "o1")), id="ghost")
+    recorded.write(event, place_of(recorded.find("order.events", "o1")), id="ghost")
 
 
-def stuck(books: Books) -> None:
-    books.create("o9", PRODUCT)
+def stuck(recorded: RecordedTopics) -> None:
+    recorded.create("o9", PRODUCT)
 
 
 FORGERIES = (
@@ -135,42 +135,42 @@ FORGERIES = (
         "charged once",
         "o1",
         "charge:o1:2",
-        then=lambda books: books.moved("CHARGE", "o1", 200, "charge:o1:2"),
+        then=lambda recorded: recorded.moved("CHARGE", "o1", 200, "charge:o1:2"),
     ),
     Forgery(
         "refunded twice at the gateway",
         "charged once",
         "o4",
         "refund:o4:2",
-        then=lambda books: books.moved("REFUND", "o4", 200, "refund:o4:2"),
+        then=lambda recorded: recorded.moved("REFUND", "o4", 200, "refund:o4:2"),
     ),
     Forgery(
         "a charge the gateway does not know",
         "agrees with the gateway",
         "o2",
         "none",
-        then=lambda books: books.gateway.__delitem__(1),
+        then=lambda recorded: recorded.gateway.__delitem__(1),
     ),
     Forgery(
         "a charge the topics do not know",
         "agrees with the gateway",
         "o3",
         "200 GBP",
-        then=lambda books: books.moved("CHARGE", "o3", 200),
+        then=lambda recorded: recorded.moved("CHARGE", "o3", 200),
     ),
     Forgery(
         "a charge of another amount",
         "agrees with the gateway",
         "o1",
         "201 GBP",
-        then=lambda books: books.gateway[0].update(amount=201),
+        then=lambda recorded: recorded.gateway[0].update(amount=201),
     ),
     Forgery(
         "a charge for an order no topic knows",
         "agrees with the gateway",
         "nobody",
         "9 GBP",
-        then=lambda books: books.moved("CHARGE", "nobody", 9),
+        then=lambda recorded: recorded.moved("CHARGE", "nobody", 9),
     ),
     Forgery("stock that never went back", "held + shipped", "o3", "2 held", omit=["StockReleased"]),
     Forgery("a confirmed order that holds nothing", "held + shipped", "o1", "0 held", omit=["StockReserved"]),

@@ -8,11 +8,11 @@ from confluent_kafka import KafkaError, Producer
 from confluent_kafka import Message as Record
 
 from eventbus.model.places import Position
-from tests.support.topics import Topics
+from tests.support.topic_client import TopicClient
 
 
 def write_compressed(
-    topics: Topics, topic: str, partition: int, values: Sequence[bytes], codec: str = "zstd"
+    topics: TopicClient, topic: str, partition: int, values: Sequence[bytes], codec: str = "zstd"
 ) -> Position:
     """Write large values as one compressed batch; returns where the first stands."""
     producer = Producer(

@@ -14,7 +14,7 @@ import httpx
 from eventbus.kafka.topics import create
 from eventbus.settings import Settings
 from tests.support.processes import ROOT, ServiceProcess, python
-from tests.support.topics import Topics
+from tests.support.topic_client import TopicClient
 from tests.support.waiting import eventually
 from tools.registry import BY_NAME, STARTED
 from tools.stack.ports import free_port
@@ -37,7 +37,7 @@ class System:
             state_dir=directory / "state",
         )
         create(self.settings, topics())
-        self.topics = Topics(self.settings)
+        self.topics = TopicClient(self.settings)
         self.processes: list[ServiceProcess] = []
         self._simulator_port = free_port()
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from examples.fraud.messages import OrderCleared
-from tests.support.books import NOW, Books
 from tests.support.forgeries import shop
+from tests.support.recorded_topics import NOW, RecordedTopics
 from tools import wiring
 from tools.registry import SERVICES
 from verification.audit.judge import AuditResult, judge
@@ -15,23 +15,23 @@ def one_partition(key: bytes) -> int:
     return 0
 
 
-def audited(books: Books) -> AuditResult:
+def audited(recorded: RecordedTopics) -> AuditResult:
     ledger = Ledger(wiring.codec(), one_partition)
     ledger.advance(
-        {(g, *part): end for part, end in books.ends().items() for g in LISTENERS.get(part[0], ())}
+        {(g, *part): end for part, end in recorded.ends().items() for g in LISTENERS.get(part[0], ())}
     )
-    for raw in books.records:
+    for raw in recorded.records:
         ledger.take(raw)
     return judge(ledger, None, sure_until=0, now=NOW + 5000)
 
 
-def screened() -> Books:
-    books = Books(one_partition)
-    books.codec = wiring.codec()
-    shop(books)
-    created = books.find("order.events", "o1", "OrderCreated").position
-    books.write(OrderCleared(order_id="o1"), created)
-    return books
+def screened() -> RecordedTopics:
+    recorded = RecordedTopics(one_partition)
+    recorded.codec = wiring.codec()
+    shop(recorded)
+    created = recorded.find("order.events", "o1", "OrderCreated").position
+    recorded.write(OrderCleared(order_id="o1"), created)
+    return recorded
 
 
 def test_an_honest_log_of_a_fifth_service_is_clean() -> None:
@@ -39,18 +39,18 @@ def test_an_honest_log_of_a_fifth_service_is_clean() -> None:
 
 
 def test_an_event_out_of_its_turn_in_the_log_of_a_fifth_service_is_named() -> None:
-    books = screened()
-    created = books.find("order.events", "o1", "OrderCreated").position
-    books.write(OrderCleared(order_id="o1"), created, key_version=7)
-    [violation] = audited(books).violations
+    recorded = screened()
+    created = recorded.find("order.events", "o1", "OrderCreated").position
+    recorded.write(OrderCleared(order_id="o1"), created, key_version=7)
+    [violation] = audited(recorded).violations
     assert (violation.rule, violation.found) == ("key versions", "event 7")
     assert violation.where.startswith("fraud.events-")
 
 
 def test_a_record_that_a_fifth_service_did_not_write_is_named() -> None:
-    books = screened()
-    books.put("fraud.events", 0, b"o1", b"anything", [])
-    [violation] = audited(books).violations
+    recorded = screened()
+    recorded.put("fraud.events", 0, b"o1", b"anything", [])
+    [violation] = audited(recorded).violations
     assert violation.where.startswith("fraud.events-")
 
 

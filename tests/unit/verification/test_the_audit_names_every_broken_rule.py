@@ -1,4 +1,4 @@
-"""The audit's rules, on books that were never in Kafka."""
+"""The audit's rules, on recorded topics that were never in Kafka."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from schemas import (
     PaymentVoided,
 )
 from services.order import rules
-from tests.support.books import NOW, Books
 from tests.support.forgeries import FORGERIES, PRODUCT, Forgery, shop
+from tests.support.recorded_topics import NOW, RecordedTopics
 from verification.audit.gateway import GatewayRecord
 from verification.audit.judge import AuditResult, judge
 from verification.audit.ledger import LISTENERS, Frontier, Ledger
@@ -34,30 +34,32 @@ def one_partition(key: bytes) -> int:
     return 0
 
 
-def frontier_of(books: Books) -> Frontier:
+def frontier_of(recorded: RecordedTopics) -> Frontier:
     """All groups have decided everything."""
-    return {(group, *part): end for part, end in books.ends().items() for group in LISTENERS.get(part[0], ())}
+    return {
+        (group, *part): end for part, end in recorded.ends().items() for group in LISTENERS.get(part[0], ())
+    }
 
 
-def audited(books: Books, frontier: Frontier | None = None, gateway: bool = True) -> AuditResult:
+def audited(recorded: RecordedTopics, frontier: Frontier | None = None, gateway: bool = True) -> AuditResult:
     ledger = Ledger(CODEC, one_partition)
-    ledger.advance(frontier_of(books) if frontier is None else frontier)
-    for raw in books.records:
+    ledger.advance(frontier_of(recorded) if frontier is None else frontier)
+    for raw in recorded.records:
         ledger.take(raw)
     record = GatewayRecord("") if gateway else None
-    for row in books.gateway if record else ():
+    for row in recorded.gateway if record else ():
         assert record
         record.add(row)
     return judge(ledger, record, sure_until=record.last if record else 0, now=NOW + 5000)
 
 
-def honest() -> Books:
-    books = Books(one_partition)
-    shop(books)
-    return books
+def honest() -> RecordedTopics:
+    recorded = RecordedTopics(one_partition)
+    shop(recorded)
+    return recorded
 
 
-def test_honest_books_are_clean() -> None:
+def test_honest_topics_are_clean() -> None:
     verdict = audited(honest())
     assert verdict.violations == []
     assert verdict.orders == {"CONFIRMED": 1, "COMPLETED": 1, "FAILED": 1, "CANCELLED": 1}
@@ -70,16 +72,16 @@ def test_honest_books_are_clean() -> None:
 
 
 def test_the_order_in_which_topics_are_read_does_not_matter() -> None:
-    books = honest()
-    books.records.sort(key=lambda raw: (raw.topic, raw.offset), reverse=False)
-    assert audited(books).clean
-    books.records.sort(key=lambda raw: ([-ord(c) for c in raw.topic], raw.offset))
-    assert audited(books).clean
+    recorded = honest()
+    recorded.records.sort(key=lambda raw: (raw.topic, raw.offset), reverse=False)
+    assert audited(recorded).clean
+    recorded.records.sort(key=lambda raw: ([-ord(c) for c in raw.topic], raw.offset))
+    assert audited(recorded).clean
 
 
 @pytest.mark.parametrize("forgery", FORGERIES, ids=lambda forgery: forgery.name)
 def test_a_forgery_is_named(forgery: Forgery) -> None:
-    verdict = audited(forgery.books(one_partition))
+    verdict = audited(forgery.recorded(one_partition))
     named = [v for v in verdict.violations if (v.rule, v.subject) == (forgery.rule, forgery.subject)]
     assert named, f"not seen; instead: {verdict.violations}"
     assert any(forgery.says in f"{v.expected} {v.found} {v.where}" for v in named), named
@@ -87,10 +89,10 @@ def test_a_forgery_is_named(forgery: Forgery) -> None:
 
 
 def test_what_is_on_its_way_is_open_and_not_judged() -> None:
-    books = honest()
-    created = books.create("o9", PRODUCT)
-    frontier = dict(frontier_of(books)) | {("payment", "order.events", 0): created.offset}
-    verdict = audited(books, frontier)
+    recorded = honest()
+    created = recorded.create("o9", PRODUCT)
+    frontier = dict(frontier_of(recorded)) | {("payment", "order.events", 0): created.offset}
+    verdict = audited(recorded, frontier)
     assert verdict.clean
     [order] = verdict.open
     assert (order.order, order.status, order.age) == ("o9", "PROCESSING", 5.0)
@@ -99,35 +101,35 @@ def test_what_is_on_its_way_is_open_and_not_judged() -> None:
 
 
 def test_an_event_newer_than_the_frontier_keeps_its_order_from_being_judged() -> None:
-    books = Books(one_partition, omit=["OrderCreated"])
-    books.stock(PRODUCT, 10)
-    before = frontier_of(books)
-    books.confirm("o1", PRODUCT)
+    recorded = RecordedTopics(one_partition, omit=["OrderCreated"])
+    recorded.stock(PRODUCT, 10)
+    before = frontier_of(recorded)
+    recorded.confirm("o1", PRODUCT)
     ahead = [
-        raw for raw in books.records if raw.topic in ("stock.events", "stock.commands", "payment.events")
+        raw for raw in recorded.records if raw.topic in ("stock.events", "stock.commands", "payment.events")
     ]
-    books.records = ahead
-    verdict = audited(books, before)
+    recorded.records = ahead
+    verdict = audited(recorded, before)
     assert verdict.clean
     assert [order.order for order in verdict.open] == ["o1"]
 
 
 def test_a_compensation_under_way_is_open() -> None:
-    books = Books(one_partition, omit=["PaymentRefunded", "refund"])
-    shop(books)
-    cancelled = books.find("order.events", "o4", "OrderCancelled")
-    frontier = dict(frontier_of(books)) | {("payment", "order.events", 0): cancelled.offset}
-    verdict = audited(books, frontier)
+    recorded = RecordedTopics(one_partition, omit=["PaymentRefunded", "refund"])
+    shop(recorded)
+    cancelled = recorded.find("order.events", "o4", "OrderCancelled")
+    frontier = dict(frontier_of(recorded)) | {("payment", "order.events", 0): cancelled.offset}
+    verdict = audited(recorded, frontier)
     assert verdict.clean
     assert [(order.order, order.status) for order in verdict.open] == [("o4", "CANCELLED")]
     assert verdict.money["GBP"].open == 200
 
 
 def test_a_dead_letter_explains_what_is_missing() -> None:
-    books = honest()
-    books.create("o9", PRODUCT)
-    books.bury(books.find("order.events", "o9", "OrderCreated"), "payment")
-    verdict = audited(books)
+    recorded = honest()
+    recorded.create("o9", PRODUCT)
+    recorded.dead_letter(recorded.find("order.events", "o9", "OrderCreated"), "payment")
+    verdict = audited(recorded)
     assert verdict.clean
     assert verdict.dead == {"o9": ["payment.dlq-0-0"]}
     assert verdict.pieces.held_dead == 2
@@ -136,48 +138,48 @@ def test_a_dead_letter_explains_what_is_missing() -> None:
 
 
 def test_a_dead_letter_does_not_explain_a_second_charge() -> None:
-    books = honest()
-    books.bury(books.find("order.events", "o1"), "payment")
-    books.moved("CHARGE", "o1", 200, "charge:o1:2")
-    assert [v.rule for v in audited(books).violations] == ["charged once"]
+    recorded = honest()
+    recorded.dead_letter(recorded.find("order.events", "o1"), "payment")
+    recorded.moved("CHARGE", "o1", 200, "charge:o1:2")
+    assert [v.rule for v in audited(recorded).violations] == ["charged once"]
 
 
 def test_a_dead_lettered_charge_is_told_apart() -> None:
-    books = honest()
-    books.create("o9", PRODUCT)
-    books.moved("CHARGE", "o9", 200)
-    books.bury(books.find("order.events", "o9", "OrderCreated"), "payment")
-    assert audited(books).clean
+    recorded = honest()
+    recorded.create("o9", PRODUCT)
+    recorded.moved("CHARGE", "o9", 200)
+    recorded.dead_letter(recorded.find("order.events", "o9", "OrderCreated"), "payment")
+    assert audited(recorded).clean
 
 
 def test_bytes_that_became_a_dead_letter_are_no_violation() -> None:
-    books = honest()
-    books.put("payment.events", 0, b"x", b"not avro", [("ce_type", b"PaymentSucceeded")])
-    books.bury(books.find("payment.events", "x"), "order")
-    verdict = audited(books)
+    recorded = honest()
+    recorded.put("payment.events", 0, b"x", b"not avro", [("ce_type", b"PaymentSucceeded")])
+    recorded.dead_letter(recorded.find("payment.events", "x"), "order")
+    verdict = audited(recorded)
     assert verdict.clean
     assert len(verdict.letters) == 1
 
 
 def test_without_the_gateway_the_topics_are_judged_alone() -> None:
-    books = honest()
-    books.gateway.clear()
-    assert audited(books, gateway=False).clean
-    assert not audited(books).clean
+    recorded = honest()
+    recorded.gateway.clear()
+    assert audited(recorded, gateway=False).clean
+    assert not audited(recorded).clean
 
 
 def test_what_the_gateway_did_after_the_cut_is_not_held_against_the_topics() -> None:
-    books = honest()
+    recorded = honest()
     ledger = Ledger(CODEC, one_partition)
-    ledger.advance(frontier_of(books))
-    for raw in books.records:
+    ledger.advance(frontier_of(recorded))
+    for raw in recorded.records:
         ledger.take(raw)
     record = GatewayRecord("")
-    for row in books.gateway:
+    for row in recorded.gateway:
         record.add(row)
     sure = record.last
-    books.moved("REFUND", "o1", 200)
-    record.add(books.gateway[-1])
+    recorded.moved("REFUND", "o1", 200)
+    record.add(recorded.gateway[-1])
     assert judge(ledger, record, sure, NOW).clean
 
 
@@ -188,10 +190,10 @@ def test_groups_that_never_decided_anything_leave_all_open() -> None:
 
 
 def test_a_parked_message_keeps_its_order_open() -> None:
-    books = honest()
-    books.create("o9", PRODUCT)
-    books.park(books.find("order.events", "o9", "OrderCreated"), "payment", "WAITING", attempt=2)
-    verdict = audited(books)
+    recorded = honest()
+    recorded.create("o9", PRODUCT)
+    recorded.park(recorded.find("order.events", "o9", "OrderCreated"), "payment", "WAITING", attempt=2)
+    verdict = audited(recorded)
     assert verdict.clean
     [order] = verdict.open
     assert order.order == "o9"
@@ -200,75 +202,75 @@ def test_a_parked_message_keeps_its_order_open() -> None:
 
 
 def test_a_parked_message_that_is_dead_makes_its_order_dead_lettered() -> None:
-    books = honest()
-    books.create("o9", PRODUCT)
-    created = books.find("order.events", "o9", "OrderCreated")
-    books.park(created, "payment", "WAITING")
-    books.park(created, "payment", "DEAD", attempt=3)
-    books.bury(created, "payment")
-    verdict = audited(books)
+    recorded = honest()
+    recorded.create("o9", PRODUCT)
+    created = recorded.find("order.events", "o9", "OrderCreated")
+    recorded.park(created, "payment", "WAITING")
+    recorded.park(created, "payment", "DEAD", attempt=3)
+    recorded.dead_letter(created, "payment")
+    verdict = audited(recorded)
     assert verdict.clean
     assert verdict.open == []
     assert verdict.dead == {"o9": ["payment.dlq-0-0"]}
 
 
 def test_a_dead_letter_that_was_decided_after_all_explains_nothing() -> None:
-    books = honest()
-    books.create("o9", PRODUCT)
-    created = books.find("order.events", "o9", "OrderCreated")
-    books.bury(created, "payment")
+    recorded = honest()
+    recorded.create("o9", PRODUCT)
+    created = recorded.find("order.events", "o9", "OrderCreated")
+    recorded.dead_letter(created, "payment")
     for state in ("DEAD", "REDRIVEN", "RESOLVED"):
-        books.park(created, "payment", state)
-    verdict = audited(books)
+        recorded.park(created, "payment", state)
+    verdict = audited(recorded)
     assert [v.rule for v in verdict.violations] == ["no order is stuck"]
     assert verdict.letters == []
 
 
 def test_a_discarded_message_waits_for_nobody_but_still_explains() -> None:
-    books = honest()
-    books.create("o9", PRODUCT)
-    created = books.find("order.events", "o9", "OrderCreated")
-    books.bury(created, "payment")
-    books.park(created, "payment", "DISCARDED")
-    verdict = audited(books)
+    recorded = honest()
+    recorded.create("o9", PRODUCT)
+    created = recorded.find("order.events", "o9", "OrderCreated")
+    recorded.dead_letter(created, "payment")
+    recorded.park(created, "payment", "DISCARDED")
+    verdict = audited(recorded)
     assert verdict.clean
     assert verdict.letters == []
     assert list(verdict.dead) == ["o9"]
 
 
 def test_a_command_that_is_parked_is_not_unanswered() -> None:
-    books = honest()
-    command = books.find("order.commands", "o1")
-    again = books.put("order.commands", 0, b"o7", command.value or b"", command.headers)
-    assert not audited(books).clean
-    books.park(next(raw for raw in books.records if raw.coordinates == str(again)), "order", "WAITING")
-    verdict = audited(books)
+    recorded = honest()
+    command = recorded.find("order.commands", "o1")
+    again = recorded.put("order.commands", 0, b"o7", command.value or b"", command.headers)
+    assert not audited(recorded).clean
+    recorded.park(next(raw for raw in recorded.records if raw.coordinates == str(again)), "order", "WAITING")
+    verdict = audited(recorded)
     assert verdict.clean
     assert [order.order for order in verdict.open] == ["o7"]
 
 
 def test_an_order_whose_deadline_passed_is_judged() -> None:
-    books = honest()
-    books.create("o9", PRODUCT)
+    recorded = honest()
+    recorded.create("o9", PRODUCT)
     passed = Position("order.events.deadline", 0, NOW)
     why = "not settled in time"
-    failed = books.write(OrderFailed(order_id="o9", user_id="u", stage="EXPIRED", reason=why), passed)
-    voided = books.write(PaymentVoided(order_id="o9", reason=why), failed)
-    books.write(OrderPaymentVoided(order_id="o9"), voided)
-    books.release("o9", PRODUCT, 2, failed)
-    verdict = audited(books)
+    failed = recorded.write(OrderFailed(order_id="o9", user_id="u", stage="EXPIRED", reason=why), passed)
+    voided = recorded.write(PaymentVoided(order_id="o9", reason=why), failed)
+    recorded.write(OrderPaymentVoided(order_id="o9"), voided)
+    recorded.release("o9", PRODUCT, 2, failed)
+    verdict = audited(recorded)
     assert verdict.clean, verdict.violations
     assert verdict.orders["FAILED"] == 2
 
 
-def repeated(cancels: int, answered: int, *, skip: int | None = None) -> Books:
-    """The books of the shop, and commands to cancel an order that is cancelled; the first ones are answered."""
-    books = honest()
+def repeated(cancels: int, answered: int, *, skip: int | None = None) -> RecordedTopics:
+    """The topics of the shop, with commands to cancel an order that is cancelled. The first ones are answered."""
+    recorded = honest()
     for number in range(cancels):
-        place = books.write(CancelOrder(order_id="o4"))
+        place = recorded.write(CancelOrder(order_id="o4"))
         if number < answered and number != skip:
-            books.write(CommandRepeated(order_id="o4", command="CancelOrder"), place)
-    return books
+            recorded.write(CommandRepeated(order_id="o4", command="CancelOrder"), place)
+    return recorded
 
 
 def test_m5_commands_beyond_the_bound_need_no_answer() -> None:
@@ -283,36 +285,36 @@ def test_m5_a_command_within_the_bound_that_got_no_answer_is_found(answered: int
 
 
 def test_m5_a_command_that_was_passed_over_before_the_bound_was_reached_is_found() -> None:
-    books = repeated(cancels=REPEATS + 9, answered=REPEATS + 1, skip=5)
-    [found] = audited(books).violations
-    cancels = [raw for raw in books.records if raw.header("ce_type") == "CancelOrder" and raw.key == b"o4"]
+    recorded = repeated(cancels=REPEATS + 9, answered=REPEATS + 1, skip=5)
+    [found] = audited(recorded).violations
+    cancels = [raw for raw in recorded.records if raw.header("ce_type") == "CancelOrder" and raw.key == b"o4"]
     assert (found.rule, found.where) == ("every command answered", cancels[1 + 5].coordinates)
 
 
 def test_m5_a_command_that_waited_was_decided_after_those_behind_it() -> None:
     """It overtakes nobody: the bound was reached while it was parked."""
-    books = honest()
-    first = books.write(CompleteOrder(order_id="o4"))
-    raw = books.find("order.commands", "o4", "CompleteOrder")
+    recorded = honest()
+    first = recorded.write(CompleteOrder(order_id="o4"))
+    raw = recorded.find("order.commands", "o4", "CompleteOrder")
     assert raw.offset == first.offset
     for _ in range(REPEATS):
-        books.write(
-            CommandRepeated(order_id="o4", command="CancelOrder"), books.write(CancelOrder(order_id="o4"))
+        recorded.write(
+            CommandRepeated(order_id="o4", command="CancelOrder"), recorded.write(CancelOrder(order_id="o4"))
         )
-    assert not audited(books).clean
-    books.park(raw, "order", "RESOLVED")
-    assert audited(books).violations == []
+    assert not audited(recorded).clean
+    recorded.park(raw, "order", "RESOLVED")
+    assert audited(recorded).violations == []
 
 
 def test_m5_an_order_that_was_never_created_is_found_however_much_was_refused_before() -> None:
-    books = honest()
+    recorded = honest()
     for _ in range(REPEATS):
-        place = books.write(CancelOrder(order_id="o9"))
-        books.write(CancelRefused(order_id="o9", status="NEW", reason="there is no such order"), place)
-    books.write(CancelOrder(order_id="o9"))
-    assert audited(books).violations == []
-    books.write(CreateOrder(order_id="o9", user_id="u", items=(), currency="GBP"))
-    assert [v.rule for v in audited(books).violations] == ["every command answered"]
+        place = recorded.write(CancelOrder(order_id="o9"))
+        recorded.write(CancelRefused(order_id="o9", status="NEW", reason="there is no such order"), place)
+    recorded.write(CancelOrder(order_id="o9"))
+    assert audited(recorded).violations == []
+    recorded.write(CreateOrder(order_id="o9", user_id="u", items=(), currency="GBP"))
+    assert [v.rule for v in audited(recorded).violations] == ["every command answered"]
 
 
 def test_m5_the_audit_and_the_rules_name_the_same_bound() -> None:

@@ -21,7 +21,7 @@ TIMEOUT = 20.0
 NO_HEADERS: Headers = []
 
 
-class Topics:
+class TopicClient:
     """The topics of one cluster. Reads are read_committed; the caller gives where they start."""
 
     def __init__(self, bootstrap_servers: str) -> None:

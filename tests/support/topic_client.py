@@ -24,7 +24,7 @@ from eventbus.settings import Settings
 TIMEOUT = 10.0
 
 
-class Topics:
+class TopicClient:
     """One test's topics, named without their prefix. Reads committed records only, and remembers them."""
 
     def __init__(self, settings: Settings) -> None:

@@ -1,6 +1,6 @@
-"""The books of a small shop, record by record as the services write them, and ways to falsify them.
+"""The topics of a small shop, recorded by hand: each record as the services write it, and ways to falsify it.
 
-Offsets are foretold: written in order to empty topics, every record stands where its :class:`Raw` says.
+Every :class:`Raw` holds the offset that its record gets if all are written in this order to empty topics.
 """
 
 from __future__ import annotations
@@ -65,9 +65,11 @@ def place_of(raw: Raw) -> Position:
 
 
 @dataclass
-class Books:
-    """Writes whole lives of orders. By the name of a message it can be told to leave it out, to write it twice,
-    or to alter it: then everything else goes on as if nothing were wrong."""
+class RecordedTopics:
+    """Records all messages of orders, from the first to the last.
+
+    ``omit``, ``repeat`` and ``alter`` name messages that it leaves out, writes twice or alters. It writes all others
+    as if nothing were wrong."""
 
     partition_of: Callable[[bytes], int]
     omit: Sequence[str] = ()
@@ -108,11 +110,11 @@ class Books:
             key = (message.topic, message.key)
             version = self._versions[key] = self._versions.get(key, 0) + 1
         partition = self.partition_of(message.key.encode())
-        told: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "message": message,
             "id": f"{cause}/{message.name}",
             "time": NOW,
-            "source": "/books",
+            "source": "/test",
             "correlation_id": "c",
             "cause": None if cause is None else str(cause),
             "key_version": version,
@@ -122,13 +124,13 @@ class Books:
             "offset": 0,
             **envelope,
         }
-        headers = headers_of(Envelope(**told))
+        headers = headers_of(Envelope(**fields))
         return self.put(
-            message.topic, told["partition"], message.key.encode(), self.codec.encode(message), headers
+            message.topic, fields["partition"], message.key.encode(), self.codec.encode(message), headers
         )
 
     def put(self, topic: str, partition: int, key: bytes, value: bytes, headers: Headers) -> Position:
-        """Any record at all."""
+        """Append any record."""
         offset = self._ends.get((topic, partition), 0)
         self._ends[topic, partition] = offset + 1
         self.records.append(Raw(topic, partition, offset, key, value, headers, NOW))
@@ -142,16 +144,16 @@ class Books:
             if (raw.topic, raw.key) == (topic, key.encode()) and name in ("", raw.header("ce_type"))
         )
 
-    def bury(self, raw: Raw, service: str) -> None:
+    def dead_letter(self, raw: Raw, service: str) -> None:
         """A dead letter of a record."""
-        told: dict[str, Any] = {
+        error: dict[str, Any] = {
             "topic": raw.topic,
             "partition": raw.partition,
             "offset": raw.offset,
             "exception": "Retryable",
             "message": "the gateway is away",
         }
-        headers = [*raw.headers, *((f"__eventbus.errors.{k}", str(v).encode()) for k, v in told.items())]
+        headers = [*raw.headers, *((f"__eventbus.errors.{k}", str(v).encode()) for k, v in error.items())]
         self.put(f"{service}.dlq", raw.partition, raw.key or b"", raw.value or b"", headers)
 
     def park(self, raw: Raw, service: str, state: str, attempt: int = 1) -> None:
@@ -183,10 +185,10 @@ class Books:
     def stock(self, product: str, quantity: int) -> None:
         """Put pieces in stock."""
         self.available[product] = self.available.get(product, 0) + quantity
-        cause = self.write(AdjustStock(product_id=product, quantity=quantity, reason="books"))
+        cause = self.write(AdjustStock(product_id=product, quantity=quantity, reason="delivery"))
         left = self.available[product]
         self.write(
-            StockAdjusted(product_id=product, quantity=quantity, reason="books", available_qty=left), cause
+            StockAdjusted(product_id=product, quantity=quantity, reason="delivery", available_qty=left), cause
         )
 
     def create(self, order: str, product: str, quantity: int = 2, price: int = 100) -> Position:
