@@ -12,10 +12,9 @@ from eventbus.retry.parked import ERRORS
 from schemas import InventoryReserved, Item, PaymentRefunded, PaymentSucceeded, StockAnswered
 from tests.integration.history import Shop
 from tests.integration.orders import created
-from tests.support.system import SERVICES, System
+from tests.support.audits import assert_clean_audit
+from tests.support.system import System
 from tests.support.waiting import eventually
-from tools.system import System as Address
-from verification.audit.run import audit
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +78,4 @@ def test_forged_reports_of_every_kind_change_nothing_and_the_audit_is_clean(shop
     assert shop["order"].post(f"/orders/{order_id}/complete").status_code == 202
     shop.ends[order_id] = "COMPLETED"
     shop.wait_settled()
-    shop.system.wait_consumed(*SERVICES)
-    gateway = f"http://127.0.0.1:{shop.simulator.process.port}"
-    verdict = audit(Address(order="", inventory="", gateway=gateway, kafka=shop.system.settings))
-    assert verdict.clean, verdict.violations
-    assert not verdict.open and not verdict.dead
+    assert_clean_audit(shop.system, shop.simulator)

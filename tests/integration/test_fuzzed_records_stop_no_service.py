@@ -1,4 +1,4 @@
-"""No record that almost is what a service expects stops one, keeps anybody waiting, or makes the books wrong.
+"""Records that are almost valid stop no service, block no other message, and leave the audit clean.
 
 ``FUZZ_RECORDS`` and ``FUZZ_SEED`` choose how many and which; ``make fuzz`` writes thousands.
 """
@@ -12,12 +12,11 @@ import pytest
 
 from eventbus.model.places import Position
 from tests.integration.history import Shop
+from tests.support.audits import audit_of
 from tests.support.fuzzing import generate
 from tests.support.system import SERVICES, System
-from tools.system import System as Where
 from verification.audit.judge import AuditResult
 from verification.audit.report import text
-from verification.audit.run import audit
 from verification.hostile import consequences
 from verification.hostile.aside import set_aside
 from verification.hostile.catalogue import FAMILIES, Catalogue
@@ -26,16 +25,6 @@ from verification.hostile.writing import Writer
 RECORDS = int(os.environ.get("FUZZ_RECORDS") or 400)
 SEED = int(os.environ.get("FUZZ_SEED") or 8)
 AT_ONCE = 100
-
-
-def audited(shop: Shop) -> AuditResult:
-    where = Where(
-        order=f"http://127.0.0.1:{shop['order'].port}",
-        inventory=f"http://127.0.0.1:{shop['inventory'].port}",
-        gateway=f"http://127.0.0.1:{shop.simulator.process.port}",
-        kafka=shop.system.settings,
-    )
-    return audit(where, wait=60.0)
 
 
 @pytest.mark.timeout(240 + RECORDS)
@@ -62,11 +51,11 @@ def test_the_catalogue_and_a_fuzz_of_every_input_end_with_all_up_no_lag_and_a_cl
         assert process.alive and process.is_ready(), process.tail()
         assert_is_text(process.log)
     print(dict(consequences.read(system.settings, writer.written.keys()).count(writer.written)))
-    named = forged(audited(shop), writer)
+    named = forged(audit_of(system, shop.simulator, wait=60.0), writer)
     shop.stop()
     set_aside(system.settings, named, "written by the fuzz")
     shop.start()
-    verdict = audited(shop)
+    verdict = audit_of(system, shop.simulator, wait=60.0)
     assert verdict.clean, text(verdict)
     assert not verdict.open, text(verdict)
     print(f"{len(named)} records that no leader can have written were named by the audit and set aside")

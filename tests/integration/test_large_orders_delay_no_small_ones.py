@@ -9,10 +9,9 @@ import pytest
 from eventbus import Message
 from schemas import AdjustStock, InventoryReserved
 from tests.integration.history import Shop
-from tests.support.system import SERVICES, System
+from tests.support.audits import assert_clean_audit
+from tests.support.system import System
 from tests.support.waiting import eventually
-from tools.system import System as Address
-from verification.audit.run import audit
 
 LINES = 600
 PRODUCTS = [f"p{n}" for n in range(LINES)]
@@ -45,13 +44,9 @@ def reserved_at(shop: Shop) -> dict[str, int]:
     return {e.order_id: e.timestamp for e in events if isinstance(e, InventoryReserved)}
 
 
-def check_books(shop: Shop) -> None:
+def await_clean_audit(shop: Shop) -> None:
     shop.wait_settled()
-    shop.system.wait_consumed(*SERVICES)
-    gateway = f"http://127.0.0.1:{shop.simulator.process.port}"
-    verdict = audit(Address(order="", inventory="", gateway=gateway, kafka=shop.system.settings))
-    assert verdict.clean, verdict.violations
-    assert not verdict.open and not verdict.dead
+    assert_clean_audit(shop.system, shop.simulator)
 
 
 def test_m1_a_small_order_that_comes_after_large_ones_is_reserved_before_them(shop: Shop) -> None:
@@ -60,7 +55,7 @@ def test_m1_a_small_order_that_comes_after_large_ones_is_reserved_before_them(sh
     shop.wait_settled()
     at = reserved_at(shop)
     assert all(at[small] < at[order_id] for order_id in many)
-    check_books(shop)
+    await_clean_audit(shop)
 
 
 def test_m1_a_large_order_survives_crashes_between_its_waves_and_ends_as_it_should(shop: Shop) -> None:
@@ -83,4 +78,4 @@ def test_m1_a_large_order_survives_crashes_between_its_waves_and_ends_as_it_shou
     assert shop["order"].post(f"/orders/{kept}/complete").status_code == 202
     shop.ends[kept] = "COMPLETED"
     crash_after(30, "ProductShipped")
-    check_books(shop)
+    await_clean_audit(shop)

@@ -11,11 +11,10 @@ import pytest
 
 from schemas import CancelOrder
 from tests.integration.orders import create, order_ids
+from tests.support.audits import audit_of
 from tests.support.processes import ServiceProcess
 from tests.support.system import System
 from tests.support.waiting import eventually
-from tools.system import System as Address
-from verification.audit.run import audit
 
 REPEATS = 20
 
@@ -78,5 +77,4 @@ def test_m5_the_audit_is_clean_of_commands_beyond_the_bound(
     system: System, replicas: list[ServiceProcess]
 ) -> None:
     system.wait_consumed("order")
-    here = Address(order="", inventory="", gateway="", kafka=system.settings)
-    assert audit(here, wait=0, with_gateway=False).violations == []
+    assert audit_of(system, None, wait=0).violations == []

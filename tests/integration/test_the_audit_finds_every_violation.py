@@ -182,7 +182,7 @@ def test_dead_letters_are_listed_with_their_place(
     assert "2 for dead-lettered ones" in out
 
 
-def test_a_system_that_is_not_there_is_said_in_a_sentence(
+def test_a_system_that_is_not_there_is_reported_in_a_sentence(
     kafka: str, topics: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["--bootstrap-servers", kafka, "--topic-prefix", "nowhere."]) == 2
