@@ -194,10 +194,20 @@ def test_m5_a_replica_that_froze_while_it_rotated_holds_no_other_up(tmp_path: Pa
     assert (tmp_path / "n.log").read_text() == "and on\n"
 
 
-def write_lines(path: Path, writer: int, count: int) -> None:
-    file = LineFile(path, max_bytes=2_000, kept=1_000)
-    for number in range(count):
+ROTATIONS = 11
+
+
+def write_lines(path: Path, writer: int, least: int) -> None:
+    """Append ``least`` lines, and then more until the file was rotated often enough. Leaves their number in a file.
+
+    A writer that is descheduled while it holds the lock lets the file grow, so a number of lines proves no rotation.
+    """
+    file, number = LineFile(path, max_bytes=2_000, kept=1_000), 0
+    rotated = path.with_name(f"{path.name}.{ROTATIONS}")
+    while number < least or (number < 50 * least and not rotated.exists()):
         file.append(f"{writer} {number}")
+        number += 1
+    path.with_name(f"written-{writer}").write_text(f"{number}")
 
 
 def test_m5_of_several_replicas_that_write_and_rotate_none_loses_a_line(tmp_path: Path) -> None:
@@ -210,8 +220,9 @@ def test_m5_of_several_replicas_that_write_and_rotate_none_loses_a_line(tmp_path
         assert writer.exitcode == 0
     files = [p for p in tmp_path.glob("n.log*") if p.suffix != ".lock"]
     lines = sorted(line for p in files for line in p.read_text().splitlines())
-    assert lines == sorted(f"{w} {n}" for w in range(3) for n in range(2_000))
-    assert len(files) > 10
+    written = [int((tmp_path / f"written-{w}").read_text()) for w in range(3)]
+    assert lines == sorted(f"{w} {n}" for w, count in enumerate(written) for n in range(count))
+    assert min(written) >= 2_000 and len(files) > ROTATIONS
 
 
 def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
