@@ -112,7 +112,7 @@ def test_without_inventory_orders_are_taken_and_paid_and_reserved_later(
 # Notification is down
 
 
-def test_without_notification_orders_are_confirmed_and_customers_told_later_once(
+def test_without_notification_orders_are_confirmed_and_customers_notified_later_once(
     stack: LocalStack, local_shop: Shop, local_topics: TopicClient
 ) -> None:
     product = local_shop.stocked(100)

@@ -57,7 +57,7 @@ GOOD = '[order]\nport = 8000\npackage = "services.order"\ndockerfile = "services
         ),
     ],
 )
-def test_what_is_wrong_in_the_registry_is_said_with_its_place_and_remedy(
+def test_an_error_in_the_registry_is_reported_with_its_place_and_remedy(
     text: str, says: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "services.toml"
@@ -73,7 +73,7 @@ def test_a_registry_that_cannot_be_read_ends_a_command_with_one_sentence(tmp_pat
     assert done.stderr == f"{tmp_path}/none.toml cannot be read: No such file or directory.\n"
 
 
-def test_what_is_not_said_has_its_default(tmp_path: Path) -> None:
+def test_a_missing_key_has_its_default(tmp_path: Path) -> None:
     path = tmp_path / "services.toml"
     path.write_text(GOOD)
     [order] = load(path)

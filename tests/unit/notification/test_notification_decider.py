@@ -126,6 +126,6 @@ def test_m4_what_is_no_address_is_not_written_to_and_the_customer_is_told_all_th
     assert isinstance(notify, Notify) and notify.recipient is None, "an old log may hold it"
 
 
-def test_forged_orders_that_contradict_themselves_are_told_to_nobody() -> None:
+def test_forged_orders_that_contradict_themselves_notify_nobody() -> None:
     with pytest.raises(Mismatch, match=r"its items are worth 6.00 GBP"):
         given(NOTIFICATION).when(replace(EVENTS["OrderCreated"], total_amount=60_000))  # type: ignore[arg-type]

@@ -116,7 +116,7 @@ def test_a_settled_order_stays_settled_and_a_message_twice_changes_nothing_more(
 @pytest.mark.parametrize(
     "message", [m for m in MESSAGES if m.name in ("CreateOrder", "CancelOrder", "CompleteOrder")]
 )
-def test_m5_what_changes_nothing_is_said_so_often_and_no_more(history: str, message: Message) -> None:
+def test_m5_what_changes_nothing_leaves_so_many_events_and_no_more(history: str, message: Message) -> None:
     scenario = given(ORDER, *HISTORIES[history]).when(message)
     if isinstance(scenario.outputs[0], CommandRepeated | CancelRefused | CompleteRefused):
         scenario = given(ORDER, *HISTORIES[history])
@@ -137,7 +137,7 @@ def test_m5_what_does_change_something_is_decided_however_much_was_refused_befor
 
 
 @pytest.mark.parametrize("command", [COMPLETE, CANCEL])
-def test_m5_a_wish_that_left_no_event_does_not_come_true_when_offsets_are_reset(
+def test_m5_a_command_that_left_no_event_is_not_carried_out_when_offsets_are_reset(
     command: CancelOrder | CompleteOrder,
 ) -> None:
     """It was refused when the order did not allow it yet. Read again, it meets an order that would."""

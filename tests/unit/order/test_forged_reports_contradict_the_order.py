@@ -75,7 +75,7 @@ def test_what_a_report_leaves_out_contradicts_nothing() -> None:
         assert given(ORDER, CREATED).when(report).outputs
 
 
-def test_lines_of_one_product_may_be_told_merged_or_apart() -> None:
+def test_lines_of_one_product_may_be_reported_merged_or_apart() -> None:
     order = replace(CREATED, items=(CUPS, POT, replace(CUPS, quantity=3)), product_id=None, quantity=None)
     apart = replace(HELD, items=order.items)
     merged = replace(HELD, items=(POT, replace(CUPS, quantity=5)))

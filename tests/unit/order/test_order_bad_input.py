@@ -157,7 +157,7 @@ def test_a_wrong_method_is_405(client: HttpClient) -> None:
         ("complete", b"[]", 422, "body"),
     ],
 )
-def test_a_wish_with_a_bad_body_is_refused(
+def test_a_cancel_or_complete_with_a_bad_body_is_refused(
     client: HttpClient, bus: MemoryBus, path: str, text: bytes, status: int, field: str | None
 ) -> None:
     answer = client.post(f"/orders/o1/{path}", content=text, headers=JSON)

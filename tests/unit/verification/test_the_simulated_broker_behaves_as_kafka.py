@@ -115,7 +115,7 @@ def test_a_member_of_an_earlier_epoch_commits_nothing_either(bench: Bench) -> No
         producer.send_offsets_to_transaction([TopicPartition("in", 0, 1)], metadata)
 
 
-def test_committed_offsets_are_told_once_no_transaction_may_move_them(bench: Bench) -> None:
+def test_committed_offsets_are_returned_once_no_transaction_may_move_them(bench: Bench) -> None:
     one, producer = bench.consumer("one"), bench.producer("p")
     one.poll(0)
     place = [TopicPartition("in", 0)]
