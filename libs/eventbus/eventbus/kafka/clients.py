@@ -78,8 +78,8 @@ def probe_consumer(settings: Settings, group: str, isolation: str) -> Consumer:
             "group.id": settings.topic(group),
             "isolation.level": isolation,
             "enable.auto.commit": False,
-            # Nobody refreshes what it knows of a topic that it does not read: when a broker goes on that stood still
-            # and says for a moment that nobody leads, that would be believed for a minute and a half.
+            # It does not refresh the metadata of a topic that it does not read. A broker that resumes after a freeze
+            # may report for a moment that a partition has no leader; the client would believe that for 90 s.
             "metadata.max.age.ms": 1000,
         }
     )
@@ -119,7 +119,7 @@ def command_producer(settings: Settings) -> Producer:
 
 
 class Clients:
-    """Where a processor gets its Kafka clients from; the simulator hands out others of the same face."""
+    """Makes the Kafka clients of a processor. The simulator makes others with the same methods."""
 
     def input(self, settings: Settings, group: str, on_statistics: Callable[[str], None]) -> Consumer:
         return input_consumer(settings, group, on_statistics)

@@ -34,8 +34,9 @@ def comes_too_early(error: KafkaError) -> bool:
 
 
 def is_unreadable(error: KafkaError) -> bool:
-    """Whether a consumer says of a batch that it cannot take it apart. It says so for ever, and never gets past it.
+    """Whether the error means that a batch is unreadable. The consumer repeats it for ever, and gets no further.
 
-    A few kilobytes do that if they decompress to more than ``receive.message.max.bytes`` (librdkafka 2.16, zstd).
+    A batch of a few kilobytes is unreadable if it decompresses to more than ``receive.message.max.bytes``
+    (librdkafka 2.16, zstd).
     """
     return error.code() in _UNREADABLE

@@ -1,4 +1,4 @@
-"""Calls of a client that may never come back, made where they can be left behind.
+"""Client calls that may never return, made on a thread that can be left behind.
 
 A broker that stood still for longer than its session names no broker for a moment when it goes on. librdkafka (2.16)
 then gives up its connections; a transactional call that was looking for a coordinator is never woken, whatever its
@@ -21,7 +21,7 @@ T = TypeVar("T")
 log = logging.getLogger("eventbus.guard")
 GRACE = 1.0
 """Seconds that a call has to come back while the brokers answer, the first time; doubled while it does not help. They
-must answer throughout: one that goes on may answer at once, and then learn that it no longer leads anything."""
+must answer all the time: a broker that resumes may answer at once, and only then learn that it leads nothing."""
 LONGEST = 16.0
 LOOK_EVERY = 0.1
 LEFT_BEHIND = 8
@@ -29,7 +29,7 @@ LEFT_BEHIND = 8
 
 
 class Stuck(Exception):
-    """The call does not come back although the brokers are heard. Whether it did what it was to do is not known."""
+    """The call does not return although the brokers answer. It is not known whether it had its effect."""
 
 
 class Guard:

@@ -26,10 +26,11 @@ def end_of(consumer: Consumer, topic: str, partition: int, timeout: float) -> in
 
 
 def after_unreadable(probe: Consumer, topic: str, partition: int, first: int, timeout: float = 1.0) -> int:
-    """The offset after a batch that no consumer can take apart, and that begins at ``first``. Raises KafkaException.
+    """The offset after an unreadable batch that begins at ``first``. Raises KafkaException.
 
-    A fetch from any offset within the batch fails with the batch's first one. So the end is found by halving what is
-    left of the log. ``probe`` is a consumer that reads nothing else; ``topic`` is its name on the cluster.
+    A fetch from any offset within the batch fails, and names the batch's first offset. So a binary search of the
+    rest of the log finds the end. ``probe`` is a consumer that reads nothing else; ``topic`` is the
+    name on the cluster.
     """
     low, high = first + 1, end_of(probe, topic, partition, timeout)
     while low < high:
@@ -64,14 +65,14 @@ def raw_of(record: Record, prefix: str) -> Raw:
 
 
 def unreadable(topic: str, partition: int, offset: int, error: KafkaError) -> Raw:
-    """What stands in a log where a batch begins that cannot be taken apart."""
+    """A record without content that stands for an unreadable batch."""
     return Raw(topic, partition, offset, None, None, [], 0, f"the batch cannot be read: {error.str()}")
 
 
 _call_headers = methodcaller("headers")
 """``record.headers()`` with the interpreter's check of what C code returns. A name that is not UTF-8 leaves a tuple
-with a hole, and an error that is set but not raised (confluent-kafka 2.16); a plain call, once it is hot, looks at
-neither: the error surfaces anywhere, and whoever touches the tuple ends the process."""
+with a hole, and an error that is set but not raised (confluent-kafka 2.16). A plain call that the interpreter has
+optimised checks neither: the error surfaces anywhere, and reading the tuple crashes the process."""
 
 
 def _headers_of(record: Record) -> tuple[Headers, str]:

@@ -30,7 +30,7 @@ class Topic:
     name: str
     config: dict[str, str]
     partitions: int | None = None
-    """As many as everywhere, if None."""
+    """None: as many as the other topics have."""
 
     @classmethod
     def log(cls, name: str) -> Topic:

@@ -30,7 +30,7 @@ would often come through all the same, and fence the next."""
 
 
 class Superseded(Fenced):
-    """The producer's epoch is over: another has its id, or its transaction lasted too long and was ended for it."""
+    """The producer's epoch is over: another has its id, or the broker ended a transaction that lasted too long."""
 
 
 class Aborted(Exception):
@@ -95,10 +95,11 @@ class TransactionalWriter(Generic[R]):
                 raise NeedsRestart(f"the transaction can neither commit nor abort: {reason}") from reason
 
     def restart(self) -> None:
-        """Go on with a new producer, in a new epoch: to begin with, it ends the transaction of the one before.
+        """Go on with a new producer, in a new epoch. It first ends the transaction of the one before.
 
-        The client may number what it sends next like what was under way when it failed. In the same epoch a broker
-        takes that for a repetition: it acknowledges it, with the offset of what was aborted, and writes nothing.
+        The old client may give its next records the sequence numbers of those that were under way when it failed.
+        In the same epoch a broker takes them for a repetition: it acknowledges them, with the offsets of the aborted
+        ones, and writes nothing.
         """
         self._producer = self._new_producer()
         self.take_over()

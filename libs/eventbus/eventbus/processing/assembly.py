@@ -1,4 +1,4 @@
-"""What a processor is made of, put together."""
+"""Builds a processor from its parts."""
 
 from __future__ import annotations
 

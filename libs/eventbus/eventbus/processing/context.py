@@ -49,7 +49,7 @@ class Router:
 
 @dataclass(frozen=True)
 class TurnContext:
-    """What a turn needs and does not own. All turns of a replica have the same."""
+    """What a turn uses but does not own. All turns of a replica share one."""
 
     service: str
     version: str
@@ -65,10 +65,10 @@ class TurnContext:
     clock: Callable[[], int]
     jitter: Callable[[], float]
     refused: dict[str, set[str]] = field(default_factory=dict)
-    """By the coordinates of an input, the topics that refused as too large what it led to."""
+    """By the coordinates of an input: the topics that refused its outputs because they are too large."""
 
     def blame(self, cause: str, topic: str) -> None:
-        """``topic`` refused as too large what this input leads to: when it is read again, it is a dead letter."""
+        """``topic`` refused an output of this input as too large. Read again, the input becomes a dead letter."""
         metrics.REFUSED.labels(self.service).inc()
         log.error("%s refuses as too large what %s leads to", topic, cause)
         self.refused.setdefault(cause, set()).add(topic)

@@ -36,7 +36,7 @@ def work_items(context: TurnContext, raw: Raw) -> list[WorkItem] | Redrive | Dis
 
 
 def check_not_refused(context: TurnContext, raw: Raw) -> None:
-    """Raises Poison if Kafka did not take what the record leads to: it would not take it now."""
+    """Raises Poison if Kafka refused an output of this record before: it would refuse it again."""
     if raw.coordinates in context.refused:
         raise Poison(
             f"Kafka refused as too large what {raw.coordinates} leads to: is max.message.bytes of a topic lower "

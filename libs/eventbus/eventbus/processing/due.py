@@ -22,7 +22,7 @@ class DueQueue:
         self._answered: set[tuple[Entity, int]] = set()
 
     def rebuild(self, partitions: Iterable[int]) -> None:
-        """Read from the store what waits in these partitions: they are all that is led now."""
+        """Read the parked messages of these partitions from the store. No other partition is led now."""
         self._heap, self._due = [], {}
         for head in self._store.parked.heads(partitions):
             self.note(head.entity, [head])
@@ -49,7 +49,7 @@ class DueQueue:
     def some(
         self, most: int, wanted: Callable[[Entity, int], bool], dice: Callable[[], float]
     ) -> list[Entity]:
-        """Up to ``most`` of the keys that wait, due or not, by chance: those of which ``wanted`` (key, due) is true.
+        """Up to ``most`` parked keys, due or not, chosen at random: of those for which ``wanted`` (key, due) is true.
 
         ``dice`` gives numbers from 0 to 1. Each key is given once, until it is noted again.
         """

@@ -50,7 +50,7 @@ class DueWork:
         return WorkItem(self._deciders[log], raw, key, DeadlinePassed(key, at), correlation_id=key)
 
     def _probes(self, turn: Turn, now: int) -> list[Entity]:
-        """Parked keys to ask about while the breaker is open, chosen by chance; what new input asks comes first."""
+        """Parked keys to probe while the breaker is open, chosen at random. The calls of new input come first."""
         breaker = self._context.breaker
         breaker.probed(len(turn.requests))
         if 0 <= now - self._probed_at < PROBE_EVERY:

@@ -28,7 +28,7 @@ class FoldBatch:
         """By entity, the number of its partition and its new state."""
         self.events: list[Envelope] = []
         self.parked: list[tuple[str, Parked]] = []
-        """Retry topics, and what they say."""
+        """Retry topics, each with a parked message."""
 
     def take(self, raw: Raw) -> None:
         """Add one record. Raises Foreign or Doubtful; then nothing of it is added."""
@@ -56,6 +56,6 @@ class FoldBatch:
         self.events.append(event)
 
     def _may_wait_in(self, retry: str) -> Callable[[str], bool]:
-        """Whose messages may wait in a retry topic; of another service's deciders nothing is known here."""
+        """The logs whose messages may wait in a retry topic: any log, if the topic is another service's."""
         own = retry == self._retry
         return lambda name: not own or name in self._store.deciders

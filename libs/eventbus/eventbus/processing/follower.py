@@ -93,7 +93,7 @@ class Follower:
         return end_of(self._probe, self._settings.topic(part[0]), part[1], timeout=2.0)
 
     def after_unreadable(self, part: Partition, first: int) -> int:
-        """The offset after a batch that cannot be taken apart, which begins at ``first``. Raises KafkaException."""
+        """The offset after an unreadable batch that begins at ``first``. Raises KafkaException."""
         return after_unreadable(self._probe, self._settings.topic(part[0]), part[1], first)
 
     def hears(self) -> bool:
@@ -197,7 +197,7 @@ class Follower:
             self.follow(sorted(wanted))
 
     def _skip(self, raw: Raw) -> list[Position]:
-        """Take one record of the topic of skips; the place whose standing it changes, if any."""
+        """Take one record of the topic of skips. Returns the position that is now skipped, or no longer, if any."""
         try:
             place = self.skips.take(raw)
         except Poison as error:
@@ -206,7 +206,7 @@ class Follower:
         return [place] if place else []
 
     def _relevant(self) -> list[Position]:
-        """The skips in what is folded here."""
+        """The skips in the logs that are folded here."""
         folded = {part[0] for part in (*self._wanted, *self._next)} | set(self._store.deciders)
         return [place for place in self.skips.places() if place.topic in folded]
 
@@ -225,7 +225,7 @@ class Follower:
             log.warning("%s: %s; task %d goes on", place, self.skips.reason(place), place.partition)
 
     def _reached(self, record: Record) -> tuple[Partition, int]:
-        """Which partition a record (or the note that its end is reached) is of, and up to where that brings us."""
+        """The partition of a record (or of the event that its end is reached), and the offset read up to then."""
         topic, partition, offset = record.topic(), record.partition(), record.offset()
         error = record.error()
         if error is not None and passes(error):
@@ -242,7 +242,7 @@ class Follower:
         return part, self._after(part, offset, error)
 
     def _after(self, part: Partition, first: int, error: KafkaError) -> int:
-        """Go on behind a batch that cannot be taken apart: no producer of ours writes such a thing."""
+        """Go on behind an unreadable batch. No producer of this system writes one."""
         try:
             after = self.after_unreadable(part, first)
         except KafkaException as exception:

@@ -43,7 +43,7 @@ class Intake:
         """The consumer group's metadata as of the last poll."""
 
     def poll(self) -> list[Raw]:
-        """What has arrived, or does within a moment. The callbacks of the consumer group are called in here."""
+        """Records that have arrived, or arrive within a moment. The callbacks of the consumer group run in here."""
         tasks, room = self._tasks, self._room()
         tasks.pause(not room)
         busy = self._calls.in_flight() > 0 or (tasks.catching_up and not self._follower.stopped)
@@ -91,7 +91,7 @@ class Intake:
         return self._settings.max_batch
 
     def _raw(self, record: Record) -> Raw | None:
-        """A record polled, unless it is the note of an error, or an operator has it skipped."""
+        """The record that was polled. None for an error, and for a record that an operator has set aside."""
         if error := record.error():
             if is_unreadable(error):
                 return self._pass_unreadable(record, error)
@@ -107,7 +107,7 @@ class Intake:
         return raw
 
     def _pass_unreadable(self, record: Record, error: KafkaError) -> Raw | None:
-        """Go on behind a batch that cannot be taken apart. What stands for it becomes a dead letter, once."""
+        """Go on behind an unreadable batch. A record that stands for it becomes a dead letter, once."""
         topic, number, first = record.topic(), record.partition(), record.offset()
         assert topic is not None and number is not None and first is not None
         partition = self._partition(topic, number)
@@ -119,7 +119,7 @@ class Intake:
         except KafkaException as exception:
             if not comes_too_early(exception.args[0]):
                 raise
-            return None  # the client says it again
+            return None  # the client reports it again
         self._offsets.pass_over(partition, after)
         log.error("%s from %d to %d is passed over: %s", partition, first, after - 1, error.str())
         return unreadable(*partition, first, error)
@@ -129,9 +129,9 @@ class Intake:
 
 
 def take(consumer: Consumer, wait: float, most: int, most_bytes: int) -> list[Record]:
-    """What has arrived, or does within ``wait`` seconds: ``most`` records, and no more once they have ``most_bytes``.
+    """Up to ``most`` records that have arrived, or arrive within ``wait`` seconds; no more after ``most_bytes``.
 
-    A batch is one transaction: without the second bound, all that came with some large messages would wait for them.
+    A batch is one transaction. Without the bound in bytes, small messages would wait for the large ones beside them.
     """
     first = consumer.poll(wait)
     records = [] if first is None else [first]

@@ -12,8 +12,8 @@ class OffsetTracker:
     """Four offsets say how far an input partition has come:
 
     - *position*: what the consumer reads next. The consumer knows it.
-    - *decided*: everything before it is decided. It is the position, unless a message before that is unfinished,
-      as one is that waits for an answer from outside.
+    - *decided*: everything before it is decided. It is the position, unless an earlier message is unfinished,
+      because it waits for an answer from outside.
     - *concluded*: what was decided when the last turn ended. A task is handed over there, in the middle of a poll.
     - *committed*: where the consumer group stands in Kafka; negative if it never committed.
     """
@@ -22,7 +22,7 @@ class OffsetTracker:
         self._committed: dict[Partition, int] = {}
         self._concluded: dict[Partition, int] = {}
         self._passed: dict[Partition, int] = {}
-        """Behind the last batch that cannot be taken apart: the consumer's position does not say so."""
+        """The offset after the last unreadable batch. The consumer's position does not show it."""
         self._unfinished: dict[Partition, dict[int, int]] = {}
         """By offset, how many deciders have not finished the record. Offsets are in rising order."""
 
@@ -48,7 +48,7 @@ class OffsetTracker:
         return sum(len(offsets) for offsets in self._unfinished.values())
 
     def pass_over(self, partition: Partition, after: int) -> None:
-        """What stands before ``after`` cannot be read, and is passed over."""
+        """The records before ``after`` are unreadable, and are passed over."""
         self._passed[partition] = after
 
     def has_passed(self, partition: Partition, offset: int) -> bool:
@@ -69,11 +69,11 @@ class OffsetTracker:
         return next(iter(self._unfinished.get(partition, ())), None)
 
     def moved(self, decided: Mapping[Partition, int]) -> dict[Partition, int]:
-        """What of ``decided`` is not committed yet."""
+        """The offsets of ``decided`` that are not committed yet."""
         return {p: upto for p, upto in decided.items() if upto > self._committed.get(p, -1)}
 
     def standing(self, tasks: set[int], decided: Mapping[Partition, int]) -> dict[Partition, int]:
-        """Where all inputs of these tasks stand; one that was not read yet stands where its group does."""
+        """The decided offsets of all inputs of these tasks; the committed one where none was read yet."""
         return {p: decided.get(p, max(upto, 0)) for p, upto in self._committed.items() if p.number in tasks}
 
     def committed(self, offsets: Mapping[Partition, int]) -> None:
@@ -86,15 +86,15 @@ class OffsetTracker:
         return self._committed | decided
 
     def to_hand_over(self, tasks: set[int]) -> dict[Partition, int]:
-        """What is concluded of these tasks but not committed."""
+        """The concluded offsets of these tasks that are not committed."""
         return self.moved({p: upto for p, upto in self._concluded.items() if p.number in tasks})
 
     def group_stands(self, partition: Partition) -> int:
-        """Where the group stands; -1 if it never committed."""
+        """The committed offset; -1 if the group never committed."""
         return self._committed.get(partition, -1)
 
     def of_task(self, task: int) -> dict[Partition, int]:
-        """Where the group stands in every input of a task, from 0."""
+        """The committed offset of every input of a task; 0 where the group never committed."""
         return {p: max(upto, 0) for p, upto in self._committed.items() if p.number == task}
 
     def rewind(self) -> None:

@@ -98,7 +98,7 @@ def _checked_size(limits: Limits, record: Outgoing, message: Message) -> int:
 def _envelope(
     context: TurnContext, item: WorkItem, message: Message, place: str, now: int, version: int | None
 ) -> Envelope:
-    """``place``: the key's version before, and which output it is. The same decision repeated has the same ids."""
+    """``place``: the key's version before, and which output it is. A repeated decision gives the same ids."""
     return Envelope(
         message=message,
         id=f"{context.service}/{item.origin}/{place}",
@@ -115,7 +115,7 @@ def _envelope(
 
 
 def retry_record(service: str, parked: Parked) -> Outgoing:
-    """What the retry topic is to say of a message from now on, under its coordinates."""
+    """The next record of a message in the retry topic. Its key is the message's coordinates."""
     raw, place = parked.raw, parked.raw.coordinates
     topic = f"{service}.retry"
     return Outgoing(topic, raw.partition, place.encode(), raw.value, parked.headers(), place, parked=parked)
@@ -151,9 +151,10 @@ def _cut(raw: Raw, room: int) -> Raw:
 def own_records(
     written: Written,
 ) -> tuple[list[Envelope], list[tuple[str, Parked]], dict[Partition, int]]:
-    """What of the records written, each with its offset, concerns the state here.
+    """What of the written records, each with its offset, changes the state here.
 
-    The own events; the retry topics with what they say; and the offset up to which each of these logs is folded then.
+    These are the own events, the parked messages with their retry topics, and the offset up to which each of these
+    logs is folded then.
     """
     events = [placed(out, offset) for out, offset in written if out.event]
     parked = [(out.topic, out.parked) for out, _ in written if out.parked]

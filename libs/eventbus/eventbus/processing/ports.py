@@ -1,4 +1,4 @@
-"""What a processor needs around it beside Kafka: a place for its state, calls to the outside, and time.
+"""What a processor needs besides Kafka: a place for its state, calls to the outside, and time.
 
 In production these are ``eventbus.state.store.Store`` and :class:`~eventbus.processing.calls.Calls`. A simulator can
 keep both in memory.
@@ -127,7 +127,7 @@ def epoch_ms() -> int:
 
 @dataclass(frozen=True)
 class Ports:
-    """What a processor has around it, and who hears what it has done."""
+    """The ports that a processor is given, and the callbacks that it calls."""
 
     store: StateStore
     calls: CallRunner

@@ -35,7 +35,7 @@ log = logging.getLogger("eventbus.processor")
 CALLS_END = 5.0
 """Seconds that calls under way have to end when the processor stops."""
 COMMIT_EVERY = 1.0
-"""Seconds after which offsets are committed of input that led to nothing."""
+"""Seconds after which the offsets of input without outputs are committed."""
 
 
 class Processor:
@@ -121,10 +121,10 @@ class Processor:
         self.turned_at = self._monotonic()
 
     def _conclude(self, turn: Turn) -> None:
-        """Steps 5 and 6. Offsets of input that led to nothing wait for the next commit, a second at most.
+        """Steps 5 and 6. The offsets of input without outputs wait for the next commit, a second at most.
 
-        Every task that is written for has its offsets in the transaction, moved or not: they carry the group's
-        metadata, and so a replica that no longer leads the task cannot commit.
+        The transaction holds the offsets of every task that it writes for, moved or not. They carry the group's
+        metadata, so a replica that no longer leads the task cannot commit.
         """
         decided = self._offsets.decided(self._intake.positions())
         moved = self._offsets.moved(decided)
@@ -163,7 +163,7 @@ class Processor:
         return written
 
     def _fold(self, turn: Turn, written: Written) -> list[Envelope]:
-        """Step 6: what is true in the logs becomes true here, in one local transaction."""
+        """Step 6: write to the store what the logs hold now, in one local transaction."""
         events, parked, checkpoints = own_records(written)
         if checkpoints:
             self._store.write(turn.folds, events, checkpoints, parked)
@@ -172,7 +172,7 @@ class Processor:
         return events
 
     def _standing(self, tasks: set[int], decided: dict[Partition, int]) -> dict[Partition, int]:
-        """Where the inputs of these tasks stand."""
+        """The decided offsets of the inputs of these tasks."""
         if not_led := tasks - self.tasks.led:
             raise Fenced(f"something was decided for tasks that are not led here: {sorted(not_led)}")
         return self._offsets.standing(tasks, decided)
@@ -192,7 +192,7 @@ class Processor:
         self._intake.seek(self.tasks.led)
 
     def _start_over(self, reason: str) -> None:
-        """Nobody knows how step 5 ended: the new producer settles it, and the logs say what it came to."""
+        """It is not known how step 5 ended. The new producer ends the transaction; the logs show how."""
         log.warning("how a transaction ended is not known, its tasks are taken over anew: %s", reason)
         metrics.ABORTED.labels(self.service).inc()
         self._writer.restart()
@@ -204,7 +204,7 @@ class Processor:
         self._offsets.lead(partition, committed)
 
     def task_led(self, task: int) -> None:
-        """The task is led from now on, from what is committed; up to there everything is folded here."""
+        """The task is led from now on, from its committed offsets. Everything up to there is folded here."""
         self._intake.seek({task})
         self._due.rebuild(self.tasks.led)
         self._publish([], self._offsets.of_task(task))

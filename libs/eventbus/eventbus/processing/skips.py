@@ -28,7 +28,7 @@ class Skips:
         return place in self._reasons
 
     def places(self) -> set[Position]:
-        """Where the records stand that are set aside."""
+        """The positions of the records that are set aside."""
         return set(self._reasons)
 
     def reason(self, place: Position) -> str:
@@ -36,7 +36,7 @@ class Skips:
         return self._reasons.get(place, "")
 
     def take(self, record: Raw) -> Position | None:
-        """Fold one record of the topic; the place whose standing changed. Raises Poison for what says nothing."""
+        """Fold one record. Returns the position that is now skipped, or no longer. Raises Poison if it is no skip."""
         try:
             place = Position.parse((record.key or b"").decode())
         except ValueError as error:

@@ -25,7 +25,7 @@ log = logging.getLogger("eventbus.tasks")
 
 
 class TaskListener(Protocol):
-    """What hears which tasks begin and end. Called on the processor's thread, in part from inside a poll."""
+    """Is called when tasks begin and end: on the processor's thread, in part from inside a poll."""
 
     def task_found(self, partition: Partition, committed: int) -> None:
         """One input of a task that is about to be led; its group has committed up to there (negative: never)."""
@@ -77,7 +77,7 @@ class Tasks:
         self.ready = False
 
     def join(self, listener: TaskListener) -> None:
-        """Follow the own logs, and enter the group. ``listener`` hears which tasks begin and end."""
+        """Follow the own logs, and enter the group. ``listener`` is called when tasks begin and end."""
         self._listener = listener
         names = (*self._logs, *self._watches)
         self._follower.follow([Partition(name, i) for name in names for i in range(self._count)])
@@ -110,7 +110,7 @@ class Tasks:
                 (self._consumer.pause if paused else self._consumer.resume)(self.inputs())
 
     def advance(self) -> None:
-        """Bring tasks nearer to being led; cheap where there is nothing to do."""
+        """Take the next steps of the takeovers that are under way. Cheap if there are none."""
         try:
             self._watch_readiness()
             waiting = [i for i in self._assigned if i not in self.led and self._complete(i)]
@@ -128,7 +128,7 @@ class Tasks:
             self._stuck_since = None
 
     def _stuck(self, error: KafkaError) -> None:
-        """Taking over may fail for a while; raises NeedsRestart when a fresh process had better try."""
+        """A takeover may fail for a while. Raises NeedsRestart if it fails longer: a fresh process then tries."""
         log.warning("taking over tasks: %s", error.str())
         self._stuck_since = self._stuck_since or self._monotonic()
         if self._monotonic() - self._stuck_since > PATIENCE:
@@ -187,7 +187,7 @@ class Tasks:
         log.info("leads task %d; now %s", i, sorted(self.led))
 
     def lead_again(self) -> None:
-        """Give up all that is led and take it over anew, for it is not known what the last transaction came to."""
+        """Give up all tasks and take them over anew: it is not known whether the last transaction committed."""
         gone = set(self.led)
         if not gone:
             return

@@ -58,7 +58,7 @@ class Turn:
             except Poison as error:
                 self._reject(raw, error)
             except Exception as error:
-                # Nobody foresaw this. It is a bug, but a record must not stop its partition for good.
+                # An unexpected error is a bug, but a record must not stop its partition for good.
                 log.exception("%s: decoding failed in an unforeseen way", raw.coordinates)
                 self._reject(raw, error)
         for item in items:
@@ -80,7 +80,7 @@ class Turn:
                 self._admit(item)
 
     def retry(self, entity: Entity, decider: Decider[Any]) -> None:
-        """It is a parked key's turn: decide its oldest message again, and what waits behind it."""
+        """Decide the oldest message of a parked key again, and what waits behind it."""
         if entity not in self._context.queues:
             self._drain(entity, decider, early=True)
 
@@ -203,7 +203,7 @@ class Turn:
         self._context.queues.setdefault(item.entity, KeyQueue(item.raw.partition))
 
     def _call_failed(self, item: WorkItem, request: Request, error: Exception) -> None:
-        """A call failed. What may pass is tried again later; the rest, and the last try, is for people."""
+        """A call failed. It is tried again if the error may pass and tries are left; else it is a dead letter."""
         breaker, reactor = self._context.breaker, item.decider
         assert isinstance(reactor, Reactor)
         passing = isinstance(error, Retryable | TimeoutError)
@@ -218,7 +218,8 @@ class Turn:
             )
         if not passing:
             breaker.success(item.entity)
-        # What was settled may leave something to find out: the message then gets one more try, and no new charge.
+        # ``on_retries_exhausted`` may leave a question open, such as a charge in doubt. So this try does not count:
+        # the message gets one more, which makes no new charge.
         counted = not (breaker.is_open or settled)
         self._park(item.entity, item.raw, error, passing=passing, counted=counted, called=True)
         self._context.offsets.finish(item.raw)
@@ -260,7 +261,7 @@ class Turn:
         self.retry_queues.fail(entity, raw, error, passing=passing, counted=counted, called=called)
 
     def _reject(self, raw: Raw, error: Exception) -> None:
-        """A record that belongs to no key becomes a dead letter at once, and nothing waits for it. Only once."""
+        """A record that belongs to no key becomes a dead letter at once, but only once. Nothing waits for it."""
         if not self.retry_queues.knows(raw):
             self._write_dead_letter(self.retry_queues.reject(raw, error))
 
@@ -280,5 +281,5 @@ class Turn:
 
 
 def _settles(item: WorkItem) -> bool:
-    """Whether the message settles its entity: then it is decided at once, even if the key is parked."""
+    """Whether the message settles its entity. Such a message is decided at once, even if the key is parked."""
     return isinstance(item.message, (DeadlinePassed, *item.decider.settling))

@@ -39,7 +39,7 @@ class WorkItem:
 
     @property
     def origin(self) -> str:
-        """What no other item of the service has: the coordinates of a record; many keys may share a deadline."""
+        """Unique in the service: the coordinates of the record, with the key for a deadline that keys may share."""
         if isinstance(self.message, DeadlinePassed):
             return f"{self.raw.coordinates}/{self.key}"
         return self.raw.coordinates

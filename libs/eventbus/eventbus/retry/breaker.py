@@ -24,7 +24,7 @@ class Breaker:
     """Opens when many different keys fail one after another, and closes with the first that does not.
 
     One bad key never opens it: only ``threshold`` different ones do, with no success for ``streak`` ms. A key that
-    failed while another did not is bad for a reason of its own: that it fails again says nothing of the outside.
+    failed while another did not has a fault of its own: its next failure says nothing about the outside.
 
     While it is open no attempt is counted, and calls are probes, of two kinds. Keys that have not failed since the
     last success, such as those of new input, may be good: ``burst`` of them are asked about at once, so that many bad
@@ -50,7 +50,7 @@ class Breaker:
     """Called when it opens (True) and closes (False)."""
     _untried: float = 0.0
     _again: float = 0.0
-    """Probes that may begin, of each kind, as reckoned at ``_reckoned_at``."""
+    """Probes that may begin, of each kind, as counted at ``_reckoned_at``."""
     _reckoned_at: int = 0
 
     @property
@@ -82,7 +82,7 @@ class Breaker:
             self.changed(False)
 
     def untried(self, entity: Entity) -> bool:
-        """Whether the key may be good, for all that is known since the last success."""
+        """Whether the key may be good: it has not failed since the last success, and has no fault of its own."""
         return entity not in self.failed and entity not in self.own_fault
 
     def room(self, now: int, under_way: int) -> tuple[int, int]:

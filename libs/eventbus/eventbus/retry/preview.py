@@ -19,13 +19,13 @@ class Effect(StrEnum):
     REFUSED = "no longer legal"
     """An event named ``…Refused``, or it is poison."""
     CALLS = "calls outside"
-    """The outside is asked; what comes of it nobody knows beforehand."""
+    """The outside is called. The result cannot be known beforehand."""
     DEPENDS = "after a call"
     """It stands behind one that asks the outside."""
     FAILS = "fails"
     """The rule raises an exception: it is a dead letter again."""
     STAYS = "stays"
-    """It goes on waiting, behind one that failed."""
+    """It stays parked behind one that failed."""
     DISCARDED = "discarded"
 
 
@@ -41,8 +41,8 @@ class Preview:
 def previews(queue: Sequence[Parked], after: Mapping[str, Parked]) -> list[Preview]:
     """What becomes of the messages of one key.
 
-    ``queue`` is what waited, oldest first; ``after`` holds, by coordinates, how those stand that
-    something was written about, be it the same again.
+    ``queue`` is what waited, oldest first; ``after`` holds, by coordinates, the messages about
+    which a record was written, as they are then, even if nothing changed.
     """
     found: list[Preview] = []
     changed = any(p.raw.coordinates in after for p in queue)
@@ -59,7 +59,7 @@ def previews(queue: Sequence[Parked], after: Mapping[str, Parked]) -> list[Previ
 
 
 def _effect(stands: Parked) -> Effect:
-    """Of a message that nothing open stands before any more."""
+    """The effect on a message that has no open message before it."""
     if stands.state is State.DISCARDED:
         return Effect.DISCARDED
     # Whatever is decided without a call is over, or dead, in the transaction in which its turn came.

@@ -145,7 +145,7 @@ class RetryQueues:
         if parked.state.open:
             queue[place] = parked
         else:
-            # What is over needs its bytes no more: neither in the retry topic, nor in the state, which follows it.
+            # A message that is over needs its bytes no more, neither in the retry topic nor in the state.
             parked = replace(parked, raw=parked.raw._replace(value=b""))
             del queue[place]
         self.changed[parked.raw.coordinates] = parked

@@ -35,7 +35,7 @@ class ParkedStore:
         return self.stored(entity) if entity in self._parked else []
 
     def stored(self, entity: Entity) -> list[Parked]:
-        """The same, for readers beside the one that writes: only the writer knows offhand which keys are parked."""
+        """The same, for readers other than the writer. Only the writer keeps the parked keys in memory."""
         rows = self._open("log = ? AND key = ? AND topic = ?", (*entity, self._topic))
         return [_thaw(row["record"]) for row in rows]
 

@@ -1,4 +1,4 @@
-"""Between the state of a key and what stands of it in the store."""
+"""Converts the state of a key to what the store holds, and back."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Row = Callable[[str, str], bytes | None]
 
 
 class StateSerializer(Generic[S]):
-    """Between a state dataclass and JSON; fields that are a Table are kept aside, row by row."""
+    """Converts a state dataclass to JSON and back. Fields that are a Table are stored apart, row by row."""
 
     def __init__(self, decider: Decider[S]) -> None:
         self.cls = type(decider.initial)
