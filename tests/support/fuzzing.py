@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 import schemas
+from eventbus import admin
 from eventbus.codec import Codec
 from eventbus.kafka.records import partition_of
 from eventbus.model.errors import Poison
@@ -105,7 +106,7 @@ def value_of(hint: Any) -> st.SearchStrategy[Any]:
 
 def messages(name: str, id: str) -> st.SearchStrategy[Message]:
     """Messages of one name about one id: each field is either what a shop would say, or anything of its type."""
-    cls = getattr(schemas, name)
+    cls: type[Message] = getattr(admin if hasattr(admin, name) else schemas, name)
     hints = typing.get_type_hints(cls)
     usual: dict[str, Any] = {
         "currency": "GBP",

@@ -12,7 +12,7 @@ import io
 import struct
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -24,6 +24,7 @@ from eventbus.model.errors import Poison
 from eventbus.model.limits import MAX_KEY
 from eventbus.model.messages import Envelope, Message
 from eventbus.model.record import Raw
+from eventbus.model.rules import check_fields
 from eventbus.schema_package import Record, SchemaPackage, Upcast
 
 OPERATION = "eventbus.admin"
@@ -86,8 +87,21 @@ class Codec:
         try:
             fastavro.schemaless_writer(out, shape.schema, shape.to_record(message))
         except (TypeError, ValueError, AttributeError, OverflowError) as error:
+            try:
+                check_fields(message)
+            except TypeError as named:
+                raise Poison(f"{message.name} does not fit its schema {message.schema}: {named}") from error
             raise Poison(f"{message.name} does not fit its schema {message.schema}: {error}") from error
         return out.getvalue()
+
+    def check_knows(self, classes: Iterable[type[Message]], for_whom: str) -> None:
+        """Raises ValueError if one of these message classes is in none of the packages."""
+        for cls in classes:
+            if cls not in self._shapes:
+                raise ValueError(
+                    f"{for_whom} takes {cls.__module__}.{cls.name}, which is in none of its schema packages: "
+                    "name the package in Service(schemas=...)"
+                )
 
     def record_of(self, message: Message) -> Record:
         """The fields of a message as its Avro record holds them, by their camelCase names."""

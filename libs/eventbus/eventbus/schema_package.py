@@ -52,6 +52,13 @@ class SchemaPackage:
                     f"{folder}/ids.json has no id for {message.schema}, the schema of "
                     f"{message.__module__}.{message.__qualname__}: add it with an id that no schema has"
                 )
+        known = {message.name for message in classes}
+        for full in ids:
+            if full.rsplit(".v", 1)[0] not in known:
+                raise ValueError(
+                    f"{folder}/ids.json names {full}, but {name}.messages has no class of that name: "
+                    "generate the classes anew"
+                )
         upcasts: Mapping[tuple[str, int], Upcast] = {}
         if (folder / "upcasts.py").exists():
             upcasts = importlib.import_module(f"{name}.upcasts").UPCASTS

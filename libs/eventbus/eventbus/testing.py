@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import Any, Generic, TypeVar
 
-from eventbus.model.decider import Decider, Outcome, Output, Request
+from eventbus.model.decider import DeadlinePassed, Decider, Outcome, Output
 from eventbus.model.messages import Message
+from eventbus.model.rules import check_definition, check_fields, check_input, check_outputs
 
 S = TypeVar("S")
 
@@ -29,12 +30,18 @@ class Scenario(Generic[S]):
         self.decider, self.state, self.outputs = decider, state, list(outputs)
 
     def when(self, message: Message | Outcome) -> Scenario[S]:
-        """Decide one message and fold the own events it led to."""
+        """Decide one message and fold the own events it led to.
+
+        Raises TypeError for what the processor would refuse: an input that the decider does not take, an event of
+        another log or another key, a field of the wrong type.
+        """
+        check_input(self.decider, message)
         outputs = list(self.decider.decide(message, self.state))
+        check_outputs(self.decider, _key_of(message), outputs)
+        for output in outputs:
+            if isinstance(output, Message):
+                check_fields(output)
         own = [o for o in outputs if isinstance(o, Message) and o.topic == self.decider.log]
-        requests = [o for o in outputs if isinstance(o, Request)]
-        assert not requests or len(outputs) == 1, f"a request stands alone, got {outputs}"
-        assert own or requests or not outputs, f"outputs without an own event: {outputs}"
         return Scenario(self.decider, reduce(self.decider.evolve, own, self.state), outputs)
 
     def then(self, *expected: Output) -> Scenario[S]:
@@ -43,7 +50,13 @@ class Scenario(Generic[S]):
         return self
 
 
+def _key_of(message: Message | Outcome) -> str | None:
+    """The key that the processor would decide the message for; None for the outcome of a call."""
+    return message.key if isinstance(message, Message | DeadlinePassed) else None
+
+
 def given(decider: Decider[S], *past: Any, state: S | None = None) -> Scenario[S]:
     """Start from the decider's initial state (or ``state``) with ``past`` events folded."""
+    check_definition(decider)
     start = decider.initial if state is None else state
     return Scenario(decider, reduce(decider.evolve, past, start))

@@ -13,14 +13,13 @@ from confluent_kafka.cimpl import NewTopic
 from eventbus.kafka.clients import common
 from eventbus.model.decider import Decider
 from eventbus.model.errors import Unavailable
+from eventbus.model.rules import LOG
 from eventbus.settings import Settings
 
 DAYS_30 = str(30 * 24 * 3600 * 1000)
 COMMAND_BYTES, EVENT_BYTES, LETTER_BYTES = "2000000", "5000000", "9000000"
 TIMEOUT = 20.0
 """Seconds for the brokers to have made a topic."""
-LOG = ".events"
-"""How the name of an event log ends; no other topic's name ends so."""
 
 
 @dataclass(frozen=True)

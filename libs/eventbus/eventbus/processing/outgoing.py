@@ -13,6 +13,7 @@ from eventbus.model.limits import ALL_OUTPUTS, MAX_KEY, MAX_LETTER, Limits
 from eventbus.model.messages import Envelope, Message
 from eventbus.model.places import Partition
 from eventbus.model.record import Headers, Raw, size_of
+from eventbus.model.rules import check_outputs
 from eventbus.processing.context import TurnContext
 from eventbus.processing.work import WorkItem
 from eventbus.retry.parked import TRUNCATED, Parked
@@ -46,6 +47,7 @@ def produced(
     context: TurnContext, item: WorkItem, before: Folded[Any], outputs: Sequence[Any]
 ) -> tuple[list[Outgoing], Folded[Any]]:
     """All outputs of one input, encoded, and the state after them. Raises Poison if one cannot be written."""
+    check_outputs(item.decider, item.key, outputs)
     now, folded, version, total = context.clock(), before, before.version, 0
     records: list[Outgoing] = []
     for index, output in enumerate(outputs):
@@ -68,8 +70,6 @@ def produced(
         if own:
             folded = fold(item.decider, folded, envelope)
         records.append(record)
-    if not any(record.event for record in records):
-        raise TypeError(f"{item.decider.log}: outputs without an own event leave no trace: {outputs}")
     if total > context.limits.event * ALL_OUTPUTS:
         raise Poison(
             f"{item.raw.coordinates} leads to {len(records)} records of {total} bytes in all, more than "

@@ -19,6 +19,7 @@ from eventbus.model.folding import Folded
 from eventbus.model.messages import Message
 from eventbus.model.places import Entity
 from eventbus.model.record import Raw
+from eventbus.model.rules import check_outputs
 from eventbus.processing.context import TurnContext
 from eventbus.processing.decoding import check_not_refused, work_items
 from eventbus.processing.outgoing import Outgoing, dead_letter, produced, retry_record
@@ -196,8 +197,7 @@ class Turn:
             self.retry_queues.resolve(head, events, called=isinstance(message, Outcome))
 
     def _ask(self, item: WorkItem, outputs: Sequence[Any]) -> None:
-        if len(outputs) != 1:
-            raise TypeError(f"a request stands alone, but {item.decider.log} decided {outputs}")
+        check_outputs(item.decider, item.key, outputs)
         self.requests.append((item, outputs[0]))
         self._asking.add(item.entity)
         self._context.queues.setdefault(item.entity, KeyQueue(item.raw.partition))
@@ -206,23 +206,32 @@ class Turn:
         """A call failed. It is tried again if the error may pass and tries are left; else it is a dead letter."""
         breaker, reactor = self._context.breaker, item.decider
         assert isinstance(reactor, Reactor)
-        passing = isinstance(error, Retryable | TimeoutError)
+        passing, settled = isinstance(error, Retryable | TimeoutError), False
         if passing:
             breaker.failure(item.entity, self._context.clock())
-            self._record(item, reactor.on_call_failed(request, self._state(item).state))
-        settled = False
-        if passing and not breaker.is_open and reactor.on_retries_exhausted and self._is_last_try(item):
-            reason = f"{type(error).__name__}: {error}"
-            settled = self._record(
-                item, reactor.on_retries_exhausted(request, self._state(item).state, reason)
-            )
-        if not passing:
+            try:
+                settled = self._record_failure(reactor, item, request, error)
+            except ProcessMustEnd:
+                raise
+            except Exception as wrong_rule:  # as where decide fails
+                error, passing = wrong_rule, False
+        else:
             breaker.success(item.entity)
         # ``on_retries_exhausted`` may leave a question open, such as a charge in doubt. So this try does not count:
         # the message gets one more, which makes no new charge.
         counted = not (breaker.is_open or settled)
         self._park(item.entity, item.raw, error, passing=passing, counted=counted, called=True)
         self._context.offsets.finish(item.raw)
+
+    def _record_failure(
+        self, reactor: Reactor[Any], item: WorkItem, request: Request, error: Exception
+    ) -> bool:
+        """Write what the reactor records of a failed call; returns whether that settles the request."""
+        self._record(item, reactor.on_call_failed(request, self._state(item).state))
+        if self._context.breaker.is_open or not reactor.on_retries_exhausted or not self._is_last_try(item):
+            return False
+        reason = f"{type(error).__name__}: {error}"
+        return self._record(item, reactor.on_retries_exhausted(request, self._state(item).state, reason))
 
     def _is_last_try(self, item: WorkItem) -> bool:
         queue = self.retry_queues.queue(item.entity)

@@ -14,6 +14,7 @@ from importlib import metadata
 from eventbus.codec import Codec
 from eventbus.kafka.cluster import Cluster
 from eventbus.model.errors import Unavailable
+from eventbus.model.rules import check_definition
 from eventbus.processing import skips
 from eventbus.processing.assembly import assemble
 from eventbus.processing.calls import Calls
@@ -54,6 +55,9 @@ class ProcessorThread:
         self._bus_parts, self._after_step, self._on_failure = bus_parts, after_step, on_failure
         self._state = slot.directory / "state.sqlite"
         self._codec = Codec(*service.schemas)
+        for decider in service.deciders:
+            check_definition(decider)
+            self._codec.check_knows(decider.inputs, decider.log)
         self._calls = Calls(loop, settings)
         self.processor = Published[Processor]("this replica has not reached Kafka yet")
         self.failure: BaseException | None = None
