@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 def _bare_url(url: str) -> str:
-    """An http(s) URL that holds no secret, since it stands in errors. What is wrong is said without showing it."""
+    """An http(s) URL that holds no secret, since it stands in errors. Its own error does not show it."""
     parts = urlsplit(url)
     if "@" in parts.netloc:
         raise ValueError(
