@@ -36,7 +36,7 @@ async def test_what_was_charged_before_stays_so(tmp_path: Path, method: str, res
 
 async def test_a_charge_whose_answer_never_came_is_paid_back(tmp_path: Path) -> None:
     late = order("tok_timeout")
-    async with serving(simulator(tmp_path), patience=0.3) as (gateway, _):
+    async with serving(simulator(tmp_path), patience=2.0) as (gateway, _):
         with pytest.raises(Retryable):
             await IdempotentGateway(gateway).call(Charge(late))
         withdrawn = await IdempotentGateway(gateway).call(Withdraw(late))

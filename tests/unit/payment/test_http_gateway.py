@@ -32,7 +32,7 @@ from services.payment.simulator.settings import SimulatorSettings
 
 @asynccontextmanager
 async def serving(
-    app: Starlette, patience: float = 2.0, authorization: str | None = None
+    app: Starlette, patience: float = 20.0, authorization: str | None = None
 ) -> AsyncIterator[tuple[HttpGateway, str]]:
     # With its protocol named, asyncio turns Nagle's algorithm off: else each answer takes 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
