@@ -146,6 +146,6 @@ def test_a_rule_for_failed_calls_that_breaks_makes_a_dead_letter_and_ends_no_pro
     bench.answer("b")
 
     assert bench.story("b") == ("CourierBooked",)
-    [parked] = bench.store.waiting.queue(Entity(LOG, "a"))
+    [parked] = bench.store.parked.queue(Entity(LOG, "a"))
     assert (parked.state, parked.exception in ("ZeroDivisionError", "TypeError")) == (State.DEAD, True)
     assert len(bench.topic(DLQ)) == 1
