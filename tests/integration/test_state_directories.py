@@ -45,7 +45,7 @@ def test_killed_in_mid_transaction_nothing_is_lost_or_doubled(system: System, ke
     """Without its directory the successor has another id. It waits until the transaction left open has timed out."""
     crash = system.directory / "crash"
     order = system.service("order", module="tests.integration.crashing", CRASH_FILE=str(crash))
-    order.start().wait_ready()
+    order.start(EVENTBUS_TRANSACTION_TIMEOUT="10").wait_ready()
     before, ids = transactional_ids(system), order_ids(30)
     crash.write_text(Step.OFFSETS_SENT.value)
     system.topics.send(*(create(i) for i in ids))

@@ -73,8 +73,6 @@ class Brokers:
     async def end(self, partition: Partition) -> int:
         return self._answer(self.ends.get(partition, 0))
 
-    committed_end = end
-
     async def decided(self, partition: Partition) -> int:
         return self._answer(self.decided_by_the_group)
 

@@ -134,7 +134,9 @@ class Consistency:
         if await self._probe.decided(partition) < end:
             return False
         logs = [Partition(log, partition.number) for log in self._logs]
-        ends = {log: await self._probe.committed_end(log) for log in logs}
+        # The coordinator marks offsets and logs as committed one after the other. So an event may still count as open
+        # when the offset of its command is committed: the end must be the one that open transactions are part of.
+        ends = {log: await self._probe.end(log) for log in logs}
         while True:
             positions = self._local.positions()
             if all(positions.get(log, -1) >= log_end for log, log_end in ends.items()):

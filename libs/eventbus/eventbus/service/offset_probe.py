@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
 from eventbus.kafka.clients import probe_consumer
 from eventbus.kafka.records import end_of
@@ -28,20 +28,16 @@ class OffsetProbe:
 
     async def end(self, partition: Partition) -> int:
         """The end of a partition, records of open transactions included."""
-        return await asyncio.to_thread(self._end, self._uncommitted, partition)
-
-    async def committed_end(self, partition: Partition) -> int:
-        """The end of what a consumer may see that reads committed records only."""
-        return await asyncio.to_thread(self._end, self._group, partition)
+        return await asyncio.to_thread(self._end, partition)
 
     async def decided(self, partition: Partition) -> int:
         """Up to where the service has committed that a partition is decided; negative if nowhere."""
         return await asyncio.to_thread(self._committed, partition)
 
-    def _end(self, consumer: Consumer, partition: Partition) -> int:
+    def _end(self, partition: Partition) -> int:
         topic, number = self._settings.topic(partition.topic), partition.number
         try:
-            return end_of(consumer, topic, number, self._settings.read_timeout)
+            return end_of(self._uncommitted, topic, number, self._settings.read_timeout)
         except KafkaException as error:
             raise self._unavailable(topic, error) from error
 
