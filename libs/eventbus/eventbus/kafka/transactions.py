@@ -112,13 +112,15 @@ class TransactionalWriter(Generic[R]):
 
     def produce(self, record: R) -> None:
         """Add a record to the transaction."""
+        # A producer that was left behind may report later: what it says belongs to its own transaction.
+        of_this_transaction = self._delivered
 
         def delivered(error: KafkaError | None, sent: Record) -> None:
             offset = sent.offset()
             if error is not None:
                 self._note_size(record, error)
             elif offset is not None:
-                self._delivered.append((record, offset))
+                of_this_transaction.append((record, offset))
 
         self._count += 1
         while True:
