@@ -6,28 +6,21 @@ is looked at after each step that had work in hand, and removed just before dyin
 
 from __future__ import annotations
 
-import functools
 import os
-import runpy
 import signal
-import sys
 from pathlib import Path
 
-import eventbus
 from eventbus.processing.ports import Step
+from tests.integration.hooked import run_with
+
+FILE = Path(os.environ["CRASH_FILE"])
 
 
-def die_after(file: Path) -> None:
-    """Make ``serve`` pass a hook that dies after the step named in ``file``."""
-
-    def after_step(step: Step, count: int) -> None:
-        if count and file.exists() and file.read_text() == step.value:
-            file.unlink()
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    eventbus.serve = functools.partial(eventbus.serve, after_step=after_step)
+def after_step(step: Step, count: int) -> None:
+    if count and FILE.exists() and FILE.read_text() == step.value:
+        FILE.unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":
-    die_after(Path(os.environ["CRASH_FILE"]))
-    runpy.run_module(f"services.{sys.argv[1]}", run_name="__main__", alter_sys=True)
+    run_with(after_step)

@@ -31,12 +31,12 @@ from eventbus.cli.options import (
     Wait,
     Yes,
     filters,
-    now,
 )
 from eventbus.cli.printing import console, list_table, listing, print_message
 from eventbus.cli.session import Session, redrivable, settings_and_codec
 from eventbus.cli.skip import skip
 from eventbus.model.places import Position
+from eventbus.processing.ports import epoch_ms
 from eventbus.visible import visible, visible_json
 
 HELP = """The messages in the services' dead letter queues.
@@ -74,7 +74,7 @@ def list_(
         print("Nothing waits." if wanted == Filters() else "Nothing that waits matches.")
         return
     out = console()
-    out.print(list_table(rows, now()))
+    out.print(list_table(rows, epoch_ms()))
     if buried := sum(row["state"] == BURIED for row in rows):
         out.print(
             f"\n{buried} BURIED: could not be read as a message of any key, so they cannot be redriven."

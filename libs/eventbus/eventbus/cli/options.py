@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from eventbus.cli.ending import CommandError, Exit
 from eventbus.cli.index import STATES, Filters, instant
+from eventbus.processing.ports import epoch_ms
 
 URLS = "EVENTBUS_URLS"
 SCHEMAS = "EVENTBUS_SCHEMAS"
@@ -40,11 +40,6 @@ Urls = Annotated[
 ]
 
 
-def now() -> int:
-    """ms since epoch."""
-    return time.time_ns() // 1_000_000
-
-
 def filters(
     keys: Sequence[str] | None,
     type_: str | None,
@@ -54,7 +49,7 @@ def filters(
     state: str | None,
 ) -> Filters:
     """The options as filters. Raises CommandError for an invalid time or state."""
-    moment, times = now(), dict[str, int | None]()
+    moment, times = epoch_ms(), dict[str, int | None]()
     for option, text in (("--since", since), ("--until", until)):
         try:
             times[option] = None if text is None else instant(text, moment)

@@ -9,9 +9,10 @@ from pydantic import ValidationError
 
 from eventbus.cli.ending import CommandError, Exit
 from eventbus.cli.index import BURIED, DeadLetterIndex, Filters, ParkedKey, why_not_redrivable
-from eventbus.cli.options import SCHEMAS, now
+from eventbus.cli.options import SCHEMAS
 from eventbus.cli.reader import TopicReader
 from eventbus.codec import Codec
+from eventbus.processing.ports import epoch_ms
 from eventbus.settings import Settings
 
 
@@ -49,7 +50,7 @@ def redrivable(index: DeadLetterIndex, wanted: Filters) -> tuple[list[ParkedKey]
     """The matching keys that can be redriven; and what matches but cannot, as (service, key, reason)."""
     left_out, ready = [], []
     for key in index.matching(wanted):
-        if reason := why_not_redrivable(key, now()):
+        if reason := why_not_redrivable(key, epoch_ms()):
             left_out.append((key.service, key.key, reason))
         else:
             ready.append(key)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from confluent_kafka import KafkaError
 from confluent_kafka import Message as Record
 
@@ -14,6 +12,7 @@ from eventbus.kafka.clients import command_producer
 from eventbus.model.messages import Envelope, Message
 from eventbus.model.places import Partition, Position
 from eventbus.model.record import Headers
+from eventbus.processing.ports import epoch_ms
 from eventbus.settings import Settings
 
 
@@ -26,7 +25,7 @@ class CommandWriter:
 
     def send(self, partition: Partition, command: Message, source: str) -> Position:
         """Write a command; returns where it stands. ``source``: who sends it, as in ``ce_source``."""
-        now = time.time_ns() // 1_000_000
+        now = epoch_ms()
         command = command.stamp(now)
         envelope = Envelope.from_outside(command, *partition, time=now, source=source)
         key, value = command.key.encode(), self._codec.encode(command)

@@ -19,22 +19,15 @@ from eventbus.model.folding import Folded
 from eventbus.model.messages import Envelope
 from eventbus.model.places import Entity, Partition, Position
 from eventbus.processing.work import WorkItem
-from eventbus.retry.parked import Parked, State
+from eventbus.retry.parked import Parked
+from eventbus.retry.queues import Committed
 
 Folds = Mapping[Entity, tuple[int, Folded[Any]]]
 """By entity, the number of its partition and its new state."""
 
 
-class ParkedMessages(Protocol):
-    """What waits in the retry topic, as folded here."""
-
-    def queue(self, entity: Entity) -> list[Parked]:
-        """What waits for a key of a log, oldest first."""
-        ...
-
-    def known(self, coordinates: str) -> State | None:
-        """How the message of these coordinates waits, or how its wait ended."""
-        ...
+class ParkedMessages(Committed, Protocol):
+    """What waits in the retry topic, as folded here, for the leader."""
 
     def heads(self, partitions: Iterable[int]) -> list[Parked]:
         """The oldest message of every parked key in these partitions."""
@@ -45,7 +38,7 @@ class StateReader(Protocol):
     """The state of one replica, for those who read it."""
 
     @property
-    def parked(self) -> ParkedMessages: ...
+    def parked(self) -> Committed: ...
 
     def load(self, decider: Decider[Any], key: str) -> Folded[Any]:
         """The state of one key; the decider's initial one for a key without events."""
@@ -57,6 +50,9 @@ class StateStore(StateReader, Protocol):
 
     @property
     def deciders(self) -> Mapping[str, Decider[Any]]: ...
+
+    @property
+    def parked(self) -> ParkedMessages: ...
 
     def checkpoint(self, log: str, partition: int) -> int:
         """The offset from which the log is not folded yet."""

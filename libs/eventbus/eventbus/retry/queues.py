@@ -19,9 +19,13 @@ from eventbus.retry.policy import RetryPolicy
 class Committed(Protocol):
     """What waits according to the retry topic."""
 
-    def queue(self, entity: Entity) -> list[Parked]: ...
+    def queue(self, entity: Entity) -> list[Parked]:
+        """What waits for a key of a log, oldest first."""
+        ...
 
-    def known(self, coordinates: str) -> State | None: ...
+    def known(self, coordinates: str) -> State | None:
+        """How the message of these coordinates waits, or how its wait ended."""
+        ...
 
 
 class RetryQueues:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -39,9 +38,6 @@ class _Snapshot:
 
     def known(self, coordinates: str) -> State | None:
         return None
-
-    def heads(self, partitions: Iterable[int]) -> list[Parked]:
-        return self._store.parked.heads(partitions)
 
 
 def dry_run(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -17,6 +16,7 @@ from eventbus.kafka.clients import command_producer
 from eventbus.model.errors import Unavailable
 from eventbus.model.messages import Envelope, Message
 from eventbus.model.places import Partition
+from eventbus.processing.ports import epoch_ms
 from eventbus.service.answers import Sent
 from eventbus.service.local_state import LocalState
 from eventbus.settings import Settings
@@ -93,7 +93,7 @@ class Sender:
         return await delivery
 
     def _envelope(self, command: Message, correlation_id: str | None, traceparent: str | None) -> Envelope:
-        now = time.time_ns() // 1_000_000
+        now = epoch_ms()
         topic, number = self._local.partition_of(command.topic, command.key)
         return Envelope.from_outside(
             command.stamp(now),
