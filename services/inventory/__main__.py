@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from eventbus import Service, Settings, serve
+from schemas import AdjustStock
 from services.inventory.api import stock_routes
 from services.inventory.reservation import reservation_decider
 from services.inventory.settings import InventorySettings
@@ -17,6 +18,7 @@ def service(settings: InventorySettings | None = None) -> Service:
         deciders=(reservation_decider(), stock_decider()),
         schemas=("schemas",),
         routes=stock_routes(settings),
+        sends=(AdjustStock,),
         port=8002,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from eventbus import Service, Settings, serve
+from schemas import CancelOrder, CompleteOrder, CreateOrder
 from services.order.api import order_routes
 from services.order.decider import order_decider
 from services.order.prices import OnePrice
@@ -19,6 +20,7 @@ def service(settings: OrderSettings | None = None) -> Service:
         deciders=(order,),
         schemas=("schemas",),
         routes=order_routes(order, settings, prices),
+        sends=(CreateOrder, CancelOrder, CompleteOrder),
         port=8000,
         watches=settings.watched_topics,
     )

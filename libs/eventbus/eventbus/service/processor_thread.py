@@ -14,7 +14,7 @@ from importlib import metadata
 from eventbus.codec import Codec
 from eventbus.kafka.cluster import Cluster
 from eventbus.model.errors import Unavailable
-from eventbus.model.rules import check_definition
+from eventbus.model.rules import check_definition, check_sends
 from eventbus.processing import skips
 from eventbus.processing.assembly import assemble
 from eventbus.processing.calls import Calls
@@ -57,7 +57,9 @@ class ProcessorThread:
         self._codec = Codec(*service.schemas)
         for decider in service.deciders:
             check_definition(decider)
-            self._codec.check_knows(decider.inputs, decider.log)
+            self._codec.check_knows((*decider.inputs, *decider.sends), decider.log)
+        check_sends(service.name, service.sends)
+        self._codec.check_knows(service.sends, service.name)
         self._calls = Calls(loop, settings)
         self.processor = Published[Processor]("this replica has not reached Kafka yet")
         self.failure: BaseException | None = None
