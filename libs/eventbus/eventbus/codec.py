@@ -19,7 +19,7 @@ from typing import Any
 
 import fastavro
 
-from eventbus.headers import _millis, _number, _short
+from eventbus.headers import Told
 from eventbus.model.errors import Poison
 from eventbus.model.limits import MAX_KEY
 from eventbus.model.messages import Envelope, Message
@@ -162,22 +162,22 @@ class Codec:
                 f"the record's key {raw.key!r} is not the {message.key_field} "
                 f"{message.key[:MAX_KEY]!r} of its body"
             )
-        headers = {k: text for k, v in raw.headers if v and (text := _short(k, v))}
-        time = _millis(headers.get("ce_time"), raw.timestamp)
-        identity = headers.get("ce_id", raw.coordinates)
+        told = Told(raw)
+        identity = told.header("ce_id") or raw.coordinates
         return Envelope(
-            message=message.stamp(time),
+            message=message.stamp(told.time),
             id=identity,
-            time=time,
-            source=headers.get("ce_source", ""),
-            correlation_id=headers.get("correlationid") or identity,
-            cause=headers.get("cause"),
-            key_version=_number(headers.get("keyversion")),
-            traceparent=headers.get("traceparent"),
+            time=told.time,
+            source=told.header("ce_source") or "",
+            correlation_id=told.extension("correlationid") or identity,
+            cause=told.extension("cause"),
+            key_version=told.key_version,
+            traceparent=told.header("traceparent"),
             topic=raw.topic,
             partition=raw.partition,
             offset=raw.offset,
             size=len(raw.value or b""),
+            causation_id=told.extension("causationid"),
         )
 
 

@@ -64,6 +64,8 @@ class TurnContext:
     partition_of: Callable[[bytes], int]
     clock: Callable[[], int]
     jitter: Callable[[], float]
+    old_headers: bool
+    """Whether what is written carries the headers' old names too (``EVENTBUS_OLD_HEADERS``)."""
     refused: dict[str, set[str]] = field(default_factory=dict)
     """By the coordinates of an input: the topics that refused its outputs because they are too large."""
 
@@ -101,4 +103,5 @@ def turn_context(
         partition_of=partition_of,
         clock=clock,
         jitter=jitter,
+        old_headers=settings.old_headers,
     )
