@@ -20,7 +20,7 @@ from typing import Any
 import fastavro
 
 from eventbus.headers import _millis, _number, _short
-from eventbus.model.errors import Poison
+from eventbus.model.errors import Poison, UnknownSchema
 from eventbus.model.limits import MAX_KEY
 from eventbus.model.messages import Envelope, Message
 from eventbus.model.record import Raw
@@ -108,7 +108,7 @@ class Codec:
         return self._shapes[type(message)].to_record(message)
 
     def name_of(self, value: bytes | None) -> str:
-        """The name of the message in a value, from its schema id alone; raises Poison."""
+        """The name of the message in a value, from its schema id alone; raises Poison, UnknownSchema among it."""
         return self._writer(value)[1]
 
     def _writer(self, value: bytes | None) -> tuple[int, str, int, Any]:
@@ -118,7 +118,10 @@ class Codec:
             raise Poison("not in the Confluent wire format: expected 0x00 and a 4-byte schema id")
         (schema_id,) = struct.unpack(">I", value[1:5])
         if schema_id not in self._written:
-            raise Poison(f"unknown schema id {schema_id}: it is in the ids.json of no schema package here")
+            raise UnknownSchema(
+                f"unknown schema id {schema_id}: start code that knows it, then redrive what is parked for it "
+                "(no schema package of this code has it)"
+            )
         return schema_id, *self._written[schema_id]
 
     def decode_value(self, value: bytes | None) -> Message:
