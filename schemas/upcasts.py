@@ -18,7 +18,7 @@ Upcast = Callable[[Record], Record]
 
 
 def _one_product(record: Record) -> Record:
-    """Version 1 knew one product: it becomes the only item. No price is known, so ``unitPrice`` is 0 and says nothing."""
+    """Version 1 knew one product, which becomes the only item. Its ``unitPrice`` is 0 because no price is known."""
     item = {"productId": record["productId"], "quantity": record["quantity"], "unitPrice": 0}
     return {**record, "items": [item]}
 
