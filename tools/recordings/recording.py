@@ -79,7 +79,7 @@ class Log:
             package = SchemaPackage.load(name)
             for file in schema_files(package.folder):
                 if file.record["topic"] == self.name:
-                    found[file.id] = (file, package.ids[file.id])
+                    found[file.id] = (file, package.ids[file.version])
         return found
 
 

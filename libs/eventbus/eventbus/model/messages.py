@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
 from eventbus.model.places import Position
+from eventbus.model.versions import Version
 
 M = TypeVar("M", bound="type[Message]")
 
@@ -109,11 +110,11 @@ class Envelope:
 
 
 def message(*, topic: str, key: str, schema: str) -> Callable[[M], M]:
-    """Bind a message class to its topic, key field (snake_case) and schema (``Name.vN``)."""
+    """Bind a message class to its topic, key field (snake_case) and latest schema (``Name.v2`` or ``Name.v2.1``)."""
 
     def bind(cls: M) -> M:
         cls.topic, cls.key_field, cls.schema = topic, key, schema
-        cls.name = schema.rsplit(".v", 1)[0]
+        cls.name = Version.parse(schema).name
         cls.stamped = any(f.name == "timestamp" for f in dataclasses.fields(cls))  # type: ignore[arg-type]
         return cls
 

@@ -52,6 +52,9 @@ def produced(
     records: list[Outgoing] = []
     for index, output in enumerate(outputs):
         message = output.stamp(now)
+        value = context.codec.encode(message)
+        # The log is what state is folded from: so the state here is folded from what the log holds.
+        message = context.codec.as_read(message)
         own = message.topic == item.decider.log
         version += own
         envelope = _envelope(
@@ -61,7 +64,7 @@ def produced(
             message.topic,
             envelope.partition,
             message.key.encode(),
-            context.codec.encode(message),
+            value,
             headers_of(envelope),
             item.raw.coordinates,
             envelope if own else None,
