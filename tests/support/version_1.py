@@ -16,7 +16,7 @@ import fastavro
 Record = dict[str, Any]
 
 
-def _schema(name: str, **fields: str) -> Record:
+def _schema(name: str, **fields: Any) -> Record:
     return {
         "type": "record",
         "name": name,
@@ -26,7 +26,7 @@ def _schema(name: str, **fields: str) -> Record:
 
 
 _ORDER = {"orderId": "string", "userId": "string", "productId": "string", "quantity": "int"}
-_END = {"timestamp": "long", "version": "string"}
+_END = {"timestamp": {"type": "long", "logicalType": "timestamp-millis"}, "version": "string"}
 SCHEMAS = {
     1: _schema("OrderCreated", **_ORDER, **_END),
     2: _schema("PaymentFailed", **_ORDER, reason="string", **_END),
