@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from fastapi import FastAPI
 
 from eventbus.model.decider import Decider
+from eventbus.model.mirror import Mirror
 from eventbus.service.bus import Bus
 
 
@@ -32,6 +33,8 @@ class Service:
     """Its HTTP interface, beside the routes that every service has."""
     port: int = 0
     """Where it serves HTTP unless EVENTBUS_HTTP_PORT says otherwise; 0: any free port."""
+    mirrors: tuple[Mirror, ...] = ()
+    """Events of its logs that are also written in an older version, to a topic beside the log."""
     watches: tuple[str, ...] = ()
     """Retry topics of other services whose parked messages this service shows (``Bus.held``)."""
     on_start: Callable[[], Awaitable[None]] | None = None
@@ -47,4 +50,5 @@ class Service:
         """The topics without which it cannot run; all must have the same number of partitions."""
         logs = [decider.log for decider in self.deciders]
         own = [f"{self.name}.{kind}" for kind in ("retry", "dlq", "admin")]
-        return [*self.input_topics(), *logs, *own, *self.watches]
+        mirrors = sorted({mirror.topic for mirror in self.mirrors})
+        return [*self.input_topics(), *logs, *mirrors, *own, *self.watches]

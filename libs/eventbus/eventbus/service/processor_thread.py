@@ -14,6 +14,7 @@ from importlib import metadata
 from eventbus.codec import Codec
 from eventbus.kafka.cluster import Cluster
 from eventbus.model.errors import Unavailable
+from eventbus.model.mirror import check_mirrors
 from eventbus.model.rules import check_definition
 from eventbus.processing import skips
 from eventbus.processing.assembly import assemble
@@ -58,6 +59,9 @@ class ProcessorThread:
         for decider in service.deciders:
             check_definition(decider)
             self._codec.check_knows(decider.inputs, decider.log)
+        check_mirrors(service.mirrors, [decider.log for decider in service.deciders])
+        for mirror in service.mirrors:
+            self._codec.check_writes(mirror.event, mirror.version)
         self._calls = Calls(loop, settings)
         self.processor = Published[Processor]("this replica has not reached Kafka yet")
         self.failure: BaseException | None = None
@@ -126,6 +130,7 @@ class ProcessorThread:
             transactional_id=self._slot.transactional_id,
             version=_version(),
             watches=self._service.watches,
+            mirrors=self._service.mirrors,
         )
         return Processor(parts)
 
