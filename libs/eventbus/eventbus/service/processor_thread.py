@@ -15,7 +15,7 @@ from eventbus.codec import Codec
 from eventbus.kafka.cluster import Cluster
 from eventbus.model.errors import Unavailable
 from eventbus.model.mirror import check_mirrors
-from eventbus.model.rules import check_definition
+from eventbus.model.rules import check_definition, check_sends
 from eventbus.processing import skips
 from eventbus.processing.assembly import assemble
 from eventbus.processing.calls import Calls
@@ -58,7 +58,9 @@ class ProcessorThread:
         self._codec = Codec(*service.schemas)
         for decider in service.deciders:
             check_definition(decider)
-            self._codec.check_knows(decider.inputs, decider.log)
+            self._codec.check_knows((*decider.inputs, *decider.sends), decider.log)
+        check_sends(service.name, service.sends)
+        self._codec.check_knows(service.sends, service.name)
         check_mirrors(service.mirrors, [decider.log for decider in service.deciders])
         for mirror in service.mirrors:
             self._codec.check_writes(mirror.event, mirror.version)
