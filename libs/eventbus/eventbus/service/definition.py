@@ -34,6 +34,9 @@ class Service:
     """Where it serves HTTP unless EVENTBUS_HTTP_PORT says otherwise; 0: any free port."""
     watches: tuple[str, ...] = ()
     """Retry topics of other services whose parked messages this service shows (``Bus.held``)."""
+    start_from: str = "earliest"
+    """Where its consumer group, if it has committed nothing there, begins in event logs of other services:
+    ``earliest``, ``now``, or a time (RFC 3339). Commands, answers and own logs begin with their oldest record."""
     on_start: Callable[[], Awaitable[None]] | None = None
     """Awaited on the event loop before anything else."""
     on_stop: Callable[[], Awaitable[None]] | None = None

@@ -15,10 +15,11 @@ from eventbus.codec import Codec
 from eventbus.kafka.cluster import Cluster
 from eventbus.model.errors import Unavailable
 from eventbus.model.rules import check_definition
+from eventbus.model.start import start_of
 from eventbus.processing import skips
 from eventbus.processing.assembly import assemble
 from eventbus.processing.calls import Calls
-from eventbus.processing.ports import AfterStep, Ports
+from eventbus.processing.ports import AfterStep, Ports, epoch_ms
 from eventbus.processing.processor import Processor
 from eventbus.service.bus import BusParts
 from eventbus.service.definition import Service
@@ -58,6 +59,7 @@ class ProcessorThread:
         for decider in service.deciders:
             check_definition(decider)
             self._codec.check_knows(decider.inputs, decider.log)
+        self._start = start_of(service.start_from, epoch_ms())
         self._calls = Calls(loop, settings)
         self.processor = Published[Processor]("this replica has not reached Kafka yet")
         self.failure: BaseException | None = None
@@ -126,6 +128,7 @@ class ProcessorThread:
             transactional_id=self._slot.transactional_id,
             version=_version(),
             watches=self._service.watches,
+            start=self._start,
         )
         return Processor(parts)
 
