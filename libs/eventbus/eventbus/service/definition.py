@@ -40,6 +40,9 @@ class Service:
     """Events of its logs that are also written in an older version, to a topic beside the log."""
     watches: tuple[str, ...] = ()
     """Retry topics of other services whose parked messages this service shows (``Bus.held``)."""
+    start_from: str = "earliest"
+    """Where its consumer group, if it has committed nothing there, begins in event logs of other services:
+    ``earliest``, ``now``, or a time (RFC 3339). Commands, answers and own logs begin with their oldest record."""
     on_start: Callable[[], Awaitable[None]] | None = None
     """Awaited on the event loop before anything else."""
     on_stop: Callable[[], Awaitable[None]] | None = None

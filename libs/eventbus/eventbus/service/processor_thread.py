@@ -16,10 +16,11 @@ from eventbus.kafka.cluster import Cluster
 from eventbus.model.errors import Unavailable
 from eventbus.model.mirror import check_mirrors
 from eventbus.model.rules import check_definition, check_sends
+from eventbus.model.start import start_of
 from eventbus.processing import skips
 from eventbus.processing.assembly import assemble
 from eventbus.processing.calls import Calls
-from eventbus.processing.ports import AfterStep, Ports
+from eventbus.processing.ports import AfterStep, Ports, epoch_ms
 from eventbus.processing.processor import Processor
 from eventbus.service.bus import BusParts
 from eventbus.service.definition import Service
@@ -64,6 +65,7 @@ class ProcessorThread:
         check_mirrors(service.mirrors, [decider.log for decider in service.deciders])
         for mirror in service.mirrors:
             self._codec.check_writes(mirror.event, mirror.version)
+        self._start = start_of(service.start_from, epoch_ms())
         self._calls = Calls(loop, settings)
         self.processor = Published[Processor]("this replica has not reached Kafka yet")
         self.failure: BaseException | None = None
@@ -133,6 +135,7 @@ class ProcessorThread:
             version=_version(),
             watches=self._service.watches,
             mirrors=self._service.mirrors,
+            start=self._start,
         )
         return Processor(parts)
 
