@@ -7,6 +7,7 @@ Wrong outputs make a dead letter of their message.
 from __future__ import annotations
 
 import dataclasses
+import re
 import types
 import typing
 from collections.abc import Sequence
@@ -18,6 +19,12 @@ from eventbus.model.messages import Event, Message
 
 LOG = ".events"
 """How the name of an event log ends. No other topic's name ends so."""
+_OWNED = re.compile(r"\.events(\.v[0-9]+)?$")
+
+
+def has_one_writer(topic: str) -> bool:
+    """Whether a topic is an event log or a mirror of one: its owner alone writes it, and it is kept for ever."""
+    return _OWNED.search(topic) is not None
 
 
 def check_definition(decider: Decider[Any]) -> None:
@@ -75,7 +82,7 @@ def check_outputs(decider: Decider[Any], key: str | None, outputs: Sequence[Any]
         if not isinstance(output, Message):
             raise TypeError(f"{decider.log}: {output!r} is neither a message nor a request")
         if output.topic != decider.log:
-            if output.topic.endswith(LOG):
+            if has_one_writer(output.topic):
                 raise TypeError(
                     f"{decider.log}: {output.name} belongs to {output.topic}, which only its owner writes"
                 )

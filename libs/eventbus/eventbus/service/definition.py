@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from eventbus.model.decider import Decider
 from eventbus.model.messages import Message
+from eventbus.model.mirror import Mirror
 from eventbus.service.bus import Bus
 
 
@@ -35,8 +36,13 @@ class Service:
     """The commands that its HTTP interface sends. ``Bus.send`` refuses any other."""
     port: int = 0
     """Where it serves HTTP unless EVENTBUS_HTTP_PORT says otherwise; 0: any free port."""
+    mirrors: tuple[Mirror, ...] = ()
+    """Events of its logs that are also written in an older version, to a topic beside the log."""
     watches: tuple[str, ...] = ()
     """Retry topics of other services whose parked messages this service shows (``Bus.held``)."""
+    start_from: str = "earliest"
+    """Where its consumer group, if it has committed nothing there, begins in event logs of other services:
+    ``earliest``, ``now``, or a time (RFC 3339). Commands, answers and own logs begin with their oldest record."""
     on_start: Callable[[], Awaitable[None]] | None = None
     """Awaited on the event loop before anything else."""
     on_stop: Callable[[], Awaitable[None]] | None = None
@@ -55,4 +61,6 @@ class Service:
         """The topics without which it cannot run; all must have the same number of partitions."""
         logs = [decider.log for decider in self.deciders]
         own = [f"{self.name}.{kind}" for kind in ("retry", "dlq", "admin")]
-        return list(dict.fromkeys([*self.input_topics(), *self.output_topics(), *logs, *own, *self.watches]))
+        mirrors = sorted({mirror.topic for mirror in self.mirrors})
+        inputs, outputs = self.input_topics(), self.output_topics()
+        return list(dict.fromkeys([*inputs, *outputs, *logs, *mirrors, *own, *self.watches]))

@@ -70,11 +70,12 @@ async def _run(service: Service, settings: Settings, after_step: AfterStep) -> B
     """Serve until stopped; returns what made the replica fail, if anything did."""
     try:
         slot = Slot(settings.state_dir, service.name, settings.slot)
+        if service.on_start:
+            await service.on_start()
+        replica = Replica(service, settings, slot, after_step)
     except EventBusError as error:
         return error
-    if service.on_start:
-        await service.on_start()
-    failure = await Replica(service, settings, slot, after_step).run()
+    failure = await replica.run()
     if service.on_stop:
         await service.on_stop()
     slot.release()
