@@ -16,7 +16,7 @@ from eventbus.kafka.transactions import TransactionalWriter, transactionally
 from eventbus.model.errors import Poison, UnknownSchema
 from eventbus.model.folding import Folded
 from eventbus.model.places import Partition
-from eventbus.model.record import Raw
+from eventbus.model.record import Headers, Raw
 from eventbus.processing.fold_batch import FoldBatch
 from eventbus.processing.follower import Follower
 from eventbus.processing.offsets import OffsetTracker
@@ -32,6 +32,8 @@ from services.inventory import reservation, stock
 from services.payment.idempotent_gateway import IdempotentGateway
 from verification.sim import wiring
 from verification.sim.groups import Group
+from verification.sim.producer import Producer
+from verification.sim.release import LATER_HEADERS
 
 
 @contextmanager
@@ -242,6 +244,28 @@ def stopped_task_led() -> AbstractContextManager[Any]:
     return patch.object(Follower, "positions", positions)
 
 
+def old_names_unread() -> AbstractContextManager[Any]:
+    """Code of today reads only the names of headers that it writes."""
+    sound = Raw.extension
+
+    def extension(self: Raw, name: str) -> str | None:
+        return sound(self._replace(headers=[h for h in self.headers if h[0] != name]), name)
+
+    return patch.object(Raw, "extension", extension)
+
+
+def old_names_unwritten() -> AbstractContextManager[Any]:
+    """Code of today writes the new names of headers only, while replicas of the release before still read."""
+
+    def produce(self: Producer, topic: str, *, headers: Headers, **more: Any) -> None:
+        if not self._connection.hidden:
+            headers = [header for header in headers if f"ce_{header[0]}" not in LATER_HEADERS]
+        sound(self, topic, headers=headers, **more)
+
+    sound = Producer.produce
+    return patch.object(Producer, "produce", produce)
+
+
 def forgery_believed() -> AbstractContextManager[Any]:
     """Reports are taken for true, whatever they say of money and goods."""
     return patch("services.order.reports.contradiction", lambda report, order: None)
@@ -289,6 +313,8 @@ MUTANTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
         unread_messages_overtaken,
         unread_messages_answered,
         stopped_task_led,
+        old_names_unread,
+        old_names_unwritten,
         forgery_believed,
         forged_order_charged,
         wave_ends,

@@ -19,12 +19,21 @@ NOBODYS = b"nobody's:"
 """How a value begins that no release can read."""
 
 
+LATER_HEADERS = frozenset({"ce_correlationid", "ce_cause", "ce_keyversion", "ce_causationid"})
+"""What the release before neither writes nor reads: it has the same headers without ``ce_``."""
+
+
 class Release(StrEnum):
     """What a replica's code does with the messages that have a new version."""
 
     BEFORE = "neither reads nor writes it"
     READS = "reads it"
     WRITES = "reads and writes it"
+
+    @property
+    def hidden(self) -> frozenset[str]:
+        """The headers that its code does not know."""
+        return LATER_HEADERS if self is Release.BEFORE else frozenset()
 
 
 class ReleasedCodec(Codec):

@@ -43,6 +43,7 @@ class Process:
         simulation, service = replica.simulation, replica.service
         deciders = service.start(replica.clock)
         replica.store.adopt(deciders)
+        replica.connection.hidden = replica.release.hidden
         self._replica, self._decided = replica, dict[Partition, int]()
         self.calls = SimulatedCalls(simulation.clock, lambda: replica.wake(1))
         self.clients = MemoryClients(
@@ -104,7 +105,7 @@ class Replica:
         self.skew = 0
         self.cut_until = 0
         self.frozen = self.doomed = self.retired = False
-        self.release = Release.BEFORE
+        self.release = simulation.first_release
         self.connection = Connection(
             lambda: simulation.clock.now >= self.cut_until, self._wait, simulation.dice
         )

@@ -29,6 +29,7 @@ class Environment(Protocol):
     partitions: int
     aborts: float
     stuck: float
+    first_release: Release
     late: list[str]
 
     def codec_of(self, release: Release) -> Codec: ...

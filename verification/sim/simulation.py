@@ -51,6 +51,7 @@ class Simulation:
         self.channel_conditions = Conditions(refused=plan.refused / 2, lost=plan.lost / 2)
         self.gateway = Gateway(Network(self.clock, self.dice, self.conditions), self.say)
         self.channel = NoticeChannel(Network(self.clock, self.dice, self.channel_conditions))
+        self.first_release = Release.BEFORE if plan.evolved else Release.WRITES
         self.bugs: set[tuple[str, str]] = set()
         """(name, key) of messages that no decider understands, for now."""
         self.unfinished: list[str] = []
@@ -177,6 +178,9 @@ class Simulation:
         self.channel_conditions.clear()
         self.gateway.healed, self.aborts, self.stuck, self.broker.slow_markers = True, 0.0, 0.0, 0.0
         self.bugs.clear()
+        if self.chance(0.5 if self.plan.evolved else 0):  # from now on no process reads the old names only
+            self.say("operator", "has the old names of headers written no more")
+            self.settings = self.settings.model_copy(update={"old_headers": False})
         for replica in self.replicas:
             replica.step_fault, replica.connection.late = None, 0.0
             replica.skew = 0
