@@ -148,6 +148,9 @@ class InternedCodec(Codec):
             self._messages[value] = message
         return value
 
+    def as_read(self, message: Message) -> Message:
+        return message
+
     def name_of(self, value: bytes | None) -> str:
         return self.decode_value(value).name
 
