@@ -31,7 +31,7 @@ class Edit(NamedTuple):
     after: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Change:
     """A new version of a message, or a new message, and the code that fills it."""
 
@@ -111,8 +111,8 @@ NEW_EVENT = Change(
         ),
         Edit(
             "services/order/reports.py",
-            "                contact=order.contact,\n            )\n        ]",
-            "                contact=order.contact,\n            ),\n            OrderThanked(order_id=report.key),\n        ]",
+            "contact=order.contact,\n            )\n        ]",
+            "contact=order.contact,\n            ),\n            OrderThanked(order_id=report.key),\n        ]",
         ),
     ),
     {

@@ -241,7 +241,7 @@ class Rolling:
         )
         assert done.returncode == 0, done.stdout + done.stderr
         found = json.loads(done.stdout)
-        assert not found["open"] and not found["dead"], found
+        assert not found["open"] and not found["deadLettered"], found
         assert self.simulator.doubles() == []
         for logs in OWN_LOGS.values():
             for log in logs:
