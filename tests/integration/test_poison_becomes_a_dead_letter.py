@@ -117,7 +117,7 @@ def write(topics: TopicClient, raw: Raw) -> Position:
 
 def decided(topics: TopicClient, topic: str, key: str) -> list[Envelope]:
     """What a processor wrote about a key."""
-    ours = [raw for raw in topics.read(topic) if raw.header("cause") and raw.key == key.encode()]
+    ours = [raw for raw in topics.read(topic) if raw.extension("cause") and raw.key == key.encode()]
     return [topics.codec.decode(raw) for raw in ours]
 
 

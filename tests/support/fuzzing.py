@@ -60,9 +60,13 @@ HEADERS = (
     *("ce_id", "ce_type", "ce_time", "ce_source", "ce_subject", "ce_specversion", "content-type"),
     *(
         "correlationid",
+        "ce_correlationid",
+        "ce_causationid",
         "traceparent",
         "keyversion",
+        "ce_keyversion",
         "cause",
+        "ce_cause",
         "__eventbus.retry.state",
         "__eventbus.errors.topic",
     ),

@@ -17,7 +17,7 @@ from typing import Any
 import fastavro
 
 from eventbus.converters import converters
-from eventbus.headers import _millis, _number, _short
+from eventbus.headers import Told
 from eventbus.model.errors import Poison, UnknownSchema, Unrepresentable
 from eventbus.model.limits import MAX_KEY
 from eventbus.model.messages import Envelope, Message
@@ -171,8 +171,8 @@ class Codec:
         for cls in classes:
             if cls not in self._shapes:
                 raise ValueError(
-                    f"{for_whom} takes {cls.__module__}.{cls.name}, which is in none of its schema packages: "
-                    "name the package in Service(schemas=...)"
+                    f"{for_whom} takes or sends {cls.__module__}.{cls.name}, which is in none of its "
+                    "schema packages: name the package in Service(schemas=...)"
                 )
 
     def record_of(self, message: Message) -> Record:
@@ -239,22 +239,22 @@ class Codec:
                 f"the record's key {raw.key!r} is not the {message.key_field} "
                 f"{message.key[:MAX_KEY]!r} of its body"
             )
-        headers = {k: text for k, v in raw.headers if v and (text := _short(k, v))}
-        time = _millis(headers.get("ce_time"), raw.timestamp)
-        identity = headers.get("ce_id", raw.coordinates)
+        told = Told(raw)
+        identity = told.header("ce_id") or raw.coordinates
         return Envelope(
-            message=message.stamp(time),
+            message=message.stamp(told.time),
             id=identity,
-            time=time,
-            source=headers.get("ce_source", ""),
-            correlation_id=headers.get("correlationid") or identity,
-            cause=headers.get("cause"),
-            key_version=_number(headers.get("keyversion")),
-            traceparent=headers.get("traceparent"),
+            time=told.time,
+            source=told.header("ce_source") or "",
+            correlation_id=told.extension("correlationid") or identity,
+            cause=told.extension("cause"),
+            key_version=told.key_version,
+            traceparent=told.header("traceparent"),
             topic=raw.topic,
             partition=raw.partition,
             offset=raw.offset,
             size=len(raw.value or b""),
+            causation_id=told.extension("causationid"),
         )
 
 

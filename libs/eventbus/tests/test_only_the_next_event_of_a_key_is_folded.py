@@ -37,7 +37,9 @@ def event(version: int = 3, **change: object) -> Raw:
 
 
 def header(name: str, value: bytes | None) -> Headers:
-    return [(n, v) for n, v in event().headers if n != name] + ([] if value is None else [(name, value)])
+    """The event's headers, with this value under this name only: not under the old or the new one besides."""
+    others = [(n, v) for n, v in event().headers if n.removeprefix("ce_") != name.removeprefix("ce_")]
+    return others + ([] if value is None else [(name, value)])
 
 
 def read(raw: Raw, folded: int = 2) -> Envelope:
@@ -54,6 +56,8 @@ FOREIGN: dict[str, Raw] = {
     "no cause": event(headers=header("cause", None)),
     "a key version of 5,000 digits": event(headers=header("keyversion", b"9" * 5_000)),
     "a key version in other digits": event(headers=header("keyversion", "३".encode())),
+    "a new name's key version of 5,000 digits": event(headers=header("ce_keyversion", b"9" * 5_000)),
+    "a new name's cause that is none": event(headers=header("ce_cause", b"courier.events")),
     "a later version": event(version=99),
     "a version that is folded": event(version=2),
     "a cause that is none": event(headers=header("cause", b"courier.events")),
@@ -90,7 +94,9 @@ def test_what_may_be_real_but_cannot_be_read_is_doubtful(value: bytes | None) ->
 
 
 @given(
-    name=st.sampled_from(["keyversion", "cause", "ce_type", "ce_id", "ce_time", "correlationid"]),
+    name=st.sampled_from(
+        ["keyversion", "ce_keyversion", "cause", "ce_cause", "ce_type", "ce_id", "ce_time", "correlationid"]
+    ),
     value=st.binary(max_size=300),
     key=st.none() | st.binary(max_size=50),
     body=st.none() | st.binary(max_size=50),

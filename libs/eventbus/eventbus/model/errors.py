@@ -5,8 +5,8 @@ EventBusError
 │   └── Unavailable    Kafka (or this replica's view of it) is away: HTTP answers 503 with Retry-After
 ├── Poison             will never pass: the message is a dead letter, and parks its key
 │   ├── Mismatch       contradicts what was asked for: a dead letter that parks nothing
-│   ├── Unrepresentable  the older version that is to be written cannot say it
-│   └── UnknownSchema  this code cannot read it, but newer code may: parked until that code runs here
+│   ├── UnknownSchema  this code cannot read it, but newer code may: parked until that code runs here
+│   └── Unrepresentable  the older version that is to be written cannot say it
 └── ProcessMustEnd     this process cannot go on
     ├── Fenced         another process has its slot, or its producer's epoch is over
     ├── NeedsRestart   a fresh process can: the supervisor starts one
@@ -39,17 +39,17 @@ class Mismatch(Poison):
     """
 
 
-class Unrepresentable(Poison):
-    """A message says what the older version of its schema, in which it is to be written, cannot say.
-
-    Raised by a downcast, with the reason: an order of three items has no version 1.
-    """
-
-
 class UnknownSchema(Poison):
     """A value in the wire format whose schema id this code does not know. Newer code may know it.
 
     So the message is not lost: it parks its key, and a redrive by code that knows the schema decides it.
+    """
+
+
+class Unrepresentable(Poison):
+    """A message says what the older version of its schema, in which it is to be written, cannot say.
+
+    Raised by a downcast, with the reason: an order of three items has no version 1.
     """
 
 

@@ -40,7 +40,7 @@ def claim(raw: Raw, partition_of: PartitionOf) -> Claim:
     """What a record claims, if the leader of its partition can have written it. Raises Foreign."""
     if raw.flaw:
         raise Foreign(raw.flaw)
-    version, cause = raw.header("keyversion"), raw.header("cause")
+    version, cause = raw.extension("keyversion"), raw.extension("cause")
     if version is None or cause is None:
         raise Foreign("it carries no key version and no cause")
     try:

@@ -31,6 +31,8 @@ class WorkItem:
     message: Message | Outcome | Unread
     correlation_id: str
     traceparent: str | None = None
+    message_id: str | None = None
+    """The message's own id (``ce_id``); None for a deadline."""
     parked: bool = False
 
     @classmethod
@@ -38,7 +40,14 @@ class WorkItem:
         """``raw`` for ``decider``, decoded as ``envelope``."""
         message = envelope.message
         return cls(
-            decider, raw, message.key, message, envelope.correlation_id, envelope.traceparent, parked=parked
+            decider,
+            raw,
+            message.key,
+            message,
+            correlation_id=envelope.correlation_id,
+            traceparent=envelope.traceparent,
+            message_id=envelope.id,
+            parked=parked,
         )
 
     @classmethod
