@@ -71,7 +71,7 @@ OWN_EVENT = Change(
             "status=Status.CONFIRMED, allowed_at=event.timestamp",
             "status=Status.CONFIRMED, allowed_at=event.timestamp, note=event.note",
         ),
-        Edit("services/order/decider.py", "fold_version=1", "fold_version=2"),
+        Edit("services/order/decider.py", "fold_version=", "fold_version=1 + "),
     ),
 )
 """An event that order alone writes and folds."""

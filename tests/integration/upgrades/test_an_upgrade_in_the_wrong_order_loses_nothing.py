@@ -6,7 +6,9 @@ Each test begins with today's code and starts the next release in its last state
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.integration.operator import Operator
@@ -22,7 +24,6 @@ ReleaseOf = Callable[[Change], Release]
 @pytest.mark.parametrize(
     "change",
     [
-        pytest.param(OWN_EVENT, id="B1: a new version of OrderConfirmed"),
         pytest.param(FOREIGN_EVENT, id="B2: a new version of OrderCreated"),
         pytest.param(NEW_EVENT, id="a new event"),
     ],
@@ -30,48 +31,49 @@ ReleaseOf = Callable[[Change], Release]
 def test_a_replica_that_cannot_read_an_own_event_stands_still_until_it_is_upgraded(
     system: System, release_of: ReleaseOf, change: Change
 ) -> None:
-    new = release_of(change).released
+    upgrade_one_replica_first(system, release_of(change).released)
+
+
+def test_b1_a_replica_that_stood_still_has_no_hole_and_neither_has_one_that_went_back(
+    system: System, release_of: ReleaseOf
+) -> None:
+    """OrderConfirmed in a new version, which older code cannot read: before its upgrade, and after going back."""
+    new = release_of(OWN_EVENT).released
+    rolling = upgrade_one_replica_first(system, new)
+    older, newer = rolling.order
+    with rolling.watched():
+        newer.restart(ROOT)
+        rolling.orders.place(8, at=older)
+        eventually(lambda: stands_still(newer), "the replica that went back says that it stands still")
+        newer.restart(new).wait_ready()
+        rolling.check_nothing_lost_or_doubled(new)
+    rolling.check_no_dead_letter()
+    rolling.check_rebuilt_identical_and_replayed(new)
+
+
+def upgrade_one_replica_first(system: System, new: Path) -> Rolling:
+    """All begin with today's code, but the other services; one replica of order writes what the other cannot read."""
     rolling = Rolling(system, **dict.fromkeys(OTHERS, new))
     older, newer = rolling.order
     with rolling.watched() as watch:
         rolling.roll(new, newer)
-        rolling.orders.place(16)
+        rolling.orders.place(12)
         eventually(lambda: stands_still(older), "the older replica says that it stands still")
         rolling.orders.place(8)
         assert watch.answers[newer.name, 200], watch.answers
         rolling.roll(new, older)
-        rolling.wait_ended()
-
-        # Back to the older code after the release: the same.
-        rolling.roll(new, newer)
-        newer.restart(ROOT)
-        rolling.orders.place(8, at=older)
-        eventually(lambda: stands_still(newer), "the replica with older code says that it stands still")
-        newer.restart(new).wait_ready()
         rolling.check_nothing_lost_or_doubled(new)
     rolling.check_no_dead_letter()
-    rolling.check_rebuilt_identical(new)
-    check_a_replay_changes_nothing(rolling)
+    return rolling
 
 
 def stands_still(replica: Replica) -> bool:
     """Whether a replica is not ready and says what to do."""
-    answer = replica.running.get("/readyz")
+    try:
+        answer = replica.running.get("/readyz")
+    except httpx.TransportError:  # it begins
+        return False
     return answer.status_code == 503 and "start that code here" in answer.text
-
-
-def check_a_replay_changes_nothing(rolling: Rolling) -> None:
-    """All offsets of order set back to 0: nothing is written."""
-    before = rolling.system.topics.ends("order.events", "order.dlq")
-    for replica in rolling.order:
-        replica.running.stop()
-    rolling.system.topics.rewind("order")
-    for replica in rolling.order:
-        replica.running.start()
-    for replica in rolling.order:
-        replica.wait_ready()
-    rolling.system.wait_consumed("order")
-    assert rolling.system.topics.ends("order.events", "order.dlq") == before
 
 
 def test_b3_what_a_reader_cannot_read_is_held_until_it_is_upgraded(
@@ -87,7 +89,7 @@ def test_b3_what_a_reader_cannot_read_is_held_until_it_is_upgraded(
             eventually(lambda o=order: rolling.shown(o)["held"]["service"] == "payment", f"{order} is held")  # type: ignore[misc]
         operator = Operator(system, {"payment": payment.running})
         assert {row["key"] for row in operator.list("--error", "UnknownSchema")} == set(held)
-        operator.dlq("redrive", "--yes", code=1)
+        operator.dlq("redrive", "--yes", code=4)
         assert {row["key"] for row in operator.list("--state", "DEAD")} == set(held)
 
         Replica(system, "payment", 1).start(new).wait_ready()
