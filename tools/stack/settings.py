@@ -14,7 +14,7 @@ from tools.stack.private import write_private
 
 SERVICES = tuple(BY_NAME)
 MAX_REPLICAS = 9
-PASSED_ON = ("EVENTBUS_", *(f"{service.upper()}_" for service in SERVICES), "SIMULATOR_")
+PASSED_ON = ("EVENTBUS_", *(f"{service.upper()}_" for service in SERVICES), "SCHEMA_REGISTRY_", "SIMULATOR_")
 """Prefixes of the environment variables that ``up`` hands to the services."""
 
 

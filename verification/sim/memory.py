@@ -147,10 +147,13 @@ class InternedCodec(Codec):
             self._messages[value] = message
         return value
 
-    def name_of(self, value: bytes | None) -> str:
+    def schema_headers(self, value: bytes) -> Headers:
+        return []
+
+    def name_of(self, value: bytes | None, named: str | None = None) -> str:
         return self.decode_value(value).name
 
-    def decode_value(self, value: bytes | None) -> Message:
+    def decode_value(self, value: bytes | None, named: str | None = None) -> Message:
         message = self._messages.get(value or b"")
         if message is None:
             raise Poison(f"no message has the body {value!r}")

@@ -65,7 +65,7 @@ def produced(
             envelope.partition,
             message.key.encode(),
             value,
-            headers_of(envelope, old_names=context.old_headers),
+            headers_of(envelope, old_names=context.old_headers) + context.codec.schema_headers(value),
             item.raw.coordinates,
             envelope if own else None,
         )
