@@ -193,8 +193,8 @@ class Codec:
         for cls in classes:
             if cls not in self._shapes:
                 raise ValueError(
-                    f"{for_whom} takes {cls.__module__}.{cls.name}, which is in none of its schema packages: "
-                    "name the package in Service(schemas=...)"
+                    f"{for_whom} takes or sends {cls.__module__}.{cls.name}, which is in none of its "
+                    "schema packages: name the package in Service(schemas=...)"
                 )
 
     def record_of(self, message: Message) -> Record:

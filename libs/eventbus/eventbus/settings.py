@@ -31,6 +31,9 @@ class Settings(BaseSettings):
     slot: int | None = Field(default=None, ge=0)
     """The replica's slot; without one, the first free slot of ``state_dir`` is locked."""
 
+    v1_topics: bool = False
+    """Also write events that have a version 1 in that version, to ``<log>.v1``, for readers that know no other."""
+
     http_host: str = "127.0.0.1"
     """The address where HTTP listens."""
     http_port: int | None = None

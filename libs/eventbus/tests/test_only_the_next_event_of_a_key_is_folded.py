@@ -15,7 +15,7 @@ from eventbus.kafka.records import partition_of
 from eventbus.model.messages import Envelope
 from eventbus.model.record import Headers, Raw
 from eventbus.processing.own_log import Doubtful, Foreign, next_event, parked_message
-from eventbus.retry.parked import RETRY, Parked, State
+from eventbus.retry.parked import FORMAT, RETRY, Parked, State
 from parcels.messages import CourierNoted, ParcelWeighed
 
 CODEC = Codec("parcels")
@@ -125,9 +125,31 @@ def test_a_message_that_waits_is_read_back() -> None:
     assert parked_message(waiting(), partitions, "parcel.events".__eq__).key == KEY
 
 
+def test_what_newer_code_may_have_parked_is_doubtful() -> None:
+    with pytest.raises(Doubtful, match="format 2, this code reads up to format 1"):
+        parked_message(waiting(format="2", state="ASLEEP"), partitions, "parcel.events".__eq__)
+
+
+def test_records_from_before_formats_were_numbered_are_read() -> None:
+    raw = waiting()
+    raw = raw._replace(headers=[(n, v) for n, v in raw.headers if n != f"{RETRY}format"])
+    assert parked_message(raw, partitions, "parcel.events".__eq__).key == KEY
+
+
+def test_a_retry_record_that_says_more_is_of_a_new_format() -> None:
+    """Raise FORMAT with each state, or header that older code must not miss; then change this."""
+    headers = {name.removeprefix(RETRY) for name, _ in waiting().headers if name.startswith(RETRY)}
+    states = "WAITING DEAD REDRIVEN RESOLVED DISCARDED BURIED"
+    says = "format log key sequence state attempt due since called events"
+    assert (FORMAT, " ".join(State), headers) == (1, states, set(says.split()))
+
+
 @pytest.mark.parametrize(
     "raw",
     [
+        waiting(format="2")._replace(key=b"no coordinates"),
+        waiting(format="2")._replace(partition=ELSEWHERE),
+        waiting(format="two"),
         waiting(due="9" * 30),
         waiting(due="9" * 18),
         waiting(since="-1"),

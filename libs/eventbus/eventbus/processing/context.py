@@ -12,6 +12,8 @@ from eventbus.codec import Codec
 from eventbus.model.decider import Decider
 from eventbus.model.errors import Poison, UnknownSchema
 from eventbus.model.limits import Limits
+from eventbus.model.messages import Message
+from eventbus.model.mirror import Mirror
 from eventbus.model.record import Raw
 from eventbus.processing.offsets import OffsetTracker
 from eventbus.processing.ports import StateReader
@@ -82,6 +84,8 @@ class TurnContext:
     jitter: Callable[[], float]
     old_headers: bool
     """Whether what is written carries the headers' old names too (``EVENTBUS_OLD_HEADERS``)."""
+    mirrors: Mapping[type[Message], Mirror] = field(default_factory=dict)
+    """By the class of an own event: how it is also written in an older version."""
     refused: dict[str, set[str]] = field(default_factory=dict)
     """By the coordinates of an input: the topics that refused its outputs because they are too large."""
 
@@ -103,6 +107,7 @@ def turn_context(
     clock: Callable[[], int],
     jitter: Callable[[], float],
     version: str = "",
+    mirrors: Sequence[Mirror] = (),
 ) -> TurnContext:
     """The context of a service's turns, with nothing under way. ``clock`` gives ms since epoch, ``jitter`` 0 to 1."""
     return TurnContext(
@@ -120,4 +125,5 @@ def turn_context(
         clock=clock,
         jitter=jitter,
         old_headers=settings.old_headers,
+        mirrors={mirror.event: mirror for mirror in mirrors},
     )
