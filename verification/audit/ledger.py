@@ -150,7 +150,9 @@ class Ledger:
         if not raw.topic.startswith("stock."):
             return (raw.key or b"").decode("utf-8", "replace")
         try:
-            return getattr(self._codec.decode_value(raw.value, raw.header(DATASCHEMA)), "order_id", None) or ""
+            return (
+                getattr(self._codec.decode_value(raw.value, raw.header(DATASCHEMA)), "order_id", None) or ""
+            )
         except Poison:
             return ""
 

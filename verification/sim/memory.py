@@ -15,6 +15,7 @@ from eventbus.model.errors import Poison
 from eventbus.model.folding import Folded
 from eventbus.model.messages import Envelope, Message
 from eventbus.model.places import Entity, Partition, Position
+from eventbus.model.record import Headers
 from eventbus.retry.parked import Parked, State
 
 

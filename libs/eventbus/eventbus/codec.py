@@ -62,6 +62,11 @@ class Shape:
     from_record: Callable[[Record], Any]
 
 
+def load_packages(names: Iterable[str]) -> list[SchemaPackage]:
+    """These schema packages, and the one of what operators say. Raises ValueError if one is incomplete."""
+    return [SchemaPackage.load(name) for name in dict.fromkeys((*names, OPERATION))]
+
+
 class Codec:
     """Reads every version ever released, and writes the one that ``written.json`` names, or else the latest."""
 
@@ -84,8 +89,8 @@ class Codec:
         self._versions: dict[Version, WireVersion] = {}
         self._shapes: dict[type[Message], Shape] = {}
         self._by_name: dict[str, Shape] = {}
-        for name in dict.fromkeys((*packages, OPERATION)):
-            self._add(SchemaPackage.load(name))
+        for package in load_packages(packages):
+            self._add(package)
 
     def _add(self, package: SchemaPackage) -> None:
         for cls in package.classes:
@@ -236,8 +241,8 @@ class Codec:
         if known is not None and str(known.version) != named:
             raise UnknownSchema(
                 f"the record is written in {named[:MAX_KEY]} under the schema id {schema_id}, which is the id of "
-                f"{known.version} here: was the schema registry set up anew? Use one with the ids of before, or unset "
-                "SCHEMA_REGISTRY_URL; then redrive what is parked for it"
+                f"{known.version} here: was the schema registry set up anew? Use one with the ids of before, or "
+                "unset SCHEMA_REGISTRY_URL; then redrive what is parked for it"
             )
         try:
             return known or self._versions[Version.parse(named)]
@@ -335,13 +340,15 @@ def _schema_id(value: bytes) -> int:
 
 
 def canonical_form(schema: Any) -> str:
-    """What of an Avro schema decides how bytes are read (its Parsing Canonical Form). Raises ValueError if it is none.
+    """What of an Avro schema decides how bytes are read: its Parsing Canonical Form. Raises ValueError.
 
     Source: Avro 1.11 "Transforming into Parsing Canonical Form".
     """
     try:
         return str(fastavro.schema.to_parsing_canonical_form(schema))
-    except Exception as error:  # fastavro raises whatever the schema provokes, KeyError and RecursionError among them
+    except (
+        Exception
+    ) as error:  # fastavro raises whatever the schema provokes, KeyError and RecursionError among them
         raise ValueError(f"no Avro schema: {type(error).__name__} {str(error)[:300]}") from error
 
 

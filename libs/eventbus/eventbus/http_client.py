@@ -46,8 +46,8 @@ class HttpClient:
     """One pool of at most ``connections``, opened by the first request. A request has ``timeout`` seconds in all.
 
     ``url`` is what the paths of all requests begin with. ``authorization`` is the value of that header. ``tls``: whom
-    to trust, and with which certificate to be trusted, where that is not what the system says. Raises ValueError for a
-    URL that is not http or https, or that holds a user or a password.
+    to trust, and with which certificate to be trusted, where that is not what the system says. Raises ValueError for
+    a URL that is not http or https, or that holds a user or a password.
     """
 
     def __init__(

@@ -128,7 +128,7 @@ class RegistrySettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SCHEMA_REGISTRY_", extra="ignore")
 
     url: str = ""
-    """Its address, with the path before ``/subjects``; empty for none. All processes of a cluster use the same one."""
+    """Its address, with the path before ``/subjects``; empty for none. All processes of a cluster use the same."""
     basic_auth_user_info: SecretStr = SecretStr("")
     """``user:password``, if it asks for them. It is shown nowhere."""
     ssl_ca_location: Path | None = None

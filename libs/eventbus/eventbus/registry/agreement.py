@@ -5,11 +5,11 @@ Values under pinned ids stay in the logs for ever, so a registry may not give on
     under the pinned id the registry has    then
     the schema itself                       the pinned id is used: nothing changes on the wire
     nothing                                 the id under which its subject has the schema, or gets it, is used
-    another schema                          Misconfigured: nothing is written, nobody decodes a value as what it is not
+    another schema                          Misconfigured: nothing is registered or written
 
 An id that the registry gives is refused too if it is pinned to another version, or was given to another.
-A subject is the full name of a record (Confluent's RecordNameStrategy): several types share a topic here, and one type
-may stand in several.
+A subject is the full name of a record (Confluent's RecordNameStrategy): several types share a topic here, and one
+type may stand in several topics.
 """
 
 from __future__ import annotations
@@ -23,6 +23,13 @@ from eventbus.model.errors import Misconfigured
 from eventbus.model.versions import Version
 from eventbus.registry.api import RegistryApi
 from eventbus.schema_package import SchemaPackage
+
+SHOWN = 200
+REMEDY = (
+    "Values under pinned ids stay in the logs, so a number must not mean two schemas. Use a registry of your own, or "
+    "a context of its own in this one (SCHEMA_REGISTRY_URL=https://…/contexts/.orders), and fill it with the pinned "
+    "ids first: make schema-register"
+)
 
 
 @dataclass(frozen=True)
@@ -81,14 +88,6 @@ async def pinned_there(api: RegistryApi, entry: Entry) -> bool:
             f"{schema[:SHOWN]}. {REMEDY}"
         )
     return schema is not None
-
-
-SHOWN = 200
-REMEDY = (
-    "Values under pinned ids stay in the logs, so a number must not mean two schemas. Use a registry of your own, or a "
-    "context of its own in this one (SCHEMA_REGISTRY_URL=https://…/contexts/.orders), and fill it with the pinned ids "
-    "first: make schema-register"
-)
 
 
 async def _given(api: RegistryApi, entry: Entry, may_register: bool) -> int:

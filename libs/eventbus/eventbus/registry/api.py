@@ -36,7 +36,7 @@ class RegistryApi:
     """
 
     def __init__(self, settings: RegistrySettings) -> None:
-        """Opens no connection. Raises Misconfigured if the settings name no registry, or files that cannot be read."""
+        """Opens no connection. Raises Misconfigured for a URL that is none, and for files that cannot be read."""
         self.url = settings.url.rstrip("/")
         info = settings.basic_auth_user_info.get_secret_value()
         self._secrets = [secret for secret in (info, info.partition(":")[2]) if secret]
@@ -57,10 +57,11 @@ class RegistryApi:
 
     async def schema(self, schema_id: int) -> str | None:
         """The Avro schema under an id; None if there is none. One of another kind is an empty text."""
-        answer = await self._ask("GET", f"/schemas/ids/{schema_id}", f"the schema of id {schema_id}")
+        what = f"the schema of id {schema_id}"
+        answer = await self._ask("GET", f"/schemas/ids/{schema_id}", what)
         if answer is None:
             return None
-        return "" if answer.get("schemaType", "AVRO") != "AVRO" else self._text(answer, "schema")
+        return "" if answer.get("schemaType", "AVRO") != "AVRO" else self._text(answer, what)
 
     async def registered(self, subject: str) -> list[tuple[int, str]]:
         """The versions of a subject, each as its id and schema, the oldest first."""
@@ -68,9 +69,10 @@ class RegistryApi:
         found = []
         numbers = await self._ask("GET", path, what, kind=list) or []
         for number in [number for number in numbers if type(number) is int][-MOST_VERSIONS:]:
-            answer = await self._ask("GET", f"{path}/{number}", f"version {number} of {subject}")
+            what = f"version {number} of {subject}"
+            answer = await self._ask("GET", f"{path}/{number}", what)
             if answer is not None and answer.get("schemaType", "AVRO") == "AVRO":
-                found.append((self._id(answer, subject), self._text(answer, "schema")))
+                found.append((self._id(answer, what), self._text(answer, what)))
         return found
 
     async def register(self, subject: str, schema: str, schema_id: int | None = None) -> int:
@@ -80,7 +82,7 @@ class RegistryApi:
         answer = await self._ask("POST", path, what, body)
         if answer is None:
             raise Misconfigured(f"{self.url} has no {path}: is it the URL of a schema registry?")
-        return self._id(answer, subject)
+        return self._id(answer, what)
 
     async def set_mode(self, subject: str, mode: str | None) -> None:
         """Put a subject into a mode, ``IMPORT`` among them; None puts it back into that of the registry."""
@@ -126,16 +128,16 @@ class RegistryApi:
             text = text.replace(secret, "***")
         return text
 
-    def _id(self, answer: dict[str, Any], subject: str) -> int:
+    def _id(self, answer: dict[str, Any], what: str) -> int:
         schema_id = answer.get("id")
         if type(schema_id) is not int or not 0 < schema_id <= HIGHEST:
-            raise Retryable(f"{self.url} gives {schema_id!r:.100} as the id of a version of {subject}")
+            raise Retryable(f"{what}: {self.url} gives {schema_id!r:.100} where an id is expected")
         return schema_id
 
-    def _text(self, answer: dict[str, Any], name: str) -> str:
-        text = answer.get(name)
+    def _text(self, answer: dict[str, Any], what: str) -> str:
+        text = answer.get("schema")
         if not isinstance(text, str):
-            raise Retryable(f"{self.url} answers with {text!r:.100} where a {name} is expected")
+            raise Retryable(f"{what}: {self.url} gives {text!r:.100} where a schema is expected")
         return text
 
 

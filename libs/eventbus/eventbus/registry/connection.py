@@ -1,4 +1,4 @@
-"""A service's connection to a registry: at the start it waits for the ids, later it looks up ids that it does not know.
+"""A service's connection to a registry: it waits for the ids at the start, and looks up unknown ones later.
 
 Both are called by the thread of the processor; the requests run on the event loop.
 """
@@ -83,7 +83,9 @@ class SchemaRegistry:
         except (EventBusError, concurrent.futures.TimeoutError) as error:
             future.cancel()
             self._quiet_until = now + PAUSE
-            log.warning("the schema of id %d is not known here, and could not be asked for: %r", schema_id, error)
+            log.warning(
+                "the schema of id %d is not known here, and could not be asked for: %r", schema_id, error
+            )
             return None
         if found is None:
             while len(self._unknown) >= KEPT:

@@ -82,7 +82,8 @@ class Sender:
                 key=envelope.message.key.encode(),
                 partition=envelope.partition,
                 headers=list(
-                    headers_of(envelope, old_names=self._settings.old_headers) + self._codec.schema_headers(value)
+                    headers_of(envelope, old_names=self._settings.old_headers)
+                    + self._codec.schema_headers(value)
                 ),
                 on_delivery=on_delivery,
             )
