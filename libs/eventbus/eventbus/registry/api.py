@@ -90,7 +90,8 @@ class RegistryApi:
         if mode is None:
             await self._ask("DELETE", path, what)
         else:
-            await self._ask("PUT", path, what, {"mode": mode})
+            # Without force, Confluent's takes a subject that has versions into no IMPORT mode.
+            await self._ask("PUT", f"{path}?force=true", what, {"mode": mode})
 
     async def close(self) -> None:
         await self._client.close()

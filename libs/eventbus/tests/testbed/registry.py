@@ -38,7 +38,7 @@ class FakeRegistry:
         return f"http://127.0.0.1:{self.port}"
 
     def answer(self, method: str, path: str, body: Any) -> Answer:
-        match method, [unquote(part) for part in path.strip("/").split("/")]:
+        match method, [unquote(part) for part in path.partition("?")[0].strip("/").split("/")]:
             case "GET", ["schemas", "ids", number]:
                 schema = self.schemas.get(int(number))
                 return NO_SCHEMA if schema is None else (200, {"schema": schema})
