@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from eventbus import Mirror, Service, Settings, serve
-from schemas import InventoryFailed
+from schemas import AdjustStock, InventoryFailed
 from services.inventory.api import stock_routes
 from services.inventory.reservation import reservation_decider
 from services.inventory.settings import InventorySettings
@@ -19,6 +19,7 @@ def service(settings: InventorySettings | None = None) -> Service:
         schemas=("schemas",),
         mirrors=(Mirror(InventoryFailed, major=1),) if Settings().v1_topics else (),
         routes=stock_routes(settings),
+        sends=(AdjustStock,),
         port=8002,
     )
 

@@ -91,6 +91,10 @@ class Settings(BaseSettings):
     max_input_bytes: int = 5_000_000
     """An input that is larger, uncompressed, is a dead letter. More could not wait in the retry topic."""
 
+    old_headers: bool = True
+    """Write ``correlationid``, ``cause`` and ``keyversion`` beside ``ce_correlationid``, ``ce_cause`` and
+    ``ce_keyversion``. Turn it off once no process reads the old names only, and none may be rolled back to that."""
+
     def limits(self) -> Limits:
         """How large records may be."""
         return Limits(self.max_event_bytes, self.max_command_bytes, self.max_input_bytes)

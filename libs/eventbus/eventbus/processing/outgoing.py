@@ -68,7 +68,7 @@ def produced(
             envelope.partition,
             message.key.encode(),
             value,
-            headers_of(envelope),
+            headers_of(envelope, old_names=context.old_headers),
             item.raw.coordinates,
             envelope if own else None,
         )
@@ -128,6 +128,7 @@ def _envelope(
         topic=message.topic,
         partition=context.partition_of(message.key.encode()),
         offset=-1,
+        causation_id=item.message_id or item.origin,
     )
 
 
