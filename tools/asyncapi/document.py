@@ -17,6 +17,7 @@ from tools.asyncapi.messages import BINDING, DEAD_LETTER, WAITING, components
 from tools.catalogue.contract import Contract
 from tools.catalogue.system import V1_TOPICS, System, Wired
 from tools.registry import ROOT
+from tools.stack.settings import StackSettings
 
 Json = dict[str, Any]
 BESIDE = {"retry": WAITING, "dlq": DEAD_LETTER}
@@ -26,7 +27,8 @@ All topics of the system, and what each service sends and receives. An operation
 of the consumer group is the name of the service.
 
 A value is `0x00`, the id of its schema in four bytes (big-endian), and the Avro body: the wire format of Confluent.
-The id of each version is the `x-schema-id` of its message. Keys are UTF-8 and placed by murmur2. Read with
+The id of each version is the `x-schema-id` of its message; where a registry gave another, `ce_dataschema` names the
+version. Keys are UTF-8 and placed by murmur2. Read with
 `isolation.level=read_committed`. `EVENTBUS_TOPIC_PREFIX` stands before each topic and group; `EVENTBUS_PARTITIONS`
 says how many partitions the topics are made with."""
 
@@ -52,7 +54,14 @@ def document(system: System) -> Json:
             "local": {
                 "host": str(Settings.model_fields["bootstrap_servers"].default),
                 "protocol": "kafka",
-                "description": "What `make up` starts.",
+                "description": "What `make up` starts, and the schemas that `make registry` serves.",
+                "bindings": {
+                    "kafka": {
+                        "schemaRegistryUrl": f"http://127.0.0.1:{StackSettings().registry_port}",
+                        "schemaRegistryVendor": "confluent",
+                        "bindingVersion": BINDING,
+                    }
+                },
             }
         },
         "channels": {name: _channel(system, topic) for name, topic in system.topics.items()},

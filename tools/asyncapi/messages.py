@@ -73,6 +73,7 @@ def _message(contract: Contract, release: Release, current: list[Release]) -> Js
                 "key": {"type": "string", "minLength": 1, "title": key, "description": about},
                 "schemaIdLocation": "payload",
                 "schemaIdPayloadEncoding": "confluent",
+                "schemaLookupStrategy": "RecordNameStrategy",
                 "bindingVersion": BINDING,
             }
         },

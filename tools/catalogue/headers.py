@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from eventbus.admin import Redrive
+from eventbus.codec import DATASCHEMA, URN
 from eventbus.headers import headers_of
 from eventbus.model.messages import Envelope
 from eventbus.model.record import Raw
@@ -61,6 +62,10 @@ LETTER = {
     "since": "When it was parked, ms since epoch (UTC).",
     "failed.at": "When it became a dead letter, ms since epoch (UTC).",
 }
+ELSEWHERE = {
+    DATASCHEMA: f"Only if a schema registry gave an id that is not the pinned one: `{URN}` and the version, "
+    f"such as `{URN}OrderCreated.v2`."
+}
 CUT = {TRUNCATED: "Only if the record was too large: how large it was. What fits is kept."}
 
 
@@ -80,7 +85,7 @@ def of_messages() -> dict[str, str]:
         offset=0,
         causation_id="i",
     )
-    return _explained(headers_of(event), MESSAGE | OLD)
+    return _explained(headers_of(event), MESSAGE | OLD) | ELSEWHERE
 
 
 def of_waiting() -> dict[str, str]:

@@ -15,6 +15,7 @@ from eventbus import Message, Service
 from eventbus.admin import Discard, Redrive
 from tools import registry, wiring
 from tools.registry import ROOT, SERVICES
+from tools.stack.settings import StackSettings
 
 DOCUMENT = json.loads((ROOT / "docs" / "reference" / "asyncapi.json").read_text())
 MESSAGES = DOCUMENT["components"]["messages"]
@@ -80,6 +81,7 @@ def test_a_message_holds_the_schema_of_its_file_and_its_id(path: Path) -> None:
     assert (message["name"], message["tags"]) == (schema["name"], [{"name": schema["kind"]}])
     binding = message["bindings"]["kafka"]
     assert (binding["schemaIdLocation"], binding["schemaIdPayloadEncoding"]) == ("payload", "confluent")
+    assert binding["schemaLookupStrategy"] == "RecordNameStrategy", "a subject is the full name of a record"
     assert binding["key"]["title"] == schema["key"]
 
 
@@ -162,6 +164,11 @@ def test_older_versions_are_read_and_not_written_but_to_the_topics_of_version_1(
             assert versions == {f"{name}.v1"} and found["summary"].endswith("with EVENTBUS_V1_TOPICS=1")
         else:
             assert found["action"] == "receive" and versions == {f"{name}.v1", f"{name}.v2"}
+
+
+def test_the_registry_is_where_the_local_stack_serves_it() -> None:
+    binding = DOCUMENT["servers"]["local"]["bindings"]["kafka"]
+    assert binding["schemaRegistryUrl"] == f"http://127.0.0.1:{StackSettings().registry_port}"
 
 
 def test_the_headers_are_those_of_cloudevents_and_name_each_type() -> None:
