@@ -87,7 +87,8 @@ lock:  ## renew the requirements files (needs uv)
 	$$compile requirements.in -o requirements.txt && \
 	$$compile requirements-stack.in -c requirements.txt -o requirements-stack.txt && \
 	$$compile requirements-dev.in -c requirements-stack.txt -o requirements-dev.txt && \
-	$$compile requirements-jre.in -o requirements-jre.txt
+	$$compile requirements-jre.in -o requirements-jre.txt && \
+	$$compile requirements-registry-client.in -c requirements.txt -o requirements-registry-client.txt
 
 python:
 	@[ -n "$(FOUND)" ] || { echo "$(NO_PYTHON)" >&2; exit 1; }

@@ -25,8 +25,8 @@ class Filled:
             lines += [
                 f"{len(self.others)} have ids of the registry's own, since it does not let one choose them:",
                 *(f"  {version}: {schema_id}" for version, schema_id in self.others.items()),
-                "A service with this SCHEMA_REGISTRY_URL writes these under the registry's ids, and names the version",
-                "in the header ce_dataschema. It reads both ids. A service without the registry reads by that header.",
+                "A service with this SCHEMA_REGISTRY_URL writes these under the registry's ids, and names the",
+                "version in the header ce_dataschema, by which services without the registry read them.",
             ]
         return "\n".join(lines)
 
@@ -34,8 +34,8 @@ class Filled:
 async def fill(api: RegistryApi, entries: Sequence[Entry]) -> Filled:
     """Register what is missing; repeated, it changes nothing.
 
-    Raises Misconfigured if the registry has another schema under a pinned id (then nothing was registered), or refuses
-    a schema; Retryable if it does not answer.
+    Raises Misconfigured if the registry has another schema under a pinned id (then nothing was registered), or
+    refuses a schema; Retryable if it does not answer.
     """
     missing = [entry for entry in entries if not await pinned_there(api, entry)]
     for entry in missing:
