@@ -26,7 +26,8 @@ class Filled:
                 f"{len(self.others)} have ids of the registry's own, since it does not let one choose them:",
                 *(f"  {version}: {schema_id}" for version, schema_id in self.others.items()),
                 "A service with this SCHEMA_REGISTRY_URL writes these under the registry's ids, and names the",
-                "version in the header ce_dataschema, by which services without the registry read them.",
+                "version in the header ce_dataschema. It reads both ids. A service without the registry reads by",
+                "that header.",
             ]
         return "\n".join(lines)
 

@@ -149,6 +149,9 @@ class InternedCodec(Codec):
             self._messages[value] = message
         return value
 
+    def as_read(self, message: Message) -> Message:
+        return message
+
     def schema_headers(self, value: bytes) -> Headers:
         return []
 

@@ -206,12 +206,28 @@ class Codec:
         """The fields of a message as its Avro record holds them, by their camelCase names."""
         return self._shapes[type(message)].to_record(message)
 
+    def classes(self) -> tuple[type[Message], ...]:
+        """The class of every message it knows."""
+        return tuple(self._shapes)
+
+    def schema_of(self, cls: type[Message]) -> Any:
+        """The Avro schema of a message class, as parsed JSON, without logical types."""
+        return self._shapes[cls].latest.schema
+
+    def from_record(self, cls: type[Message], record: Record) -> Message:
+        """The inverse of :meth:`record_of`, for a record that has all fields of the schema."""
+        return typing.cast(Message, self._shapes[cls].from_record(record))
+
     def name_of(self, value: bytes | None, named: str | None = None) -> str:
         """The name of the message in a value, without reading the body. Raises Poison, UnknownSchema among it.
 
         ``named``: as in :meth:`decode_value`.
         """
         return self._wire_version_of(value, named).version.name
+
+    def version_of(self, value: bytes | None, named: str | None = None) -> str:
+        """The version of the message in a value, as ``OrderCreated.v2``, without reading the body; raises Poison."""
+        return str(self._wire_version_of(value, named).version)
 
     def schema_headers(self, value: bytes) -> Headers:
         """The headers that a value written by this codec travels with, beside those of its envelope."""
