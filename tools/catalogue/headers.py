@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from eventbus.admin import Redrive
+from eventbus.codec import DATASCHEMA
 from eventbus.headers import headers_of
 from eventbus.model.messages import Envelope
 from eventbus.model.record import Raw
@@ -21,14 +22,23 @@ MESSAGE = {
     "ce_time": "When it was written, RFC 3339 in UTC.",
     "ce_subject": "The key of the message as text.",
     "content-type": "The encoding of the value.",
-    "correlationid": "The same in everything that one request led to.",
-    "cause": "The input that an event answers, as topic-partition-offset.",
-    "keyversion": "Which event of its key it is, from 1. Only events of a log have it.",
+    "ce_correlationid": "The same in everything that one request led to.",
+    "ce_causationid": "The `ce_id` of the message that led to it; of a deadline, its place and key.",
+    "ce_cause": "The input that led to it, as topic-partition-offset.",
+    "ce_keyversion": "Which event of its key it is, from 1. Only events of a log have it.",
     "traceparent": "W3C Trace Context, copied from the input.",
 }
-CORRELATION = "correlationid"
+BEFORE = {
+    name: f"The older name of `ce_{name}`. New records have both while `EVENTBUS_OLD_HEADERS` is on."
+    for name in ("correlationid", "cause", "keyversion")
+}
+ELSEWHERE = {
+    DATASCHEMA: "The version of the schema, `urn:avsc:<version>`. Only if its id is not the pinned one."
+}
+CORRELATION = "ce_correlationid"
 """The header by which what belongs to one request is found."""
 WAITING = {
+    "format": "The version of these headers.",
     "log": "The log of the decider that the message waits for.",
     "key": "The key of the message.",
     "sequence": "Its place in the queue of its key, from 1.",
@@ -72,8 +82,9 @@ def of_messages() -> dict[str, str]:
         topic="t",
         partition=0,
         offset=0,
+        causation_id="i",
     )
-    return _explained(headers_of(written), MESSAGE)
+    return _explained(headers_of(written), MESSAGE | BEFORE) | ELSEWHERE
 
 
 def of_waiting() -> dict[str, str]:
