@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from eventbus.admin import Redrive
-from eventbus.codec import DATASCHEMA
+from eventbus.codec import DATASCHEMA, URN
 from eventbus.headers import headers_of
 from eventbus.model.messages import Envelope
 from eventbus.model.record import Raw
@@ -23,20 +23,17 @@ MESSAGE = {
     "ce_subject": "The key of the message as text.",
     "content-type": "The encoding of the value.",
     "ce_correlationid": "The same in everything that one request led to.",
-    "ce_causationid": "The `ce_id` of the message that led to it; of a deadline, its place and key.",
-    "ce_cause": "The input that led to it, as topic-partition-offset.",
+    "ce_causationid": "The `ce_id` of the message that led to this one. What came over HTTP has none.",
+    "ce_cause": "The record that led to it, as topic-partition-offset. What came over HTTP has none.",
     "ce_keyversion": "Which event of its key it is, from 1. Only events of a log have it.",
     "traceparent": "W3C Trace Context, copied from the input.",
 }
-BEFORE = {
-    name: f"The older name of `ce_{name}`. New records have both while `EVENTBUS_OLD_HEADERS` is on."
-    for name in ("correlationid", "cause", "keyversion")
-}
-ELSEWHERE = {
-    DATASCHEMA: "The version of the schema, `urn:avsc:<version>`. Only if its id is not the pinned one."
-}
 CORRELATION = "ce_correlationid"
 """The header by which what belongs to one request is found."""
+OLD = {
+    name: f"`ce_{name}` under its old name, written while `EVENTBUS_OLD_HEADERS` is on."
+    for name in ("correlationid", "cause", "keyversion")
+}
 WAITING = {
     "format": "The version of these headers.",
     "log": "The log of the decider that the message waits for.",
@@ -65,17 +62,21 @@ LETTER = {
     "since": "When it was parked, ms since epoch (UTC).",
     "failed.at": "When it became a dead letter, ms since epoch (UTC).",
 }
+ELSEWHERE = {
+    DATASCHEMA: f"Only if a schema registry gave an id that is not the pinned one: `{URN}` and the version, "
+    f"such as `{URN}OrderCreated.v2`."
+}
 CUT = {TRUNCATED: "Only if the record was too large: how large it was. What fits is kept."}
 
 
 def of_messages() -> dict[str, str]:
     """By name, what each header of a message says."""
-    written = Envelope(
-        Redrive(message_key="k"),
-        "i",
-        0,
-        "/s",
-        "c",
+    event = Envelope(
+        message=Redrive(message_key="k"),
+        id="i",
+        time=0,
+        source="/s",
+        correlation_id="c",
         cause="t-0-0",
         key_version=1,
         traceparent="00",
@@ -84,7 +85,7 @@ def of_messages() -> dict[str, str]:
         offset=0,
         causation_id="i",
     )
-    return _explained(headers_of(written), MESSAGE | BEFORE) | ELSEWHERE
+    return _explained(headers_of(event), MESSAGE | OLD) | ELSEWHERE
 
 
 def of_waiting() -> dict[str, str]:
