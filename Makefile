@@ -19,9 +19,9 @@ FOUND := $(shell for p in $(PYTHON) python3 python3.14 python3.13 python3.12 pyt
 NO_PYTHON := Python 3.11 or newer was not found: install it (Debian: apt install python3 python3-venv), or name one with PYTHON=/path/to/python3.
 NO_VENV := This Python cannot make a virtual environment: install its venv module (Debian: apt install python3-venv), then repeat.
 
-.PHONY: help up down ps logs scale clean setup test format check reference ci chaos sim fuzz demo audit dlq skip run restart lock python
+.PHONY: help up down ps logs scale clean setup test format check reference ci chaos sim fuzz demo audit dlq skip run restart new-service lock python
 help:  ## this list
-	@grep -hE '^[a-z ]+:.*##' Makefile | sed -E 's/^([a-z]+)[^#]*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z -]+:.*##' Makefile | sed -E 's/^([a-z-]+)[^#]*## (.*)/  make \1\t\2/' | expand -t 20
 
 up: python  ## start everything: Docker Compose where an engine answers, else local processes (STACK=local|docker forces)
 	@$(FOUND) -m tools.stack up
@@ -74,6 +74,8 @@ check: $(VENV)/.dev  ## lint, format, types, import rules, generated files, reco
 	run "generated messages" $(BIN)/python tools/generate_messages.py --check; \
 	run "generated messages of tests" $(BIN)/python tools/generate_messages.py --check $(TEST_SCHEMAS); \
 	if [ -n "$$failed" ]; then printf 'make check failed:\n%s' "$$failed" >&2; exit 1; fi
+new-service: $(VENV)/.dev  ## a new service from the template, as package, image, tests and entries (NAME=shipping)
+	@$(BIN)/python -m tools.new_service $(NAME)
 reference: $(VENV)/.dev  ## renew docs/reference from the code
 	@$(BIN)/python -m tools.reference
 ci: check test  ## what a change must pass: check, then test

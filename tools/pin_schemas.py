@@ -63,6 +63,11 @@ def load(name: str, directory: Path = SCHEMAS) -> Json:
     return content
 
 
+def dump(content: Json) -> str:
+    """The text of a pin file."""
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
 def pin(files: list[SchemaFile], ids: Json, released: Json, golden: Json) -> list[str]:
     """Adds what is missing to the three pins in place; returns one line for each addition.
 
@@ -105,8 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
     print("\n".join(added) or "nothing to pin")
     if not check:
         for name, content in pins.items():
-            text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-            (SCHEMAS / f"{name}.json").write_text(text, encoding="utf-8")
+            (SCHEMAS / f"{name}.json").write_text(dump(content), encoding="utf-8")
     return 1 if check and added else 0
 
 
