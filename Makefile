@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 # Folders with the messages of tests, beside the schema packages of services.toml.
-TEST_SCHEMAS := libs/eventbus/tests/parcels
+TEST_SCHEMAS := libs/eventbus/tests/parcels libs/eventbus/tests/meters
 CHECKED := libs services tools verification schemas tests examples
 VENV := .venv
 BIN := $(VENV)/bin

@@ -16,6 +16,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from eventbus.model.versions import Version
+from eventbus.schema_package import read_object
 from tools import registry
 from tools.registry import ROOT
 
@@ -44,26 +46,36 @@ class SchemaFile(NamedTuple):
     """One released version of one message, and where it stands."""
 
     path: Path
-    name: str
-    version: int
+    version: Version
     record: Record
+
+    @property
+    def name(self) -> str:
+        """Of the message: ``OrderCreated``."""
+        return self.version.name
 
     @property
     def id(self) -> str:
         """Name and version as everything else refers to them: ``OrderCreated.v2``."""
-        return f"{self.name}.v{self.version}"
+        return str(self.version)
 
 
 def schema_files(directory: Path = SCHEMAS) -> list[SchemaFile]:
-    """Every version in ``directory``, by topic, name and version; ValueError for a file misnamed."""
-    files = []
-    for path in directory.glob("*/*.avsc"):
-        record = json.loads(path.read_text(encoding="utf-8"))
-        match = re.fullmatch(r"(\w+)\.v([1-9]\d*)\.avsc", path.name)
-        if match is None or match[1] != record["name"] or path.parent.name != record["topic"]:
-            raise ValueError(f"{path}: must be <topic>/<Name>.v<N>.avsc, by the record's own topic and name")
-        files.append(SchemaFile(path, match[1], int(match[2]), record))
-    return sorted(files, key=lambda file: (file.path.parent.name, file.name, file.version))
+    """Every version in ``directory``, by topic, name and version. Raises ValueError for a file that is none."""
+    files = [_schema_file(path) for path in directory.glob("*/*.avsc")]
+    return sorted(files, key=lambda file: (file.path.parent.name, file.version))
+
+
+def _schema_file(path: Path) -> SchemaFile:
+    record = read_object(path)
+    try:
+        version = Version.parse(path.stem)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    named = (path.parent.name, version.name)
+    if named != (record.get("topic"), record.get("name")):
+        raise ValueError(f"{path}: must be <topic>/<Name>.v<N>.avsc, by the record's own topic and name")
+    return SchemaFile(path, version, record)
 
 
 def latest(files: Iterable[SchemaFile]) -> dict[str, SchemaFile]:

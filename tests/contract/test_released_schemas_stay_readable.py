@@ -17,6 +17,7 @@ from fastavro.read import SchemaResolutionError
 import schemas
 from eventbus.codec import Codec
 from eventbus.model.messages import Command, Event
+from eventbus.model.versions import Version
 from schemas.upcasts import UPCASTS, upcast
 from tools.avro_rules import conflicts
 from tools.generate_messages import SchemaFile, latest, nested, outdated, schema_files, snake
@@ -85,7 +86,7 @@ def test_every_later_schema_reads_the_golden_bytes(file: SchemaFile, sample: Any
 def test_golden_bytes_from_the_wire_become_the_latest_class(file: SchemaFile, sample: Any) -> None:
     body = bytes.fromhex(sample["hex"])
     value = b"\0" + struct.pack(">I", IDS[file.id]) + body
-    record = upcast(file.name, file.version, decode(body, file, LATEST[file.name]))
+    record = upcast(file.name, file.version.major, decode(body, file, LATEST[file.name]))
     wanted = instance(file.name, record)
     assert Codec("schemas").decode_value(value) == wanted
     assert wanted.schema == LATEST[file.name].id
@@ -115,7 +116,7 @@ def test_upcasting_does_not_touch_the_record_it_is_given() -> None:
 def test_only_versions_that_are_not_the_latest_are_upcast() -> None:
     for name, version in UPCASTS:
         assert f"{name}.v{version}" in FILES
-        assert version < LATEST[name].version
+        assert version < LATEST[name].version.major
 
 
 @pytest.mark.parametrize("file", SCHEMAS)
@@ -157,7 +158,7 @@ def test_version_1_is_what_the_outside_world_knows(schema: str, names: str) -> N
 def test_a_body_that_names_its_version_names_the_right_one(file: SchemaFile) -> None:
     for field in file.record["fields"]:
         if field["name"] == "version":
-            assert field["default"] == f"{file.version}.0"
+            assert field["default"] == file.version.number
 
 
 @pytest.mark.parametrize("file", SCHEMAS)
@@ -222,7 +223,7 @@ def test_a_version_1_reader_fails_clearly_on_an_order_of_many_items() -> None:
 def test_pinning_refuses_a_version_that_cannot_read_the_ones_before(tmp_path: Any) -> None:
     record = json.loads(FILES["OrderCreated.v2"].path.read_text())
     record["fields"].append({"name": "region", "type": "string", "doc": "Where the customer lives."})
-    broken = SchemaFile(tmp_path / "OrderCreated.v3.avsc", "OrderCreated", 3, record)
+    broken = SchemaFile(tmp_path / "OrderCreated.v3.avsc", Version("OrderCreated", 3), record)
     ids, released, golden = dict(IDS), dict(RELEASED), dict(GOLDEN)
     with pytest.raises(
         ValueError, match=r"OrderCreated\.v3 cannot read OrderCreated\.v1: region: not written"
@@ -235,7 +236,7 @@ def test_pinning_appends_and_changes_nothing_that_is_pinned(tmp_path: Any) -> No
     record = json.loads(FILES["OrderCreated.v2"].path.read_text())
     region = {"name": "region", "type": "string", "default": "GB", "doc": "Where the customer lives."}
     record["fields"].append(region)
-    third = SchemaFile(tmp_path / "OrderCreated.v3.avsc", "OrderCreated", 3, record)
+    third = SchemaFile(tmp_path / "OrderCreated.v3.avsc", Version("OrderCreated", 3), record)
     ids, released, golden = dict(IDS), dict(RELEASED), dict(GOLDEN)
     assert pin(list(FILES.values()), ids, released, golden) == []
     with pytest.raises(ValueError, match=r"no sample of OrderCreated\.v3"):

@@ -4,7 +4,9 @@ EventBusError
 ├── Retryable          may pass by itself; the same call may be repeated
 │   └── Unavailable    Kafka (or this replica's view of it) is away: HTTP answers 503 with Retry-After
 ├── Poison             will never pass: the message is a dead letter, and parks its key
-│   └── Mismatch       contradicts what was asked for: a dead letter that parks nothing
+│   ├── Mismatch       contradicts what was asked for: a dead letter that parks nothing
+│   ├── UnknownSchema  this code cannot read it, but newer code may: parked until that code runs here
+│   └── Unrepresentable  the older version that is to be written cannot say it
 └── ProcessMustEnd     this process cannot go on
     ├── Fenced         another process has its slot, or its producer's epoch is over
     ├── NeedsRestart   a fresh process can: the supervisor starts one
@@ -34,6 +36,20 @@ class Mismatch(Poison):
     """A report that contradicts what was asked for, such as another amount. The genuine one may still come.
 
     Raised by ``decide``: the message becomes a dead letter, and later messages of its key go on.
+    """
+
+
+class UnknownSchema(Poison):
+    """A value in the wire format whose schema id this code does not know. Newer code may know it.
+
+    So the message is not lost: it parks its key, and a redrive by code that knows the schema decides it.
+    """
+
+
+class Unrepresentable(Poison):
+    """A message says what the older version of its schema, in which it is to be written, cannot say.
+
+    Raised by a downcast, with the reason: an order of three items has no version 1.
     """
 
 

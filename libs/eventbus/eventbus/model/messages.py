@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
 from eventbus.model.places import Position
+from eventbus.model.versions import Version
 
 M = TypeVar("M", bound="type[Message]")
 
@@ -57,8 +58,9 @@ class Command(Message):
 class Envelope:
     """A message with what its headers and its place in the log say about it.
 
-    ``time`` is ms since epoch (UTC). ``cause`` is the position of the input an event answers, and
-    ``key_version`` counts the events of its key from 1; both are None on what did not come from a processor.
+    ``time`` is ms since epoch (UTC). ``cause`` is the position of the input an event answers, ``causation_id`` the id
+    of that input, and ``key_version`` counts the events of its key from 1; they are None on what did not come from a
+    processor.
     ``size`` is that of the encoded body in bytes, 0 if it was not encoded yet.
     """
 
@@ -74,6 +76,7 @@ class Envelope:
     partition: int
     offset: int
     size: int = dataclasses.field(default=0, compare=False)
+    causation_id: str | None = None
 
     @property
     def position(self) -> Position:
@@ -109,11 +112,11 @@ class Envelope:
 
 
 def message(*, topic: str, key: str, schema: str) -> Callable[[M], M]:
-    """Bind a message class to its topic, key field (snake_case) and schema (``Name.vN``)."""
+    """Bind a message class to its topic, key field (snake_case) and latest schema (``Name.v2`` or ``Name.v2.1``)."""
 
     def bind(cls: M) -> M:
         cls.topic, cls.key_field, cls.schema = topic, key, schema
-        cls.name = schema.rsplit(".v", 1)[0]
+        cls.name = Version.parse(schema).name
         cls.stamped = any(f.name == "timestamp" for f in dataclasses.fields(cls))  # type: ignore[arg-type]
         return cls
 

@@ -258,5 +258,8 @@ class Processor:
     def _report(self, turn: Turn) -> None:
         metrics.DECIDED.labels(self.service).inc(turn.decided)
         metrics.DEAD.labels(self.service).inc(turn.dead)
+        for record in turn.outgoing:
+            if mirror := record.unrepresentable:
+                metrics.UNREPRESENTABLE.labels(self.service, mirror.event.name, str(mirror.major)).inc()
         if turn.dead:
             log.error("%d messages went to %s.dlq", turn.dead, self.service)

@@ -14,7 +14,8 @@ from importlib import metadata
 from eventbus.codec import Codec
 from eventbus.kafka.cluster import Cluster
 from eventbus.model.errors import Unavailable
-from eventbus.model.rules import check_definition
+from eventbus.model.mirror import check_mirrors
+from eventbus.model.rules import check_definition, check_sends
 from eventbus.model.start import start_of
 from eventbus.processing import skips
 from eventbus.processing.assembly import assemble
@@ -58,7 +59,12 @@ class ProcessorThread:
         self._codec = Codec(*service.schemas)
         for decider in service.deciders:
             check_definition(decider)
-            self._codec.check_knows(decider.inputs, decider.log)
+            self._codec.check_knows((*decider.inputs, *decider.sends), decider.log)
+        check_sends(service.name, service.sends)
+        self._codec.check_knows(service.sends, service.name)
+        check_mirrors(service.mirrors, [decider.log for decider in service.deciders])
+        for mirror in service.mirrors:
+            self._codec.check_writes(mirror.event, mirror.version)
         self._start = start_of(service.start_from, epoch_ms())
         self._calls = Calls(loop, settings)
         self.processor = Published[Processor]("this replica has not reached Kafka yet")
@@ -128,6 +134,7 @@ class ProcessorThread:
             transactional_id=self._slot.transactional_id,
             version=_version(),
             watches=self._service.watches,
+            mirrors=self._service.mirrors,
             start=self._start,
         )
         return Processor(parts)

@@ -87,7 +87,7 @@ class Replica:
 
     def __init__(self, service: Service, settings: Settings, slot: Slot, after_step: AfterStep) -> None:
         self._bus_parts = Published[BusParts]("this replica has not reached Kafka yet")
-        self._bus = Bus(service.name, settings, self._bus_parts)
+        self._bus = Bus(service.name, settings, self._bus_parts, service.sends)
         self._server = self._http_server(service, settings)
         self._processing = ProcessorThread(
             service,

@@ -1,0 +1,54 @@
+"""The messages of this package, one class a message, in its latest version.
+
+Generated from the .avsc files of this directory, which also say what each field means, by
+``python -m tools.generate_messages``. Do not edit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from eventbus.model.messages import Command, Event, message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counter:
+    """What one counter of a meter shows."""
+
+    name: str
+    units: int
+    digits: int = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a meter hangs."""
+
+    city: str
+    floor: int | None = None
+    indoors: bool = True
+
+
+@message(topic="meter.commands", key="meter_id", schema="ReadMeter.v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadMeter(Command):
+    """Record what a meter shows."""
+
+    meter_id: str
+    counters: tuple[Counter, ...] = ()
+    note: str = ""
+    timestamp: int = 0
+
+
+@message(topic="meter.events", key="meter_id", schema="MeterRead.v2.1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterRead(Event):
+    """A meter was read."""
+
+    meter_id: str
+    units: int | None = None
+    timestamp: int = 0
+    version: str = "2.1"
+    counters: tuple[Counter, ...] = ()
+    note: str = ""
+    place: Place | None = None
