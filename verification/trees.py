@@ -112,7 +112,8 @@ NEW_EVENT = Change(
         Edit(
             "services/order/reports.py",
             "                contact=order.contact,\n            )\n        ]",
-            "                contact=order.contact,\n            ),\n            OrderThanked(order_id=report.key),\n        ]",
+            "                contact=order.contact,\n            ),\n"
+            "            OrderThanked(order_id=report.key),\n        ]",
         ),
     ),
     {

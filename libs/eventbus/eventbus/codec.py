@@ -179,9 +179,25 @@ class Codec:
         """The fields of a message as its Avro record holds them, by their camelCase names."""
         return self._shapes[type(message)].to_record(message)
 
+    def classes(self) -> tuple[type[Message], ...]:
+        """The class of every message it knows."""
+        return tuple(self._shapes)
+
+    def schema_of(self, cls: type[Message]) -> Any:
+        """The Avro schema of a message class, as parsed JSON, without logical types."""
+        return self._shapes[cls].latest.schema
+
+    def from_record(self, cls: type[Message], record: Record) -> Message:
+        """The inverse of :meth:`record_of`, for a record that has all fields of the schema."""
+        return typing.cast(Message, self._shapes[cls].from_record(record))
+
     def name_of(self, value: bytes | None) -> str:
         """The name of the message in a value, from its schema id alone; raises Poison, UnknownSchema among it."""
         return self._wire_version_of(value).version.name
+
+    def version_of(self, value: bytes | None) -> str:
+        """The version of the message in a value, as ``OrderCreated.v2``, from its schema id alone; raises Poison."""
+        return str(self._wire_version_of(value).version)
 
     def _wire_version_of(self, value: bytes | None) -> WireVersion:
         if not value:
