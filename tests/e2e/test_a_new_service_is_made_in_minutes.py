@@ -24,6 +24,8 @@ AUDIT = Command("make audit", 0, ("The audit is clean",))
 SHARED = {
     "docker-compose.yml",
     "docs/explanation/modules.md",
+    "docs/reference/asyncapi.json",
+    "docs/reference/catalogue.md",
     "docs/reference/settings.md",
     "services.toml",
     "tools/gateway/Dockerfile",

@@ -14,10 +14,11 @@ from pathlib import Path
 from string import Template
 
 from tools import registry
-from tools.generate_messages import schema_files
 from tools.new_service.entries import entered
 from tools.new_service.plan import Plan, Refused, folders, plan
-from tools.pin_schemas import dump, load, pin
+from tools.pin_schemas import pin
+from tools.schema_folders import Folder
+from tools.schema_folders import folders as schema_folders
 
 TEMPLATE = Path(__file__).parent / "template"
 SUFFIX = ".tmpl"
@@ -55,13 +56,14 @@ def make(name: str, root: Path = registry.ROOT) -> Plan:
     made = plan(name, root)
     shared = entered(made, root)
     before = {
-        path: path.read_text(encoding="utf-8") for path in (*shared, *(root / "docs/reference").glob("*.md"))
+        path: path.read_text(encoding="utf-8") for path in (*shared, *(root / "docs/reference").iterdir())
     }
     try:
         for path, text in (shared | filled(made, root)).items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
-        _pin(root / "services" / name)
+        package = Folder(f"services.{name}", root / "services" / name)
+        pin(package, [*schema_folders(), package])
         _generate(name, root)
     except BaseException:
         for path, text in before.items():
@@ -70,14 +72,6 @@ def make(name: str, root: Path = registry.ROOT) -> Plan:
             shutil.rmtree(folder, ignore_errors=True)
         raise
     return made
-
-
-def _pin(folder: Path) -> None:
-    """Pin the schemas of the new package, and no others."""
-    pins = {name: load(name, folder) for name in ("ids", "released", "golden")}
-    pin(schema_files(folder), **pins)
-    for name, content in pins.items():
-        (folder / f"{name}.json").write_text(dump(content), encoding="utf-8")
 
 
 def _generate(name: str, root: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import keyword
 import re
 from dataclasses import dataclass
@@ -12,8 +11,6 @@ from tools import registry
 
 LONGEST = 24
 """Letters of a name: topics, containers and tables of `make ps` carry it."""
-FIRST_ID, BLOCK = 1001, 100
-"""Messages beside a service have ids in a block of their own."""
 PACKAGES = ("schemas", "libs", "services", "examples")
 """Where schema packages are."""
 
@@ -28,7 +25,6 @@ class Plan:
 
     name: str
     port: int
-    first_id: int
 
     @property
     def words(self) -> dict[str, str]:
@@ -38,8 +34,6 @@ class Plan:
             "Name": self.name.capitalize(),
             "NAME": self.name.upper(),
             "port": str(self.port),
-            "id": str(self.first_id),
-            "next_id": str(self.first_id + 1),
         }
 
 
@@ -51,7 +45,7 @@ def plan(name: str, root: Path) -> Plan:
     ports = sorted(set(range(registry.BASE, registry.BASE + 10)) - {service.port for service in services})
     if not ports:
         raise Refused("services.toml has ten services, and there is no port for another.")
-    return Plan(name, ports[0], _free_ids(root))
+    return Plan(name, ports[0])
 
 
 def _require_name(name: str, services: tuple[registry.Service, ...]) -> None:
@@ -88,17 +82,3 @@ def _require_nothing_there(name: str, root: Path) -> None:
 def folders(name: str, root: Path) -> list[Path]:
     """The folders that belong to a service alone."""
     return [root / "services" / name, root / "tests" / "unit" / name]
-
-
-def _free_ids(root: Path) -> int:
-    """The first id of a block that no schema package uses."""
-    used = {
-        schema_id
-        for package in PACKAGES
-        for path in (root / package).rglob("ids.json")
-        for schema_id in json.loads(path.read_text(encoding="utf-8")).values()
-    }
-    first = FIRST_ID
-    while used & set(range(first, first + BLOCK)):
-        first += BLOCK
-    return first

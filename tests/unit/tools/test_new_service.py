@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -21,14 +20,12 @@ COPIED = (
     "tools/gateway/Dockerfile",
     "docs/explanation/modules.md",
     "docs/reference/settings.md",
-    "schemas/ids.json",
-    "examples/fraud/ids.json",
 )
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """The files that a new service gets entries in, and schemas that have ids."""
+    """The files that a new service gets entries in."""
     for name in COPIED:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
@@ -100,15 +97,9 @@ def test_a_generator_that_fails_leaves_everything_as_it_was(
     assert contents(tree) == before
 
 
-def test_each_service_gets_the_next_port_and_a_block_of_ids_that_nobody_uses(tree: Path) -> None:
+def test_a_service_gets_the_first_port_that_is_free(tree: Path) -> None:
     taken = {service.port for service in registry.load(tree / "services.toml")}
-    first = plan("couriers", tree)
-    assert first.port not in taken and 8000 <= first.port <= 8009
-    assert first.first_id == 1101
-    ids = tree / "services/couriers/ids.json"
-    ids.parent.mkdir(parents=True)
-    ids.write_text(json.dumps({"CouriersDone.v1": 1101, "Later.v1": 1199}))
-    assert plan("returns", tree).first_id == 1201
+    assert plan("couriers", tree).port == min({*range(8000, 8010)} - taken)
 
 
 def test_an_eleventh_service_has_no_port(tree: Path) -> None:
