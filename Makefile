@@ -79,6 +79,8 @@ check: $(VENV)/.dev  ## lint, format, types, import rules, generated files, reco
 	run "generated messages" $(BIN)/python tools/generate_messages.py --check; \
 	run "generated messages of tests" $(BIN)/python tools/generate_messages.py --check $(TEST_SCHEMAS); \
 	if [ -n "$$failed" ]; then printf 'make check failed:\n%s' "$$failed" >&2; exit 1; fi
+new-service: $(VENV)/.dev  ## a new service from the template, as package, image, tests and entries (NAME=shipping)
+	@$(BIN)/python -m tools.new_service $(NAME)
 schema-version: $(VENV)/.dev  ## a new version of a message: MESSAGE=order.events/OrderCreated (MAJOR=1, NEW=1 KEY=, PACKAGE=)
 	@$(BIN)/python -m tools.schema_version "$(MESSAGE)" $(if $(MAJOR),--major) $(if $(NEW),--new) $(if $(KEY),--key "$(KEY)") \
 	$(if $(PACKAGE),--package "$(PACKAGE)")
