@@ -19,7 +19,7 @@ FOUND := $(shell for p in $(PYTHON) python3 python3.14 python3.13 python3.12 pyt
 NO_PYTHON := Python 3.11 or newer was not found: install it (Debian: apt install python3 python3-venv), or name one with PYTHON=/path/to/python3.
 NO_VENV := This Python cannot make a virtual environment: install its venv module (Debian: apt install python3-venv), then repeat.
 
-.PHONY: help up down ps logs scale clean setup test format check schema-version schema-pin reference ci chaos sim fuzz demo audit dlq skip fraud lock python
+.PHONY: help up down ps logs scale clean setup test format check schema-version schema-pin reference ci chaos sim fuzz demo audit dlq skip run restart lock python
 help:  ## this list
 	@grep -hE '^[a-z -]+:.*##' Makefile | sed -E 's/^([a-z-]+)[^#]*## (.*)/  make \1\t\2/' | expand -t 16
 
@@ -33,6 +33,10 @@ logs: python  ## show and follow the logs (SERVICE=payment)
 	@$(FOUND) -m tools.stack logs $(SERVICE)
 scale: python  ## run more replicas: make scale payment=3
 	@$(FOUND) -m tools.stack scale $(foreach word,$(filter-out $(FOR_MAKE),$(MAKEOVERRIDES)),'$(word)')
+run: python  ## one replica more of a service, beside what runs, until Ctrl-C (SERVICE=fraud); to keep it: make scale fraud=1
+	@$(FOUND) -m tools.stack run $(SERVICE)
+restart: python  ## restart the replicas of a service one by one, with today's code (SERVICE=payment)
+	@$(FOUND) -m tools.stack restart $(SERVICE)
 clean: python  ## end everything and forget all data
 	@$(FOUND) -m tools.stack clean
 
@@ -44,8 +48,6 @@ dlq: $(VENV)/.stack  ## what waits for a person (ARGS="list", "show KEY", "redri
 	@$(BIN)/python -m tools.operate dlq $(or $(ARGS),--help)
 skip: $(VENV)/.stack  ## set a record aside that stops a task (ARGS="order.events 3 17 --reason 'forged'")
 	@$(BIN)/python -m tools.operate skip $(or $(ARGS),--help)
-fraud: python  ## the example of a fifth service, beside what runs (port 8004), until Ctrl-C; to keep it: make scale fraud=1
-	@$(FOUND) -m tools.stack run fraud
 
 setup: $(VENV)/.dev  ## the virtual environment with everything to develop and test
 test: $(VENV)/.dev  ## all tests (ARGS="-k payment" chooses)

@@ -26,6 +26,9 @@ EXPONENTS: dict[str, int] = {
 }
 """Decimals of each currency that has minor units (ISO 4217, list one)."""
 
+NO_CURRENCY = ""
+"""What stands in place of a currency where no price is known. An amount beside it is 0, which does not mean free."""
+
 MAX_AMOUNT = 2**53 - 1
 """The largest value of an order in minor units: every JSON reader, the payment gateway's included, keeps it exact."""
 

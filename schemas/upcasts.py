@@ -11,20 +11,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from schemas.money import NO_CURRENCY
+
 Record = dict[str, Any]
 Upcast = Callable[[Record], Record]
 
 
-def _single_product_to_items(record: Record) -> Record:
-    """Version 1 knew one product and no price: it becomes the only item, at a unit price of 0."""
+def _one_product(record: Record) -> Record:
+    """Version 1 knew one product, which becomes the only item. Its ``unitPrice`` is 0 because no price is known."""
     item = {"productId": record["productId"], "quantity": record["quantity"], "unitPrice": 0}
     return {**record, "items": [item]}
 
 
+def _one_product_without_price(record: Record) -> Record:
+    """Version 1 knew no money: there is no currency, and amounts without one say nothing."""
+    return {**_one_product(record), "currency": NO_CURRENCY}
+
+
 UPCASTS: dict[tuple[str, int], Upcast] = {
-    ("OrderCreated", 1): _single_product_to_items,
-    ("PaymentFailed", 1): _single_product_to_items,
-    ("InventoryFailed", 1): _single_product_to_items,
+    ("OrderCreated", 1): _one_product_without_price,
+    ("PaymentFailed", 1): _one_product_without_price,
+    ("InventoryFailed", 1): _one_product,
 }
 
 

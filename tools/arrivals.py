@@ -99,7 +99,7 @@ class Arrivals:
     def _note(self, raw: Raw, now: float) -> None:
         """What an event says of an order; what order itself cannot have written says nothing."""
         status = SETTLING.get(raw.header("ce_type") or "")
-        if status is None or raw.key is None or raw.header("cause") is None:
+        if status is None or raw.key is None or raw.extension("cause") is None:
             return
         why = ""
         try:

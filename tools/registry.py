@@ -27,8 +27,10 @@ ROOT = Path(__file__).resolve().parents[1]
 FILE = "STACK_SERVICES"
 """The environment variable that names another file than ``services.toml``."""
 BASE = 8000
-RESERVED = ("kafka", "simulator", "gateway", "topics")
+CONTAINERS = ("kafka", "simulator", "gateway", "topics")
 """What else runs in a stack, under these names."""
+RESERVED = (*CONTAINERS, "stack", "eventbus")
+"""Names that no service can have: the variables ``STACK_...`` and ``EVENTBUS_...`` are not those of a service."""
 REQUIRED = {"port": int, "package": str, "dockerfile": str}
 OPTIONAL = {"schemas": list, "logs": list, "start": bool}
 TYPES = {int: "a number", str: "a text", list: "a list of texts", bool: "true or false"}

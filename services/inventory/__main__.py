@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from eventbus import Service, Settings, serve
+from eventbus import Mirror, Service, Settings, serve
+from schemas import AdjustStock, InventoryFailed
 from services.inventory.api import stock_routes
 from services.inventory.reservation import reservation_decider
 from services.inventory.settings import InventorySettings
@@ -16,7 +17,9 @@ def service(settings: InventorySettings | None = None) -> Service:
         name="inventory",
         deciders=(reservation_decider(), stock_decider()),
         schemas=("schemas",),
+        mirrors=(Mirror(InventoryFailed, major=1),) if Settings().v1_topics else (),
         routes=stock_routes(settings),
+        sends=(AdjustStock,),
         port=8002,
     )
 

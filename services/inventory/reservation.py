@@ -222,6 +222,7 @@ def reservation_decider(wave: int = WAVE) -> Decider[Reservation]:
     return Decider(
         log="inventory.events",
         inputs=(OrderCreated, OrderFailed, OrderCancelled, OrderCompleted, StockAnswered),
+        sends=(ReserveStock, ReleaseStock, ShipStock),
         initial=Reservation(),
         decide=partial(decide, wave=wave),
         evolve=evolve,

@@ -251,6 +251,7 @@ def stock_decider() -> Decider[Stock]:
     return Decider(
         log="stock.events",
         inputs=(ReserveStock, ReleaseStock, ShipStock, AdjustStock),
+        sends=(StockAnswered,),
         initial=Stock(),
         decide=decide,
         evolve=evolve,

@@ -13,7 +13,7 @@ from schemas import (
     OrderFailed,
     PaymentFailed,
 )
-from schemas.money import money_text
+from schemas.money import NO_CURRENCY, money_text
 from services.notification.decider import Input
 
 MAX_LINE = 2_000
@@ -25,7 +25,7 @@ def sentence(event: Input) -> str:
     order = f"your order {event.order_id}"
     match event:
         case OrderCreated():
-            text = f"Thank you. We received {order} of {money_text(event.total_amount, event.currency)}."
+            text = f"Thank you. We received {order}{worth(event)}."
         case PaymentFailed():
             text = f"The payment for {order} failed: {event.reason}."
         case InventoryFailed():
@@ -34,8 +34,7 @@ def sentence(event: Input) -> str:
                 f"available: {event.available_qty}."
             )
         case OrderConfirmed():
-            amount = money_text(event.total_amount, event.currency)
-            text = f"Your order {event.order_id} of {amount} is confirmed."
+            text = f"Your order {event.order_id}{worth(event)} is confirmed."
         case OrderCancelled():
             text = f"Your order {event.order_id} was cancelled. We refund what you paid for it."
         case OrderCompleted():
@@ -45,6 +44,13 @@ def sentence(event: Input) -> str:
         case _:
             assert_never(event)
     return on_one_line(text)
+
+
+def worth(event: OrderCreated | OrderConfirmed) -> str:
+    """What the order costs, to stand after its id; empty if no price is known."""
+    if event.currency == NO_CURRENCY:
+        return ""
+    return f" of {money_text(event.total_amount, event.currency)}"
 
 
 def on_one_line(text: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from eventbus import Service, Settings, serve
+from eventbus import Mirror, Service, Settings, serve
+from schemas import CancelOrder, CompleteOrder, CreateOrder, OrderCreated
 from services.order.api import order_routes
 from services.order.decider import order_decider
 from services.order.prices import OnePrice
@@ -18,7 +19,9 @@ def service(settings: OrderSettings | None = None) -> Service:
         name="order",
         deciders=(order,),
         schemas=("schemas",),
+        mirrors=(Mirror(OrderCreated, major=1),) if Settings().v1_topics else (),
         routes=order_routes(order, settings, prices),
+        sends=(CreateOrder, CancelOrder, CompleteOrder),
         port=8000,
         watches=settings.watched_topics,
     )

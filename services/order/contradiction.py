@@ -22,8 +22,13 @@ def contradiction(report: Message, order: Order) -> str | None:
     """How ``report`` contradicts the order it is about, as a predicate for its name; None if it does not.
 
     The money, products and quantities that the report carries are compared. What it leaves out contradicts nothing.
+    An order that names no price cannot be paid. It can be refunded: payment once took the price for zero.
     """
     match report:
+        case PaymentSucceeded() if order.unpriced:
+            return f"is over {money_text(report.amount, report.currency)}, but the order names no price"
+        case PaymentRefunded() if order.unpriced:
+            return None
         case PaymentSucceeded() | PaymentRefunded():
             return _other_money(report.amount, report.currency, order)
         case PaymentFailed():

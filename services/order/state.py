@@ -27,6 +27,7 @@ from schemas import (
     OrderReserved,
     OrderShipped,
 )
+from schemas.money import NO_CURRENCY
 
 
 class Status(StrEnum):
@@ -76,7 +77,8 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One order. Amounts are minor units of ``currency``, times ms since epoch (UTC).
+    """One order. Amounts are minor units of ``currency``, times ms since epoch (UTC). An order of version 1 has no
+    currency: what it costs is not known.
 
     ``facts`` are the names of the events that record what payment and inventory reported, each once; where
     money and goods stand follows from *which* facts there are, not from the order in which they came.
@@ -87,7 +89,7 @@ class Order:
     status: Status = Status.NEW
     user_id: str = ""
     items: tuple[Item, ...] = ()
-    currency: str = ""
+    currency: str = NO_CURRENCY
     total_amount: int = 0
     payment_method: str = ""
     contact: Contact | None = None
@@ -98,6 +100,11 @@ class Order:
     facts: tuple[str, ...] = ()
     repeats: int = 0
     allowed_at: int = 0
+
+    @property
+    def unpriced(self) -> bool:
+        """The order was created by an OrderCreated of version 1: what it costs is not known."""
+        return bool(self.items) and self.currency == NO_CURRENCY
 
     @property
     def payment(self) -> Payment:

@@ -12,17 +12,17 @@ from typing_extensions import TypedDict
 from eventbus import Entry, HoldStatus
 from eventbus.http import Time, rfc3339
 from schemas import CreateOrder
-from schemas.money import EXPONENTS, decimal_text
+from schemas.money import EXPONENTS, NO_CURRENCY, decimal_text
 from schemas.orders import total_of
 from services.order.state import Inventory, Order, Payment, Status
 
 
 class ItemView(TypedDict):
-    """One line of an order."""
+    """One line of an order. ``unitPrice`` is null in an order that names no price (version 1 of OrderCreated)."""
 
     productId: str
     quantity: int
-    unitPrice: str
+    unitPrice: str | None
 
 
 class FailureView(TypedDict):
@@ -54,7 +54,8 @@ class HeldView(TypedDict):
 
 
 class OrderView(TypedDict):
-    """An order as it stands. ``version`` counts its events."""
+    """An order as it stands. ``version`` counts its events. Without a known price (an order that was refused, or of
+    version 1 of OrderCreated) ``currency`` and ``totalAmount`` are null."""
 
     orderId: str
     userId: str
@@ -116,9 +117,8 @@ def _accepted(order_id: str, user_id: str, currency: str, total: int) -> Accepte
 
 
 def order_view(entry: Entry[Order], held: HoldStatus | None = None) -> OrderView:
-    """The order with all its fields; a refused one has neither items nor money."""
+    """The order with all its fields; a refused one has neither items nor money, one of version 1 no money."""
     order = entry.state
-    currency = order.currency or None
     view: OrderView = {
         "orderId": entry.key,
         "userId": order.user_id,
@@ -126,12 +126,12 @@ def order_view(entry: Entry[Order], held: HoldStatus | None = None) -> OrderView
             {
                 "productId": item.product_id,
                 "quantity": item.quantity,
-                "unitPrice": decimal_text(item.unit_price, order.currency),
+                "unitPrice": _amount(item.unit_price, order.currency),
             }
             for item in order.items
         ],
-        "currency": currency,
-        "totalAmount": decimal_text(order.total_amount, currency) if currency else None,
+        "currency": order.currency or None,
+        "totalAmount": _amount(order.total_amount, order.currency),
         "status": order.status.value,
         "payment": order.payment.value,
         "inventory": order.inventory.value,
@@ -178,15 +178,20 @@ def _failure(order: Order) -> FailureView | None:
 
 
 def _readable(data: dict[str, Any]) -> dict[str, Any]:
-    """An event's body with amounts and times written as everywhere in this API."""
+    """An event's body with amounts and times written as everywhere in this API; without a currency they are null."""
     currency = data.get("currency")
     for name in ("timestamp", "deadlineAt"):
         if data.get(name) is not None:
             data[name] = rfc3339(data[name])
-    if currency in EXPONENTS:
+    if currency in EXPONENTS or currency == NO_CURRENCY:
         for name in ("amount", "totalAmount"):
             if name in data:
-                data[name] = decimal_text(data[name], currency)
+                data[name] = _amount(data[name], currency)
         for item in data.get("items", ()):
-            item["unitPrice"] = decimal_text(item["unitPrice"], currency)
+            item["unitPrice"] = _amount(item["unitPrice"], currency)
+        data["currency"] = currency or None
     return data
+
+
+def _amount(amount: int, currency: str) -> str | None:
+    return None if currency == NO_CURRENCY else decimal_text(amount, currency)

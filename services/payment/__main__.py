@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from eventbus import Service, Settings, serve
+from eventbus import Mirror, Service, Settings, serve
+from schemas import PaymentFailed
 from services.payment.api import payment_routes
 from services.payment.decider import give_up, payment_reactor
 from services.payment.gateway import HttpGateway
@@ -27,6 +28,7 @@ def service(settings: PaymentSettings | None = None) -> Service:
         name="payment",
         deciders=(payment,),
         schemas=("schemas",),
+        mirrors=(Mirror(PaymentFailed, major=1),) if Settings().v1_topics else (),
         routes=payment_routes(payment),
         port=8001,
         on_stop=gateway.close,

@@ -22,7 +22,8 @@ _REFUSALS = problem_responses({404: "No payment of such an order is known.", 503
 
 
 class PaymentView(BaseModel):
-    """``amount`` is a decimal string in ``currency``; both are null where the order ended before it was charged."""
+    """``amount`` is a decimal string in ``currency``. Both are null where the order ended before it was charged, or
+    names no price."""
 
     orderId: str
     status: Status

@@ -7,7 +7,8 @@
 A charge without an answer leaves the payment *in doubt*. Until its result is known, OrderCreated waits for another
 attempt. While the order is open, it repeats the charge with the same key. After that, it withdraws the charge.
 
-Money is in minor units of its currency. Nothing is charged or refunded for a total of zero.
+Money is in minor units of its currency. Nothing is charged or refunded for a total of zero. An order that names no
+price (version 1 of OrderCreated) is not free: its payment fails.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ from schemas import (
     PaymentVoided,
 )
 from schemas.money import money_text
-from schemas.orders import inconsistency
+from schemas.orders import inconsistency, is_priced
+
+NO_PRICE = "the order names no price"
+"""Why the payment of an order of version 1 fails."""
 
 
 class Status(StrEnum):
@@ -120,6 +124,8 @@ def decide(message: Input | Answer, payment: Payment) -> Sequence[Event | Reques
     if isinstance(message, OrderCreated):
         check(message, payment)
     match message, payment.status:
+        case OrderCreated() as order, Status.NEW if not is_priced(order):
+            return [failed(order, NO_PRICE)]
         case OrderCreated(total_amount=0) as order, Status.NEW:
             return [succeeded(order, charge_id=None)]
         case OrderCreated() as order, Status.NEW:
@@ -241,7 +247,7 @@ def payment_reactor(
         initial=Payment(),
         decide=decide,
         evolve=evolve,
-        fold_version=1,
+        fold_version=2,
         settling=(OrderFailed, OrderCancelled),
         call=call,
         on_call_failed=record_doubt,

@@ -5,6 +5,7 @@ No broker. A mutation is made in a copy of the sources, and checked there as ``m
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -102,7 +103,7 @@ def test_a_changed_fold_without_a_new_version_fails(
 
     assert result.returncode == 1, f"{what} was changed, and nothing noticed"
     assert f"the state of {log} changed without a new fold version" in result.stderr
-    assert "set fold_version of its decider to 2" in result.stderr
+    assert re.search(r"set fold_version of its decider to [2-9]", result.stderr)
     assert "Traceback" not in result.stderr
 
 

@@ -61,7 +61,12 @@ def draft(log: Log, number: int, *events: dict[str, Any]) -> None:
 
 def cleared(order_id: str, **parts: Any) -> dict[str, Any]:
     record = {"orderId": order_id, "timestamp": 1_767_607_200_000}
-    return {"schema": "OrderCleared.v1", "record": record, "headers": {"cause": "order.events-0-7"}, **parts}
+    return {
+        "schema": "OrderCleared.v1",
+        "record": record,
+        "headers": {"ce_cause": "order.events-0-7"},
+        **parts,
+    }
 
 
 def test_the_difference_is_shown_and_nothing_is_recorded_over_it(log: Log) -> None:
@@ -149,9 +154,9 @@ def test_a_draft_is_completed_as_a_leader_writes(log: Log) -> None:
         "ce_time": "2026-01-05T10:00:00.000Z",
         "ce_subject": "o1",
         "content-type": "application/avro",
-        "correlationid": "o1",
-        "keyversion": "1",
-        "cause": "order.events-0-7",
+        "ce_correlationid": "o1",
+        "ce_keyversion": "1",
+        "ce_cause": "order.events-0-7",
     }
     assert bytes.fromhex(events[0]["value"])[:5] == b"\0\0\0\x03\xea"
     assert problems(log) == []

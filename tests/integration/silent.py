@@ -59,4 +59,5 @@ def routes(app: FastAPI, bus: Bus) -> None:
 
 
 if __name__ == "__main__":
-    serve(Service(name="order", deciders=(DECIDER,), schemas=("schemas",), routes=routes))
+    takes = DECIDER.inputs
+    serve(Service(name="order", deciders=(DECIDER,), schemas=("schemas",), routes=routes, sends=takes))

@@ -139,7 +139,7 @@ def test_c3_what_is_copied_on_has_a_limit(shop: Shop) -> None:
     topics = shop.system.topics
     (order_id,) = order_ids(1)
     long: Headers = [
-        ("correlationid", b"c" * 400_000),
+        ("ce_correlationid", b"c" * 400_000),
         ("traceparent", b"t" * 400_000),
         ("ce_id", b"i" * 201),
     ]
@@ -151,9 +151,9 @@ def test_c3_what_is_copied_on_has_a_limit(shop: Shop) -> None:
     assert events and {e.correlation_id for e in events} == {str(position)}
     assert {e.traceparent for e in events} == {None}
     for topic in ("order.events", "stock.commands", "inventory.events"):
-        assert max(raw.size for raw in topics.read(topic) if raw.header("cause")) < 10_000
+        assert max(raw.size for raw in topics.read(topic) if raw.extension("cause")) < 10_000
     counted = {n: shop["order"].metric("eventbus_headers_left_out_total", header=n) for n, _ in long}
-    assert counted == {"correlationid": 1, "traceparent": 1, "ce_id": 1}
+    assert counted == {"ce_correlationid": 1, "traceparent": 1, "ce_id": 1}
 
 
 def test_c4_a_forged_event_of_a_later_version_is_passed_over_at_the_restart(shop: Shop) -> None:

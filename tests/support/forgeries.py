@@ -237,6 +237,13 @@ FORGERIES = (
         "201",
         alter={"OrderCreated": only("o1", total_amount=201)},
     ),
+    Forgery(
+        "an order without a price that was taken as free",
+        "no price, no order",
+        "o1",
+        "OrderConfirmed without a currency",
+        alter={"OrderConfirmed": only("o1", currency="")},
+    ),
     Forgery("an order that is stuck", "no order is stuck", "o9", "nothing is under way", then=stuck),
     Forgery("a command without an answer", "every command answered", "o1", "neither", then=unanswered),
     Forgery("a version left out", "key versions", "o3", "event 3", then=gap),

@@ -22,7 +22,7 @@ from eventbus.kafka.records import partition_of
 from eventbus.model.errors import Poison
 from eventbus.model.messages import Message
 from eventbus.model.record import Raw
-from eventbus.processing.own_log import Foreign, claim, parked_message
+from eventbus.processing.own_log import Doubtful, Foreign, claim, parked_message
 from verification.hostile.case import Case
 from verification.hostile.catalogue import INPUTS, OWN_LOGS, SERVICES
 from verification.hostile.catalogue import RETRY_KINDS as PARKED_KINDS
@@ -60,9 +60,13 @@ HEADERS = (
     *("ce_id", "ce_type", "ce_time", "ce_source", "ce_subject", "ce_specversion", "content-type"),
     *(
         "correlationid",
+        "ce_correlationid",
+        "ce_causationid",
         "traceparent",
         "keyversion",
+        "ce_keyversion",
         "cause",
+        "ce_cause",
         "__eventbus.retry.state",
         "__eventbus.errors.topic",
     ),
@@ -188,6 +192,8 @@ def tamed(record: Hostile, codec: Codec, partitions: int) -> Hostile:
             parked_message(raw, place, lambda log: True)
         except Foreign:
             return record
+        except Doubtful:  # it would stop its task, as a record of newer code does
+            pass
         return record.but(key=b"elsewhere")
     try:
         if record.topic in OWN_LOGS and claim(raw, place).version == 1:

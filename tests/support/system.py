@@ -25,14 +25,19 @@ OWN_LOGS = {service.name: service.logs for service in STARTED}
 
 
 class System:
-    """Everything of one test. ``directory`` holds state, logs and the simulator's record."""
+    """Everything of one test. ``directory`` holds state, logs and the simulator's record.
 
-    def __init__(self, bootstrap_servers: str, directory: Path, partitions: int = 3) -> None:
+    ``prefix`` stands before its topics: one that nobody has, unless given.
+    """
+
+    def __init__(
+        self, bootstrap_servers: str, directory: Path, partitions: int = 3, prefix: str | None = None
+    ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self.settings = Settings(
             bootstrap_servers=bootstrap_servers,
-            topic_prefix=f"t{uuid.uuid4().hex[:8]}.",
+            topic_prefix=f"t{uuid.uuid4().hex[:8]}." if prefix is None else prefix,
             partitions=partitions,
             state_dir=directory / "state",
         )
@@ -41,14 +46,16 @@ class System:
         self.processes: list[ServiceProcess] = []
         self._simulator_port = free_port()
 
-    def service(self, name: str, slot: int = 0, *, module: str | None = None, **env: str) -> ServiceProcess:
-        """One replica of a service, not started. ``module`` takes the place of its package."""
+    def service(
+        self, name: str, slot: int = 0, *, module: str | None = None, tree: Path = ROOT, **env: str
+    ) -> ServiceProcess:
+        """One replica of a service, not started. ``module`` takes the place of its package, ``tree`` has its code."""
         command = python(module, name) if module else python(BY_NAME[name].package)
-        return self._process(f"{name}-{slot}", command, free_port(), EVENTBUS_SLOT=str(slot), **env)
+        return self._process(f"{name}-{slot}", command, free_port(), tree, EVENTBUS_SLOT=str(slot), **env)
 
     def start(self, *names: str, slot: int = 0, **env: str) -> list[ServiceProcess]:
         """Start one replica of each service, and return them once they are ready."""
-        started = [self.service(name, slot, **env).start() for name in names]
+        started = [self.service(name, slot, tree=ROOT, **env).start() for name in names]
         return [process.wait_ready() for process in started]
 
     def simulator(self, **env: str) -> Simulator:
@@ -57,6 +64,7 @@ class System:
             "simulator",
             python("services.payment.simulator"),
             self._simulator_port,
+            ROOT,
             SIMULATOR_PORT=str(self._simulator_port),
             SIMULATOR_DB=str(self.directory / "simulator.db"),
             PAYMENT_SUCCESS_RATE="1",
@@ -65,9 +73,9 @@ class System:
         process.start().wait_ready()
         return Simulator(process)
 
-    def _process(self, name: str, command: list[str], port: int, **env: str) -> ServiceProcess:
+    def _process(self, name: str, command: list[str], port: int, tree: Path, **env: str) -> ServiceProcess:
         shared = {
-            "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'libs' / 'eventbus'}",
+            "PYTHONPATH": f"{tree}{os.pathsep}{tree / 'libs' / 'eventbus'}",
             "PYTHONUNBUFFERED": "1",
             "EVENTBUS_BOOTSTRAP_SERVERS": self.settings.bootstrap_servers,
             "EVENTBUS_TOPIC_PREFIX": self.settings.topic_prefix,
@@ -76,7 +84,8 @@ class System:
             "PAYMENT_GATEWAY_URL": f"http://127.0.0.1:{self._simulator_port}",
             "NOTIFICATION_FILE": str(self.directory / "notifications.log"),
         }
-        process = ServiceProcess(name, command, {**shared, **env}, port, self.directory / f"{name}.log")
+        log = self.directory / f"{name}.log"
+        process = ServiceProcess(name, command, {**shared, **env}, port, log, cwd=tree)
         self.processes.append(process)
         return process
 

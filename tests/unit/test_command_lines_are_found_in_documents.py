@@ -31,7 +31,9 @@ def test_promises_belong_to_the_command_above() -> None:
 
 
 def test_a_command_that_stays_says_so() -> None:
-    assert commands("```sh\nmake fraud  # until Ctrl-C\n```\n") == [Command("make fraud", 2, stays=True)]
+    assert commands("```sh\nmake run SERVICE=fraud  # until Ctrl-C\n```\n") == [
+        Command("make run SERVICE=fraud", 2, stays=True)
+    ]
 
 
 @pytest.mark.parametrize("document", ["```sh\nmake up\n", "```sh\ncurl \\\n```\n", "```sh\n# → text\n```\n"])

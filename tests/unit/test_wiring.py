@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from eventbus import Reactor, Service
+from eventbus.kafka.topics import Topic, topics_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = sorted(
@@ -66,3 +67,27 @@ def test_no_wiring_is_done_afterwards_or_hidden_from_the_type_checker(path: Path
 def test_a_reactor_without_a_call_is_refused() -> None:
     with pytest.raises(TypeError, match="call"):
         Reactor("x.events", (), 0, lambda m, s: (), lambda s, e: s)  # type: ignore[call-arg]
+
+
+MIRRORS = {
+    "services.order": "order.events.v1",
+    "services.payment": "payment.events.v1",
+    "services.inventory": "inventory.events.v1",
+}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_version_1_has_a_topic_of_its_own_only_where_it_is_switched_on(
+    package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert service_of(package)().mirrors == ()
+    monkeypatch.setenv("EVENTBUS_V1_TOPICS", "1")
+    service = service_of(package)()
+    wanted = [MIRRORS[package]] if package in MIRRORS else []
+    assert [mirror.topic for mirror in service.mirrors] == wanted
+    made = topics_of(service.name, service.deciders, service.mirrors)
+    assert [topic for topic in made if topic.name.endswith(".v1")] == [Topic.log(name) for name in wanted]
+    monkeypatch.setenv("EVENTBUS_V1_TOPICS", "maybe")
+    if package in MIRRORS:
+        with pytest.raises(ValueError, match="v1_topics"):
+            service_of(package)()

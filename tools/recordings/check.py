@@ -103,7 +103,8 @@ def _missing(log: Log) -> Iterator[str]:
     if missing := [schema for schema in log.schemas() if schema not in held]:
         yield (
             f"no recording of {log.name} holds {', '.join(missing)}: write {log.path(max(numbers, default=0) + 1)} "
-            'with {"events": [{"schema": ..., "record": {...}, "headers": {"cause": "<input topic>-0-<offset>"}}]}, '
+            'with {"events": [{"schema": ..., "record": {...}, '
+            '"headers": {"ce_cause": "<input topic>-0-<offset>"}}]}, '
             f"then run {RECORD}"
         )
 

@@ -121,8 +121,8 @@ def completed(log: Log, draft: list[Json]) -> list[Json]:
             schema, record, headers = event["schema"], event["record"], event.get("headers", {})
             if schema not in known:
                 raise ValueError(f"{schema} is no released event of {log.name}: {', '.join(known)}")
-            if "cause" not in headers:
-                raise ValueError('it names no cause: "headers": {"cause": "<input topic>-0-<offset>"}')
+            if not headers.keys() & {"ce_cause", "cause"}:
+                raise ValueError('it names no cause: "headers": {"ce_cause": "<input topic>-0-<offset>"}')
             file, schema_id = known[schema]
             key = record[file.record["key"]]
             versions[key] += 1
@@ -145,8 +145,8 @@ def _headers(log: Log, name: str, key: str, version: int, time: int) -> dict[str
         "ce_time": rfc3339(time),
         "ce_subject": key,
         "content-type": "application/avro",
-        "correlationid": key,
-        "keyversion": str(version),
+        "ce_correlationid": key,
+        "ce_keyversion": str(version),
     }
 
 

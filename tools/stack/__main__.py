@@ -14,14 +14,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from tools.registry import SERVICES
 from tools.stack.compose import ComposeStack
 from tools.stack.mode import Choice, choose, engine_missing
 from tools.stack.native import LocalStack
 from tools.stack.private import close_to_others, write_privately
-from tools.stack.settings import ROOT, Record, StackError, StackSettings, parse_scale
+from tools.stack.settings import ROOT, Record, StackError, StackSettings, known_service, parse_scale
 from tools.stack.supervisor import Supervisor
 
 VENV = ROOT / ".venv"
@@ -48,12 +48,11 @@ def parser() -> argparse.ArgumentParser:
         verbs.add_parser(verb, help=text, parents=[common])
     logs = verbs.add_parser("logs", help="show the logs, following them on a terminal", parents=[common])
     logs.add_argument("service", nargs="?", help="of one service only")
-    run = verbs.add_parser(
-        "run",
-        help="run a service that `up` does not start: show its log until Ctrl-C, then end it",
-        parents=[common],
-    )
-    run.add_argument("service", choices=[service.name for service in SERVICES if not service.start])
+    for verb, text in (
+        ("run", "run one replica more of a service: show its log until Ctrl-C, then end it"),
+        ("restart", "restart the replicas of a service, one after the other, with today's code"),
+    ):
+        verbs.add_parser(verb, help=text, parents=[common]).add_argument("service", nargs="?")
     scale = verbs.add_parser("scale", help="run more or fewer replicas", parents=[common])
     scale.add_argument("counts", nargs="*", metavar="service=count")
     return top
@@ -82,13 +81,15 @@ def main(argv: list[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace, settings: StackSettings) -> None:
     if arguments.verb == "scale":
         parse_scale(arguments.counts)  # a mistake is named before anything is installed
+    if arguments.verb in ("run", "restart"):
+        known_service(arguments.service, arguments.verb)
     choice = choose(os.environ.get("STACK", ""), _running(settings), engine_missing)
     if arguments.verb == "mode":
         print(choice.mode)
         return
     if arguments.verb == "up":
         _announce(choice)
-    if choice.mode == "local" and arguments.verb in ("up", "scale", "run"):
+    if choice.mode == "local" and arguments.verb in ("up", "scale", "run", "restart"):
         _enter_venv()
     stack = _stack(choice.mode, settings)
     if arguments.verb == "logs":
@@ -110,6 +111,9 @@ def _change(arguments: argparse.Namespace, settings: StackSettings, stack: Local
             stack.down()
         case "scale":
             stack.scale(parse_scale(arguments.counts))
+        case "restart":
+            _must_run(stack)
+            stack.restart(arguments.service)
         case "clean":
             stack.clean()
             if isinstance(stack, ComposeStack):  # an earlier local stack's data goes too
@@ -117,20 +121,32 @@ def _change(arguments: argparse.Namespace, settings: StackSettings, stack: Local
 
 
 def _attend(service: str, settings: StackSettings, stack: LocalStack | ComposeStack) -> None:
-    """Run a service for as long as somebody watches its log."""
+    """Run one replica more of a service for as long as somebody watches its log."""
     # A terminal that is closed, or a kill, ends it like Ctrl-C: nothing may stay behind.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
+    _must_run(stack)
+    there = stack.replicas(service)
+    wanted = Record.load(settings.run_dir).scale[service]
+    parse_scale([f"{service}={there + 1}"])
     try:
         with _lock(settings):
-            stack.scale({service: 1})
-        print(f"{service} answers at {settings.url(service)} until Ctrl-C.", flush=True)
-        stack.follow(service)
+            stack.scale({service: there + 1})
+        print(f"{service} answers at {stack.url(service, there)} until Ctrl-C.", flush=True)
+        stack.follow(service, there)
     except KeyboardInterrupt:
         pass
     finally:
         with _lock(settings):
-            stack.scale({service: 0})
+            stack.scale({service: there})
+            # What the next `up` starts is what it would have started before.
+            record = Record.load(settings.run_dir)
+            replace(record, scale={**record.scale, service: wanted}).save(settings.run_dir)
+
+
+def _must_run(stack: LocalStack | ComposeStack) -> None:
+    if not stack.running():
+        raise StackError("The stack is not running: start it with `make up`.")
 
 
 def _stack(mode: str, settings: StackSettings) -> LocalStack | ComposeStack:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from tools.registry import BY_NAME, STARTED, Service
+from tools.registry import STARTED, Service
 from tools.stack.plan import defaults
 from tools.stack.ports import require_free
 from tools.stack.private import write_private
@@ -82,11 +82,11 @@ class ComposeStack:
         """Build the images, start what does not run, wait until all is ready, stock the demo product."""
         started = time.monotonic()
         run_dir = self.settings.run_dir
-        record = replace(Record.load(run_dir), mode="docker", env=passed_on(os.environ))
+        record = replace(Record.load(run_dir), mode="docker", env={**defaults(), **passed_on(os.environ)})
         if not self.running():
             self._require_ports()
         record.save(run_dir)
-        write_private(run_dir / "compose.env", env_file({**defaults(), **record.env}))
+        write_private(run_dir / "compose.env", env_file(record.env))
         print("Building the images ...", flush=True)
         self._build(*BESIDE, *(service.name for service in record.wanted()))
         print("Starting the containers ...", flush=True)
@@ -109,11 +109,39 @@ class ComposeStack:
         record = Record.load(self.settings.run_dir)
         record = replace(record, scale={**record.scale, **wanted})
         record.save(self.settings.run_dir)
-        # `up` has built the others, and what it left out has topics of its own
-        if late := [name for name, count in wanted.items() if count and not BY_NAME[name].start]:
-            self._build("topics", *late)
+        # `up` has built the others. What it has not, has topics of its own, and perhaps a port of its own.
+        if late := [name for name, count in wanted.items() if count and not self.replicas(name)]:
+            self._build("topics", "gateway", *late)
         self._start(record.scale)
         self.ps()
+
+    def replicas(self, service: str) -> int:
+        """How many containers of a service run."""
+        return len(self._containers_of(service))
+
+    def _containers_of(self, service: str) -> list[str]:
+        return sorted(
+            c["Name"] for c in self.containers() if (c["Service"], c["State"]) == (service, "running")
+        )
+
+    def url(self, service: str, replica: int) -> str:
+        """Where the gateway answers for all replicas of a service."""
+        return self.settings.url(service)
+
+    def restart(self, service: str) -> None:
+        """Build its image, then replace its containers, one after the other: the next once the new one is healthy."""
+        old = self._containers_of(service)
+        if not old:
+            raise StackError(f"No replica of {service} runs: start one with `make scale {service}=1`.")
+        self._build("topics", service)
+        self._must("run", "--rm", "topics", what="The topics could not be created")
+        new = ("up", "--detach", "--no-deps", "--no-recreate", "--scale", f"{service}={len(old)}", service)
+        for name in old:
+            for end in (["stop", "--time", "30"], ["rm"]):
+                subprocess.run(["docker", *end, name], stdout=subprocess.DEVNULL)
+            self._must(*new, what=f"{service} did not start")
+            self._await([service])
+            print(f"{name} is replaced, and healthy.", flush=True)
 
     def _build(self, *names: str) -> None:
         self._must("build", "--quiet", *names, what="The images could not be built")
@@ -121,9 +149,13 @@ class ComposeStack:
     def _start(self, scale: Mapping[str, int]) -> None:
         counts = [word for name in SERVICES for word in ("--scale", f"{name}={scale[name]}")]
         self._must("up", "--detach", "--remove-orphans", *counts, what="The containers did not start")
+        self._await([name for name in SERVICES if scale[name]])
+
+    def _await(self, services: Iterable[str]) -> None:
+        """Return once all containers are healthy, and the gateway knows these services as ready."""
         try:
             wait_ready({"containers": self._all_healthy}, READY_TIMEOUT, lambda _: "")
-            gateway = {name: self._probe(name) for name in SERVICES if scale[name]}
+            gateway = {name: self._probe(name) for name in services}
             wait_ready(gateway, GATEWAY_TIMEOUT, lambda _: "")
         except StackError as error:
             unready = self._not_healthy()
@@ -166,8 +198,8 @@ class ComposeStack:
         ):
             raise StackError(f"There are no logs of {service or 'the stack'}.")
 
-    def follow(self, service: str) -> None:
-        """Print the logs of a service as they grow, until interrupted."""
+    def follow(self, service: str, replica: int) -> None:
+        """Print the logs of a service as they grow, of all its replicas, until interrupted."""
         self._run("logs", "--tail", "50", "--follow", service)
 
     def clean(self) -> None:

@@ -8,17 +8,25 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tools.stack.kafka import cluster_id, last_line, prepare_broker, wait_for_broker
 from tools.stack.orphans import end_orphans
-from tools.stack.plan import ports, program_name, programs, service_env
+from tools.stack.plan import defaults, ports, program_name, programs, service_env
 from tools.stack.ports import require_free
 from tools.stack.ready import is_ready, request, stock_demo_product, summary, wait_ready
-from tools.stack.settings import ROOT, SERVICES, Record, StackError, StackSettings, passed_on
+from tools.stack.settings import (
+    MAX_REPLICAS,
+    ROOT,
+    SERVICES,
+    Record,
+    StackError,
+    StackSettings,
+    passed_on,
+)
 from tools.stack.supervisor import Crashes, Program, Supervisor, log_end
 
 READY_TIMEOUT = 90.0
@@ -39,7 +47,9 @@ class LocalStack:
     def up(self) -> None:
         """Start what does not run, wait until all is ready, stock the demo product, say where things are."""
         started = time.monotonic()
-        record = replace(Record.load(self.settings.run_dir), mode="local", env=passed_on(os.environ))
+        record = replace(
+            Record.load(self.settings.run_dir), mode="local", env={**defaults(), **passed_on(os.environ)}
+        )
         self._apply(record)
         if record.scale["inventory"]:
             stock_demo_product(self.settings.url("inventory"))
@@ -53,6 +63,28 @@ class LocalStack:
         record = Record.load(self.settings.run_dir)
         self._apply(replace(record, scale={**record.scale, **wanted}))
         self.ps()
+
+    def replicas(self, service: str) -> int:
+        """How many replicas of a service run."""
+        alive = self._alive()
+        return sum(program_name(service, replica) in alive for replica in range(MAX_REPLICAS))
+
+    def url(self, service: str, replica: int) -> str:
+        """Where a replica answers."""
+        return self.settings.url(service, replica)
+
+    def restart(self, service: str) -> None:
+        """End its replicas and start them again, one after the other: the next one once the one before is ready."""
+        count = self.replicas(service)
+        if not count:
+            raise StackError(f"No replica of {service} runs: start one with `make scale {service}=1`.")
+        self._create_topics(Record.load(self.settings.run_dir))
+        for replica in range(count):
+            name, url = program_name(service, replica), self.url(service, replica)
+            self.supervisor.stop(name)
+            self.supervisor.start(name)
+            self._await({name: lambda url=url: is_ready(url)}, Crashes(self.supervisor))  # type: ignore[misc]
+            print(f"{name} is ready again, at {url}.", flush=True)
 
     def _apply(self, record: Record) -> None:
         run_dir = self.settings.run_dir
@@ -104,6 +136,10 @@ class LocalStack:
             for replica in range(record.scale[service]):
                 url = self.settings.url(service, replica)
                 probes[program_name(service, replica)] = lambda url=url: is_ready(url)  # type: ignore[misc]
+        self._await(probes, crashes)
+
+    def _await(self, probes: Mapping[str, Callable[[], bool]], crashes: Crashes) -> None:
+        """Return once all are ready. Raises StackError with the end of the log of what is not."""
         try:
             wait_ready(probes, READY_TIMEOUT, crashes.of)
         except StackError as error:
@@ -162,9 +198,10 @@ class LocalStack:
         command = self._tail(service, follow)
         os.execvp(command[0], command)
 
-    def follow(self, service: str) -> None:
-        """Print the logs of a service as they grow, until interrupted."""
-        subprocess.run(self._tail(service, True))
+    def follow(self, service: str, replica: int) -> None:
+        """Print the log of a replica as it grows, until interrupted."""
+        log = self.settings.run_dir / "logs" / f"{program_name(service, replica)}.log"
+        subprocess.run(["tail", "-n", "50", "-F", str(log)])
 
     def _tail(self, service: str | None, follow: bool) -> list[str]:
         folder = self.settings.run_dir / "logs"

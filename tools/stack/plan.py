@@ -36,6 +36,12 @@ def service_env(settings: StackSettings, passed: Mapping[str, str]) -> dict[str,
     }
 
 
+def _for_service(service: str, env: Mapping[str, str]) -> dict[str, str]:
+    """The environment without what is meant for other services, so that a change of it restarts none of these."""
+    others = tuple(f"{name.upper()}_" for name in SERVICES if name != service)
+    return {name: value for name, value in env.items() if not name.startswith(others)}
+
+
 def programs(settings: StackSettings, record: Record, broker: list[str]) -> list[Program]:
     """Every process of the stack, in the order they start."""
     env = service_env(settings, record.env)
@@ -52,7 +58,9 @@ def programs(settings: StackSettings, record: Record, broker: list[str]) -> list
         for replica in range(record.scale[service]):
             port = {"EVENTBUS_HTTP_PORT": str(settings.port(service, replica))}
             command = [sys.executable, "-m", BY_NAME[service].package]
-            found.append(Program(program_name(service, replica), command, {**env, **port}))
+            found.append(
+                Program(program_name(service, replica), command, {**_for_service(service, env), **port})
+            )
     return found
 
 

@@ -129,6 +129,18 @@ class Record:
         os.replace(draft, run_dir / "stack.json")
 
 
+def known_service(name: str | None, verb: str) -> str:
+    """The service that a command names. Raises StackError if it names none, or one that does not exist."""
+    known = ", ".join(SERVICES)
+    if not name:
+        raise StackError(
+            f"Which service? Write for example `make {verb} SERVICE=payment`. The services are {known}."
+        )
+    if name not in SERVICES:
+        raise StackError(f"There is no service {name}. The services are {known}.")
+    return name
+
+
 def parse_scale(words: list[str]) -> dict[str, int]:
     """``["payment=3"]`` to ``{"payment": 3}``. Raises StackError for unknown services and counts."""
     known = ", ".join(SERVICES)

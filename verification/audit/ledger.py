@@ -15,7 +15,7 @@ from eventbus.model.messages import Envelope
 from eventbus.model.places import Position
 from eventbus.model.record import Raw
 from eventbus.processing import skips
-from eventbus.processing.own_log import Foreign, claim
+from eventbus.processing.own_log import Doubtful, Foreign, claim
 from schemas import StockAdjusted, StockRefused, StockReleased, StockReserved, StockShipped
 from tools.registry import SERVICES
 from verification.audit.commands import CommandLedger
@@ -124,7 +124,7 @@ class Ledger:
         if raw.topic in RETRIES:
             try:
                 self.parked.take(raw)
-            except Foreign as reason:
+            except (Foreign, Doubtful) as reason:
                 self._note_foreign(raw, str(reason))
             return
         self._await(raw)

@@ -28,11 +28,19 @@ def account(history: OrderHistory, event: Message, time: int) -> Iterator[Broken
             if missing:
                 found = f"confirmed without {' and '.join(missing)}"
                 yield Broken("legal transitions", "OrderPaid and OrderReserved first", found)
+            yield from _priced(event)
         case PaymentSucceeded():
+            yield from _priced(event)
             history.charged, history.paid_in, history.charge = event.amount, event.currency, event.charge_id
         case PaymentRefunded():
             history.refunded, history.refund = event.amount, event.refund_id
             yield from _same("amount refunded", history.charged, event.amount)
+
+
+def _priced(event: OrderConfirmed | PaymentSucceeded) -> Iterator[Broken]:
+    """An order that names no price (version 1 of OrderCreated) is not free: it is never paid or confirmed."""
+    if not event.currency:
+        yield Broken("no price, no order", "an amount in a currency", f"{event.name} without a currency")
 
 
 def _same(rule: str, expected: int, found: int) -> Iterator[Broken]:

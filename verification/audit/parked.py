@@ -26,7 +26,8 @@ class ParkedLedger:
         self._dead: dict[tuple[str, str], str] = {}
 
     def take(self, record: Raw) -> None:
-        """Fold one record of a retry topic. Raises Foreign for what its service did not write there."""
+        """Fold one record of a retry topic. Raises Foreign for what its service did not write there, and
+        Doubtful for what newer code of it may have written."""
         service = record.topic.removesuffix(".retry")
         parked = parked_message(record, self._partition_of, lambda log: log in LOGS[record.topic])
         raw = parked.raw

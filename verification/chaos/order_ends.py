@@ -22,7 +22,7 @@ class OrderEnds:
 
     def take(self, raw: Raw) -> None:
         """Count one record, if it is an event that order wrote."""
-        kind, cause = raw.header("ce_type"), raw.header("cause")
+        kind, cause = raw.header("ce_type"), raw.extension("cause")
         if raw.topic == "order.events" and raw.key is not None and kind is not None and cause is not None:
             self.orders[raw.key.decode("utf-8", "backslashreplace")][kind] += 1
 

@@ -102,6 +102,12 @@ def _versioned(case: Case, version: bytes, cause: bytes | None = None) -> Hostil
 OWN_KINDS: Mapping[str, Callable[[Case], Hostile]] = {
     "event of key version 99": lambda c: _versioned(c, b"99"),
     "event of a key version of 5,000 digits": lambda c: _versioned(c, DIGITS),
+    "event of key version 99 by the new names": lambda c: _event(c).having(
+        (b"ce_keyversion", b"99"), (b"ce_cause", b"order.commands-%d-0" % _event(c).partition)
+    ),
+    "event of two key versions, by the old and the new name": lambda c: _versioned(c, b"99").having(
+        (b"ce_keyversion", b"1"), (b"ce_cause", b"order.commands-%d-0" % _event(c).partition)
+    ),
     "event without a key version": lambda c: _event(c).having((b"cause", b"order.commands-0-0")),
     "event with a cause that is none": lambda c: _versioned(c, b"1", b"\xff no cause"),
     "event with a cause of 5,000 digits": lambda c: _versioned(c, b"1", b"order.commands-0-" + DIGITS),

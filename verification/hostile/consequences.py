@@ -30,7 +30,7 @@ class Consequences:
         if raw.topic in LETTERS:
             place = [raw.header(f"{ERRORS}{name}") for name in ("topic", "partition", "offset")]
             self._dead_lettered.add("-".join(map(str, place)))
-        elif (cause := raw.header("cause")) is not None:
+        elif (cause := raw.extension("cause")) is not None:
             self._causes.add(cause)
 
     def of(self, place: Position) -> str:

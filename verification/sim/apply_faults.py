@@ -95,5 +95,5 @@ def _repeat_record(simulation: Simulation, topic: str) -> None:
     if past:
         record = simulation.dice.choice(past)
         simulation.say("simulation", "repeats", f"{topic}-{partition}-{record.offset}")
-        headers = [(k, v) for k, v in record.headers if k not in ("cause", "keyversion")]
+        headers = [(k, v) for k, v in record.headers if k.removeprefix("ce_") not in ("cause", "keyversion")]
         simulation.broker.append(topic, partition, record.key, record.value, headers, True)

@@ -103,6 +103,7 @@ class MemoryStore:
         events: Iterable[Envelope],
         checkpoints: Mapping[Partition, int],
         parked: Iterable[tuple[str, Parked]] = (),
+        passed: Iterable[Partition] = (),
     ) -> None:
         for entity, (partition, folded) in folds.items():
             self.states[entity] = (partition, folded)

@@ -193,4 +193,6 @@ class Simulation:
 def _forged(log: str, record: Stored) -> bool:
     """Whether no processor wrote the record. A leader does not read its own log, so its checkpoint passes the
     record with its next event."""
-    return not log.endswith(".retry") and not any(name == "keyversion" for name, _ in record.headers)
+    return not log.endswith(".retry") and not any(
+        name in ("keyversion", "ce_keyversion") for name, _ in record.headers
+    )

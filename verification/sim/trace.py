@@ -57,8 +57,8 @@ def _described(record: Stored, codec: Codec) -> str:
     except Poison:
         body = None
     fields = [f"{f}={getattr(body, f)}" for f in _SHOWN_FIELDS if getattr(body, f, None) not in (None, "", 0)]
-    version = f" #{headers['keyversion']}" if "keyversion" in headers else ""
-    return f"{place}: {name} {key}{version} {' '.join(fields)} ← {headers.get('cause', '?')}"
+    version = f" #{headers['ce_keyversion']}" if "ce_keyversion" in headers else ""
+    return f"{place}: {name} {key}{version} {' '.join(fields)} ← {headers.get('ce_cause', '?')}"
 
 
 _SHOWN_FIELDS = ("amount", "product_id", "quantity", "available_qty", "outcome", "stage", "kind", "charge_id")

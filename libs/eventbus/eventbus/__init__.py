@@ -4,9 +4,18 @@ A service is a :class:`Service` of :class:`Decider` and :class:`Reactor`; :func:
 """
 
 from eventbus.model.decider import DeadlinePassed, Decider, Outcome, Projection, Reactor, Request, Table
-from eventbus.model.errors import EventBusError, Fenced, Mismatch, Poison, Retryable, Unavailable
+from eventbus.model.errors import (
+    EventBusError,
+    Fenced,
+    Mismatch,
+    Poison,
+    Retryable,
+    Unavailable,
+    Unrepresentable,
+)
 from eventbus.model.folding import Entry
 from eventbus.model.messages import Command, Envelope, Event, Message, message
+from eventbus.model.mirror import Mirror
 from eventbus.model.places import Position
 from eventbus.service.bus import Bus
 from eventbus.service.definition import Service
@@ -26,6 +35,7 @@ __all__ = [
     "Fenced",
     "HoldStatus",
     "Message",
+    "Mirror",
     "Mismatch",
     "Outcome",
     "Poison",
@@ -38,6 +48,7 @@ __all__ = [
     "Settings",
     "Table",
     "Unavailable",
+    "Unrepresentable",
     "message",
     "serve",
 ]

@@ -17,8 +17,8 @@ from typing import Any
 import fastavro
 
 from eventbus.converters import converters
-from eventbus.headers import _millis, _number, _short
-from eventbus.model.errors import Poison, Unrepresentable
+from eventbus.headers import Told
+from eventbus.model.errors import Poison, UnknownSchema, Unrepresentable
 from eventbus.model.limits import MAX_KEY
 from eventbus.model.messages import Envelope, Message
 from eventbus.model.record import Raw
@@ -171,8 +171,8 @@ class Codec:
         for cls in classes:
             if cls not in self._shapes:
                 raise ValueError(
-                    f"{for_whom} takes {cls.__module__}.{cls.name}, which is in none of its schema packages: "
-                    "name the package in Service(schemas=...)"
+                    f"{for_whom} takes or sends {cls.__module__}.{cls.name}, which is in none of its "
+                    "schema packages: name the package in Service(schemas=...)"
                 )
 
     def record_of(self, message: Message) -> Record:
@@ -180,7 +180,7 @@ class Codec:
         return self._shapes[type(message)].to_record(message)
 
     def name_of(self, value: bytes | None) -> str:
-        """The name of the message in a value, from its schema id alone; raises Poison."""
+        """The name of the message in a value, from its schema id alone; raises Poison, UnknownSchema among it."""
         return self._wire_version_of(value).version.name
 
     def _wire_version_of(self, value: bytes | None) -> WireVersion:
@@ -190,7 +190,10 @@ class Codec:
             raise Poison("not in the Confluent wire format: expected 0x00 and a 4-byte schema id")
         (schema_id,) = struct.unpack(">I", value[1:5])
         if schema_id not in self._by_id:
-            raise Poison(f"unknown schema id {schema_id}: it is in the ids.json of no schema package here")
+            raise UnknownSchema(
+                f"unknown schema id {schema_id}: start code that knows it, then redrive what is parked for it "
+                "(no schema package of this code has it)"
+            )
         return self._by_id[schema_id]
 
     def decode_value(self, value: bytes | None) -> Message:
@@ -236,22 +239,22 @@ class Codec:
                 f"the record's key {raw.key!r} is not the {message.key_field} "
                 f"{message.key[:MAX_KEY]!r} of its body"
             )
-        headers = {k: text for k, v in raw.headers if v and (text := _short(k, v))}
-        time = _millis(headers.get("ce_time"), raw.timestamp)
-        identity = headers.get("ce_id", raw.coordinates)
+        told = Told(raw)
+        identity = told.header("ce_id") or raw.coordinates
         return Envelope(
-            message=message.stamp(time),
+            message=message.stamp(told.time),
             id=identity,
-            time=time,
-            source=headers.get("ce_source", ""),
-            correlation_id=headers.get("correlationid") or identity,
-            cause=headers.get("cause"),
-            key_version=_number(headers.get("keyversion")),
-            traceparent=headers.get("traceparent"),
+            time=told.time,
+            source=told.header("ce_source") or "",
+            correlation_id=told.extension("correlationid") or identity,
+            cause=told.extension("cause"),
+            key_version=told.key_version,
+            traceparent=told.header("traceparent"),
             topic=raw.topic,
             partition=raw.partition,
             offset=raw.offset,
             size=len(raw.value or b""),
+            causation_id=told.extension("causationid"),
         )
 
 

@@ -1,4 +1,10 @@
-"""CloudEvents 1.0 headers (Kafka binding, binary mode), and W3C Trace Context."""
+"""CloudEvents 1.0 headers (Kafka binding, binary mode), and W3C Trace Context.
+
+Every attribute is a header ``ce_<name>``, an extension too: ``correlationid``, ``causationid``, ``cause`` and
+``keyversion`` are ours. Three of these had no prefix once. Such records stay in the logs, so both names are read
+(:meth:`~eventbus.model.record.Raw.extension`), and both are written while processes may read the old ones only.
+Source: CloudEvents "Kafka Protocol Binding" 1.0.2, section 3.2.3; "Distributed correlation" extension.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +15,18 @@ from eventbus.model.messages import Envelope
 from eventbus.model.places import whole_number
 from eventbus.model.record import LATEST, Headers, Raw
 
-COPIED = ("ce_id", "correlationid", "traceparent")
+COPIED = ("ce_id", "ce_correlationid", "correlationid", "traceparent")
 """The headers that are copied to whatever a message leads to."""
 
 
-def headers_of(envelope: Envelope) -> Headers:
-    """The headers a message travels with."""
+def headers_of(envelope: Envelope, *, old_names: bool = True) -> Headers:
+    """The headers a message travels with. ``old_names``: those that had no prefix are there without it too."""
+    extensions = {
+        "correlationid": envelope.correlation_id,
+        "cause": envelope.cause,
+        "keyversion": None if envelope.key_version is None else str(envelope.key_version),
+    }
+    told = [(name, text.encode()) for name, text in extensions.items() if text is not None]
     headers: Headers = [
         ("ce_specversion", b"1.0"),
         ("ce_id", envelope.id.encode()),
@@ -23,15 +35,45 @@ def headers_of(envelope: Envelope) -> Headers:
         ("ce_time", rfc3339(envelope.time).encode()),
         ("ce_subject", envelope.message.key.encode()),
         ("content-type", b"application/avro"),
-        ("correlationid", envelope.correlation_id.encode()),
+        *((f"ce_{name}", text) for name, text in told),
     ]
-    if envelope.cause is not None:
-        headers.append(("cause", envelope.cause.encode()))
-    if envelope.key_version is not None:
-        headers.append(("keyversion", str(envelope.key_version).encode()))
+    if envelope.causation_id is not None:
+        headers.append(("ce_causationid", envelope.causation_id.encode()))
+    if old_names:
+        headers += told
     if envelope.traceparent:
         headers.append(("traceparent", envelope.traceparent.encode()))
     return headers
+
+
+class Told:
+    """What the headers of a record say. What is not usable (too long, no number, no date) counts as absent.
+
+    Of several headers with one name the last one counts. Text that is no UTF-8 is read with replacement characters.
+    """
+
+    def __init__(self, raw: Raw) -> None:
+        self._default_time = raw.timestamp
+        self._values = {name: value for name, value in raw.headers if value is not None}
+
+    def header(self, name: str) -> str | None:
+        """The text of a header; None if it is absent, empty or too long."""
+        value = self._values.get(name)
+        return (_short(name, value) or None) if value else None
+
+    def extension(self, name: str) -> str | None:
+        """The text of an extension, from the header that :meth:`~eventbus.model.record.Raw.extension` reads."""
+        return self.header(name if name in self._values else f"ce_{name}")
+
+    @property
+    def time(self) -> int:
+        """Ms since epoch: ``ce_time``, or else the record's own time."""
+        return _millis(self.header("ce_time"), self._default_time)
+
+    @property
+    def key_version(self) -> int | None:
+        """Which event of its key the record is, from 1."""
+        return _number(self.extension("keyversion"))
 
 
 def rfc3339(millis: int) -> str:

@@ -21,6 +21,11 @@ REFUSED = Counter(
     "Inputs whose outputs Kafka refused as too large; they become dead letters",
     ["service"],
 )
+UNREPRESENTABLE = Counter(
+    "eventbus_unrepresentable",
+    "Own events that the older version of a mirror cannot represent; they are not in the mirror",
+    ["service", "message", "version"],
+)
 STOPPED = Gauge(
     "eventbus_tasks_stopped",
     "Tasks that a record of an own log stops until a person decides about it",

@@ -31,6 +31,9 @@ class Settings(BaseSettings):
     slot: int | None = Field(default=None, ge=0)
     """The replica's slot; without one, the first free slot of ``state_dir`` is locked."""
 
+    v1_topics: bool = False
+    """Also write events that have a version 1 in that version, to ``<log>.v1``, for readers that know no other."""
+
     http_host: str = "127.0.0.1"
     """The address where HTTP listens."""
     http_port: int | None = None
@@ -87,6 +90,10 @@ class Settings(BaseSettings):
     """Key, headers and value of a command or an answer to another service; their topics take 2 MB."""
     max_input_bytes: int = 5_000_000
     """An input that is larger, uncompressed, is a dead letter. More could not wait in the retry topic."""
+
+    old_headers: bool = True
+    """Write ``correlationid``, ``cause`` and ``keyversion`` beside ``ce_correlationid``, ``ce_cause`` and
+    ``ce_keyversion``. Turn it off once no process reads the old names only, and none may be rolled back to that."""
 
     def limits(self) -> Limits:
         """How large records may be."""

@@ -20,6 +20,7 @@ from testbed.bench import DLQ, LOG, REACTOR, Ask, Bench, sent, weighed
 
 OTHER_KEY = CourierNoted(parcel_id="another", note="n")
 OTHER_LOG = ParcelSent(parcel_id="a", sender="s")
+COMMAND = SendParcel(parcel_id="a", sender="s")
 OWN = CourierNoted(parcel_id="a", note="n")
 
 
@@ -40,6 +41,10 @@ WRONG_OUTPUTS = {
     "an event of another log": (
         OTHER_LOG,
         "ParcelSent belongs to parcel.events, which only its owner writes",
+    ),
+    "a command that is not declared": (
+        COMMAND,
+        "it does not declare that it sends SendParcel: name it in sends=(...)",
     ),
     "no message": ("noted", "'noted' is neither a message nor a request"),
 }
@@ -67,9 +72,13 @@ def test_wrong_outputs_are_written_nowhere_and_make_a_dead_letter(
 
 def test_outputs_without_an_own_event_and_requests_beside_others_are_refused() -> None:
     with pytest.raises(TypeError, match="outputs without an own event"):
-        given(deciding(SendParcel(parcel_id="a", sender="s"))).when(weighed("a"))
+        given(changed(deciding(COMMAND), sends=(SendParcel,))).when(weighed("a"))
     with pytest.raises(TypeError, match="a request stands alone"):
         given(deciding(OWN, Ask("a"))).when(weighed("a"))
+
+
+def test_a_declared_command_stands_beside_an_own_event() -> None:
+    given(changed(deciding(OWN, COMMAND), sends=(SendParcel,))).when(weighed("a")).then(OWN, COMMAND)
 
 
 def test_an_undeclared_input_is_refused_with_what_is_taken() -> None:
@@ -85,6 +94,8 @@ def test_an_undeclared_input_is_refused_with_what_is_taken() -> None:
     [
         ({"log": "courier.log"}, "the log courier.log of a decider must end in .events"),
         ({"inputs": (ParcelSent, str)}, "the input <class 'str'> is no message class"),
+        ({"sends": (SendParcel, str)}, "it sends <class 'str'>, which is no message class"),
+        ({"sends": (ParcelSent,)}, r"ParcelSent belongs to parcel\.events, which only its owner writes"),
         ({"inputs": (ParcelSent,)}, "ParcelLost is settling, but it is not among the inputs"),
     ],
 )
@@ -97,7 +108,7 @@ def test_an_input_of_a_schema_package_that_is_not_given_is_refused_at_the_start(
     codec = Codec("parcels")
     codec.check_knows((ParcelSent, ParcelLost), LOG)
     with pytest.raises(
-        ValueError, match=r"courier\.events takes parcels\.messages\.ParcelWeighed, which is in none"
+        ValueError, match=r"courier\.events takes or sends parcels\.messages\.ParcelWeighed, which is in none"
     ):
         Codec().check_knows((ParcelWeighed,), LOG)
 

@@ -38,6 +38,12 @@ class Ask(Command):
     order_id: str
 
 
+@message(topic=TOPIC, key="order_id", schema="Other.v1")
+@dataclass(frozen=True)
+class Other(Command):
+    order_id: str
+
+
 @message(topic=LOG, key="order_id", schema="Answered.v1")
 @dataclass(frozen=True)
 class Answered(Event):
@@ -110,7 +116,7 @@ class Replica:
         consistency = Consistency("order", settings, self.local, sender, reader, probe)
         self.place = Published[BusParts](AWAY)
         self.parts = BusParts(sender, reader, consistency, probe)
-        self.bus = Bus("order", settings, self.place)
+        self.bus = Bus("order", settings, self.place, (Ask,))
         self.settings = settings
 
     def command(self, offset: int) -> Sent:
@@ -188,6 +194,13 @@ async def test_the_key_of_a_stopped_task_is_not_read(bus: Bus, replica: Replica)
     replica.stops[OWN] = Stop(None, "a record cannot be read")  # type: ignore[arg-type]
     with pytest.raises(Unavailable, match="a record cannot be read"):
         bus.read(DECIDER, "a")
+
+
+async def test_a_command_that_the_service_does_not_declare_is_refused_by_name(bus: Bus) -> None:
+    with pytest.raises(
+        TypeError, match=r"the HTTP interface of order: it does not declare that it sends Other: name it"
+    ):
+        await bus.send(Other(order_id="a"))
 
 
 async def test_a_command_that_cannot_be_encoded_leaves_nothing_under_way(replica: Replica) -> None:

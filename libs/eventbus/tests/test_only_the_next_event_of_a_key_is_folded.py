@@ -15,7 +15,7 @@ from eventbus.kafka.records import partition_of
 from eventbus.model.messages import Envelope
 from eventbus.model.record import Headers, Raw
 from eventbus.processing.own_log import Doubtful, Foreign, next_event, parked_message
-from eventbus.retry.parked import RETRY, Parked, State
+from eventbus.retry.parked import FORMAT, RETRY, Parked, State
 from parcels.messages import CourierNoted, ParcelWeighed
 
 CODEC = Codec("parcels")
@@ -37,7 +37,9 @@ def event(version: int = 3, **change: object) -> Raw:
 
 
 def header(name: str, value: bytes | None) -> Headers:
-    return [(n, v) for n, v in event().headers if n != name] + ([] if value is None else [(name, value)])
+    """The event's headers, with this value under this name only: not under the old or the new one besides."""
+    others = [(n, v) for n, v in event().headers if n.removeprefix("ce_") != name.removeprefix("ce_")]
+    return others + ([] if value is None else [(name, value)])
 
 
 def read(raw: Raw, folded: int = 2) -> Envelope:
@@ -54,6 +56,8 @@ FOREIGN: dict[str, Raw] = {
     "no cause": event(headers=header("cause", None)),
     "a key version of 5,000 digits": event(headers=header("keyversion", b"9" * 5_000)),
     "a key version in other digits": event(headers=header("keyversion", "३".encode())),
+    "a new name's key version of 5,000 digits": event(headers=header("ce_keyversion", b"9" * 5_000)),
+    "a new name's cause that is none": event(headers=header("ce_cause", b"courier.events")),
     "a later version": event(version=99),
     "a version that is folded": event(version=2),
     "a cause that is none": event(headers=header("cause", b"courier.events")),
@@ -90,7 +94,9 @@ def test_what_may_be_real_but_cannot_be_read_is_doubtful(value: bytes | None) ->
 
 
 @given(
-    name=st.sampled_from(["keyversion", "cause", "ce_type", "ce_id", "ce_time", "correlationid"]),
+    name=st.sampled_from(
+        ["keyversion", "ce_keyversion", "cause", "ce_cause", "ce_type", "ce_id", "ce_time", "correlationid"]
+    ),
     value=st.binary(max_size=300),
     key=st.none() | st.binary(max_size=50),
     body=st.none() | st.binary(max_size=50),
@@ -119,9 +125,31 @@ def test_a_message_that_waits_is_read_back() -> None:
     assert parked_message(waiting(), partitions, "parcel.events".__eq__).key == KEY
 
 
+def test_what_newer_code_may_have_parked_is_doubtful() -> None:
+    with pytest.raises(Doubtful, match="format 2, this code reads up to format 1"):
+        parked_message(waiting(format="2", state="ASLEEP"), partitions, "parcel.events".__eq__)
+
+
+def test_records_from_before_formats_were_numbered_are_read() -> None:
+    raw = waiting()
+    raw = raw._replace(headers=[(n, v) for n, v in raw.headers if n != f"{RETRY}format"])
+    assert parked_message(raw, partitions, "parcel.events".__eq__).key == KEY
+
+
+def test_a_retry_record_that_says_more_is_of_a_new_format() -> None:
+    """Raise FORMAT with each state, or header that older code must not miss; then change this."""
+    headers = {name.removeprefix(RETRY) for name, _ in waiting().headers if name.startswith(RETRY)}
+    states = "WAITING DEAD REDRIVEN RESOLVED DISCARDED BURIED"
+    says = "format log key sequence state attempt due since called events"
+    assert (FORMAT, " ".join(State), headers) == (1, states, set(says.split()))
+
+
 @pytest.mark.parametrize(
     "raw",
     [
+        waiting(format="2")._replace(key=b"no coordinates"),
+        waiting(format="2")._replace(partition=ELSEWHERE),
+        waiting(format="two"),
         waiting(due="9" * 30),
         waiting(due="9" * 18),
         waiting(since="-1"),

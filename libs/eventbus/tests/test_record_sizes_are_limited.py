@@ -83,7 +83,7 @@ def raw(headers: Headers) -> Raw:
     return Raw("parcel.commands", 0, 7, b"p1", Codec("parcels").encode(PARCEL), headers, 5)
 
 
-@pytest.mark.parametrize("name", ["correlationid", "traceparent", "ce_id"])
+@pytest.mark.parametrize("name", ["correlationid", "ce_correlationid", "traceparent", "ce_id"])
 @pytest.mark.parametrize("letter", ["c", "é"])
 @pytest.mark.parametrize(("count", "kept"), [(200, True), (201, False)])
 def test_a_header_that_is_copied_on_has_at_most_200_characters(
@@ -93,6 +93,7 @@ def test_a_header_that_is_copied_on_has_at_most_200_characters(
     envelope = Codec("parcels").decode(raw([(name, text.encode())]))
     copied = {
         "correlationid": envelope.correlation_id,
+        "ce_correlationid": envelope.correlation_id,
         "traceparent": envelope.traceparent,
         "ce_id": envelope.id,
     }

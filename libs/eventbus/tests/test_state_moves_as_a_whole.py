@@ -101,11 +101,11 @@ def write(store: Store, *events: Envelope) -> None:
     store.write({Entity(LOG, "cup"): (0, folded)}, events, {Partition(LOG, 0): events[-1].offset + 1})
 
 
-def test_an_event_seen_before_changes_nothing_and_a_gap_ends_the_process() -> None:
+def test_an_event_seen_before_changes_nothing_and_one_after_a_gap_is_refused() -> None:
     once = fold(DECIDER, Folded(Count()), event(1))
 
     assert fold(DECIDER, once, event(1, 5)) is once
-    with pytest.raises(NeedsRestart, match="gap"):
+    with pytest.raises(NeedsRestart, match="an event between them is missing"):
         fold(DECIDER, once, event(3))
 
 
@@ -158,6 +158,61 @@ def test_state_of_another_cluster_or_topic_is_forgotten(
     assert store.checkpoint(LOG, 0) == (2 if kept else 0)
     assert store.db.execute("SELECT count(*) FROM totals").fetchone()[0] == kept
     assert store.load(DECIDER, "cup").state.rows.get("2") == (2 if kept else None)
+
+
+def test_a_partition_of_which_other_rules_passed_something_over_is_rebuilt_once_and_no_other(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(store, event(1, 2))
+    store.write({}, [], {Partition(LOG, 1): 7, Partition(LOG, 2): 4}, passed=[Partition(LOG, 1)])
+    assert store.adopt("cluster", {LOG: "topic"}) == [], "the same rules would pass the same over"
+
+    monkeypatch.setattr("eventbus.state.store.RULES", 2)
+    assert store.adopt("cluster", {LOG: "topic"}) == [f"{LOG}-1"]
+    assert [store.checkpoint(LOG, i) for i in range(3)] == [2, 0, 4]
+    assert store.read(DECIDER, "cup") is not None
+    store.write({}, [], {Partition(LOG, 1): 7}, passed=[Partition(LOG, 1)])
+    assert store.adopt("cluster", {LOG: "topic"}) == [], "once"
+
+    monkeypatch.setattr("eventbus.state.store.RULES", 1)
+    assert store.adopt("cluster", {LOG: "topic"}) == [f"{LOG}-1"], (
+        "a release that was taken back rebuilds too"
+    )
+
+
+def test_a_write_that_fails_notes_no_record_as_passed_over(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ValueError, match="nobody counts so"):
+        store.write({}, [event(1, -1)], {Partition(LOG, 0): 2}, passed=[Partition(LOG, 0)])
+    monkeypatch.setattr("eventbus.state.store.RULES", 2)
+    assert store.adopt("cluster", {LOG: "topic"}) == []
+
+
+def test_a_store_of_code_that_noted_nothing_is_rebuilt_once(store: Store) -> None:
+    """The code before this format passed records over that newer code had written, and noted it nowhere."""
+    write(store, event(1, 2))
+    store.db.execute("PRAGMA user_version = 2")
+    assert reopened(store, DECIDER) == [LOG]
+    assert reopened(store, DECIDER) == []
+
+
+@pytest.mark.parametrize("change", ["format", "logs"])
+def test_what_waits_is_read_anew_by_code_that_reads_more_of_a_retry_topic(
+    store: Store, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    topics, deciders = {LOG: "topic", "count.retry": "topic"}, [DECIDER]
+    store.adopt("cluster", topics)
+    store.write({}, [], {Partition("count.retry", 0): 5})
+    if change == "format":
+        monkeypatch.setattr("eventbus.state.store.RETRY_FORMAT", 2)
+    else:
+        deciders.append(replace(DECIDER, log="other.events", projection=None))
+    for checkpoint in (0, 5):
+        store = Store(store.path, deciders)
+        store.adopt("cluster", {**topics, "other.events": "topic"})
+        assert store.checkpoint("count.retry", 0) == checkpoint
+        store.write({}, [], {Partition("count.retry", 0): 5})
 
 
 def reopened(store: Store, decider: Decider[Any]) -> list[str]:

@@ -21,7 +21,6 @@ from schemas import (
     PaymentSucceeded,
     PaymentVoided,
 )
-from schemas.upcasts import upcast
 from services.payment.decider import (
     Charge,
     Charged,
@@ -139,21 +138,6 @@ def test_forged_orders_that_contradict_themselves_are_not_charged(
     for past in PASTS.values():
         with pytest.raises(Mismatch, match=contradiction):
             given(PAYMENT, *past).when(replace(CREATED, **change))
-
-
-def test_orders_of_version_1_are_worth_nothing_and_paid_without_the_gateway() -> None:
-    old = {"orderId": "o1", "userId": "u1", "productId": "p1", "quantity": 3, "items": [], "version": "1.0"}
-    (item,) = upcast("OrderCreated", 1, old)["items"]
-    order = OrderCreated(
-        order_id="o1",
-        user_id="u1",
-        product_id="p1",
-        quantity=3,
-        version="1.0",
-        items=(Item(product_id=item["productId"], quantity=item["quantity"], unit_price=item["unitPrice"]),),
-    )
-    [paid] = given(PAYMENT).when(order).outputs
-    assert isinstance(paid, PaymentSucceeded) and (paid.amount, paid.currency) == (0, "GBP")
 
 
 @pytest.mark.parametrize("past", ["NEW", "PAID", "FAILED", "REFUNDED", "VOIDED"])

@@ -34,7 +34,9 @@ def topics_of_all(services: Iterable[Service]) -> tuple[Topic, ...]:
     found: dict[str, Topic] = {}
     for service in services:
         try:
-            found |= {topic.name: topic for topic in topics_of(service.name, service.deciders)}
+            found |= {
+                topic.name: topic for topic in topics_of(service.name, service.deciders, service.mirrors)
+            }
         except ValueError as error:
             raise CommandError(Exit.USAGE, f"{error}.") from error
     return tuple(found.values())

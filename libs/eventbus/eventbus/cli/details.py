@@ -33,7 +33,7 @@ def message_details(index: DeadLetterIndex, codec: Codec, item: Item) -> dict[st
         "written": rfc3339(parked.raw.timestamp),
         "error": item.error,
         "stacktrace": parked.stacktrace,
-        "correlationId": parked.raw.header("correlationid"),
+        "correlationId": parked.raw.extension("correlationid"),
         "traceparent": parked.raw.header("traceparent"),
         "note": _note(item),
         "message": _body(codec, value, is_settled=not item.open),

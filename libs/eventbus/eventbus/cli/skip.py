@@ -64,6 +64,11 @@ def _show(codec: Codec, position: Position, raw: Raw | None) -> None:
         name = f"not readable here: {raw.flaw or error}"
     print_line(out, f"{position}: {name}", "bold")
     print_line(out, f"  written {rfc3339(raw.timestamp)}, {raw.size} bytes, key {(raw.key or b'')[:100]!r}")
-    for name in ("ce_type", "keyversion", "cause", "ce_source"):
-        if (value := raw.header(name)) is not None:
+    told = {name: raw.extension(name) for name in ("keyversion", "cause")}
+    for name, value in {
+        "ce_type": raw.header("ce_type"),
+        **told,
+        "ce_source": raw.header("ce_source"),
+    }.items():
+        if value is not None:
             print_line(out, f"  {name}: {value[:200]!r}")

@@ -29,7 +29,7 @@ class CommandWriter:
         command = command.stamp(now)
         envelope = Envelope.from_outside(command, *partition, time=now, source=source)
         key, value = command.key.encode(), self._codec.encode(command)
-        return self._write(partition, key, value, headers_of(envelope))
+        return self._write(partition, key, value, headers_of(envelope, old_names=self._settings.old_headers))
 
     def delete(self, partition: Partition, key: str) -> Position:
         """Write that a compacted topic holds nothing for ``key`` any more; returns where that stands."""

@@ -13,7 +13,8 @@ from confluent_kafka.cimpl import NewTopic
 from eventbus.kafka.clients import common
 from eventbus.model.decider import Decider
 from eventbus.model.errors import Unavailable
-from eventbus.model.rules import LOG
+from eventbus.model.mirror import Mirror
+from eventbus.model.rules import LOG, has_one_writer
 from eventbus.settings import Settings
 
 DAYS_30 = str(30 * 24 * 3600 * 1000)
@@ -56,11 +57,14 @@ SKIPS = Topic("eventbus.skips", {"cleanup.policy": "compact", "max.message.bytes
 """Records that operators have set aside, for all services: see eventbus.processing.skips."""
 
 
-def topics_of(service: str, deciders: Iterable[Decider[Any]]) -> tuple[Topic, ...]:
+def topics_of(
+    service: str, deciders: Iterable[Decider[Any]], mirrors: Iterable[Mirror] = ()
+) -> tuple[Topic, ...]:
     """The topics that a service needs and no other makes, and ``SKIPS``, which all share.
 
-    They are its event logs, the topics in which commands and answers reach it, and three for what fails. A topic is
-    an event log if its name ends in ``.events``; those that others write are theirs to make.
+    They are its event logs and their mirrors, the topics in which commands and answers reach it, and three for what
+    fails. A topic is an event log if its name ends in ``.events``, and a mirror if that is followed by a version
+    (``.events.v1``); those that others write are theirs to make.
     Raises ValueError for an own log with another name: who reads it would make it as a topic of commands.
     """
     deciders = tuple(deciders)
@@ -70,8 +74,8 @@ def topics_of(service: str, deciders: Iterable[Decider[Any]]) -> tuple[Topic, ..
             raise ValueError(f"{service} writes the log {log}: the name of an event log ends in {LOG}")
     read = [message.topic for decider in deciders for message in decider.inputs]
     found = (
-        *(Topic.log(name) for name in logs),
-        *(Topic.passing(name) for name in read if not name.endswith(LOG)),
+        *(Topic.log(name) for name in (*logs, *(mirror.topic for mirror in mirrors))),
+        *(Topic.passing(name) for name in read if not has_one_writer(name)),
         Topic.waiting(f"{service}.retry"),
         Topic.letters(f"{service}.dlq"),
         Topic.passing(f"{service}.admin"),

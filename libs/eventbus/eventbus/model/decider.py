@@ -71,6 +71,8 @@ class Decider(Generic[S]):
     decide: Callable[[Any, S], Sequence[Output]]
     evolve: Callable[[S, Any], S]
     projection: Projection | None = None
+    sends: tuple[type[Message], ...] = ()
+    """The messages for other topics that ``decide`` may return beside own events. Any other is refused."""
     settling: tuple[type[Message], ...] = ()
     """Inputs that end an entity's life: they are decided at once, even if messages of their key wait for a retry."""
     deadline: Callable[[S], int | None] | None = None

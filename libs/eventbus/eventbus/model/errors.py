@@ -5,6 +5,7 @@ EventBusError
 │   └── Unavailable    Kafka (or this replica's view of it) is away: HTTP answers 503 with Retry-After
 ├── Poison             will never pass: the message is a dead letter, and parks its key
 │   ├── Mismatch       contradicts what was asked for: a dead letter that parks nothing
+│   ├── UnknownSchema  this code cannot read it, but newer code may: parked until that code runs here
 │   └── Unrepresentable  the older version that is to be written cannot say it
 └── ProcessMustEnd     this process cannot go on
     ├── Fenced         another process has its slot, or its producer's epoch is over
@@ -35,6 +36,13 @@ class Mismatch(Poison):
     """A report that contradicts what was asked for, such as another amount. The genuine one may still come.
 
     Raised by ``decide``: the message becomes a dead letter, and later messages of its key go on.
+    """
+
+
+class UnknownSchema(Poison):
+    """A value in the wire format whose schema id this code does not know. Newer code may know it.
+
+    So the message is not lost: it parks its key, and a redrive by code that knows the schema decides it.
     """
 
 

@@ -11,6 +11,9 @@ from eventbus.model.errors import NeedsRestart
 from eventbus.model.messages import Envelope
 
 S = TypeVar("S")
+RULES = 1
+"""Raise it when records that counted as foreign until now may be events, such as by a new name of a header: a
+partition of which something was passed over under other rules is then folded anew."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +41,14 @@ class Entry(Generic[S]):
 
 
 def fold(decider: Decider[S], folded: Folded[S], event: Envelope) -> Folded[S]:
-    """One own event more. An event seen before changes nothing; a gap means the log and the state disagree."""
+    """One own event more. An event seen before changes nothing. Raises NeedsRestart if one is missing before it."""
     version = event.key_version or 0
     if version <= folded.version:
         return folded
     if version != folded.version + 1:
         raise NeedsRestart(
-            f"{event.position}: event {version} of {event.message.key} follows event {folded.version}; "
-            "the local state has a gap. Delete the state directory to rebuild it from the log."
+            f"{event.position}: event {version} of {event.message.key} follows event {folded.version}, "
+            "an event between them is missing"
         )
     answered = dict(folded.answered)
     if event.cause:

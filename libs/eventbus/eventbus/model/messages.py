@@ -58,8 +58,9 @@ class Command(Message):
 class Envelope:
     """A message with what its headers and its place in the log say about it.
 
-    ``time`` is ms since epoch (UTC). ``cause`` is the position of the input an event answers, and
-    ``key_version`` counts the events of its key from 1; both are None on what did not come from a processor.
+    ``time`` is ms since epoch (UTC). ``cause`` is the position of the input an event answers, ``causation_id`` the id
+    of that input, and ``key_version`` counts the events of its key from 1; they are None on what did not come from a
+    processor.
     ``size`` is that of the encoded body in bytes, 0 if it was not encoded yet.
     """
 
@@ -75,6 +76,7 @@ class Envelope:
     partition: int
     offset: int
     size: int = dataclasses.field(default=0, compare=False)
+    causation_id: str | None = None
 
     @property
     def position(self) -> Position:

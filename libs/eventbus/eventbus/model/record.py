@@ -33,6 +33,15 @@ class Raw(NamedTuple):
                 found = value
         return None if found is None else found.decode("utf-8", "replace")
 
+    def extension(self, name: str) -> str | None:
+        """The CloudEvents extension ``name`` as text: the header ``name``, or ``ce_name`` if there is none.
+
+        Where a record has both, the old name (without ``ce_``) decides: code that knows only that one judges the
+        record in the same way.
+        """
+        old = self.header(name)
+        return self.header(f"ce_{name}") if old is None else old
+
     @property
     def size(self) -> int:
         """Bytes of key, value and headers."""

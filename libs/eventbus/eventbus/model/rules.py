@@ -7,6 +7,7 @@ Wrong outputs make a dead letter of their message.
 from __future__ import annotations
 
 import dataclasses
+import re
 import types
 import typing
 from collections.abc import Sequence
@@ -18,10 +19,17 @@ from eventbus.model.messages import Event, Message
 
 LOG = ".events"
 """How the name of an event log ends. No other topic's name ends so."""
+_OWNED = re.compile(r"\.events(\.v[0-9]+)?$")
+
+
+def has_one_writer(topic: str) -> bool:
+    """Whether a topic is an event log or a mirror of one: its owner alone writes it, and it is kept for ever."""
+    return _OWNED.search(topic) is not None
 
 
 def check_definition(decider: Decider[Any]) -> None:
-    """That the log is an event log, and that inputs are bound message classes, settling ones among them."""
+    """That the log is an event log, that inputs and what is sent are bound message classes, settling ones among the
+    inputs, and that nothing is sent to the log of another."""
     if not decider.log.endswith(LOG):
         raise TypeError(f"the log {decider.log} of a decider must end in {LOG}")
     for cls in (*decider.inputs, *decider.settling):
@@ -30,6 +38,22 @@ def check_definition(decider: Decider[Any]) -> None:
     for cls in decider.settling:
         if cls not in decider.inputs:
             raise TypeError(f"{decider.log}: {cls.name} is settling, but it is not among the inputs")
+    check_sends(decider.log, decider.sends)
+
+
+def check_sends(sender: str, sends: Sequence[Any]) -> None:
+    """That what ``sender`` declares to send are bound message classes for topics that are nobody's log."""
+    for cls in sends:
+        if not _is_message_class(cls):
+            raise TypeError(f"{sender}: it sends {cls!r}, which is no message class with @message(topic=...)")
+        if cls.topic.endswith(LOG):
+            raise TypeError(f"{sender}: {cls.name} belongs to {cls.topic}, which only its owner writes")
+
+
+def check_sent(sender: str, sends: Sequence[type[Message]], message: Message) -> None:
+    """That ``sender`` declares to send such messages."""
+    if type(message) not in sends:
+        raise TypeError(f"{sender}: it does not declare that it sends {message.name}: name it in sends=(...)")
 
 
 def _is_message_class(value: Any) -> bool:
@@ -47,7 +71,8 @@ def check_outputs(decider: Decider[Any], key: str | None, outputs: Sequence[Any]
     """What ``decide`` returned for an input of this key (None: not known).
 
     It is nothing, or one request, or messages with at least one event of the own log. Such an event has the key of
-    its input: state, versions and order of the log go by that key. Nobody writes to the log of another.
+    its input: state, versions and order of the log go by that key. Nobody writes to the log of another. What goes to
+    any other topic is declared in ``sends``.
     """
     if any(isinstance(output, Request) for output in outputs):
         if len(outputs) > 1:
@@ -57,10 +82,11 @@ def check_outputs(decider: Decider[Any], key: str | None, outputs: Sequence[Any]
         if not isinstance(output, Message):
             raise TypeError(f"{decider.log}: {output!r} is neither a message nor a request")
         if output.topic != decider.log:
-            if output.topic.endswith(LOG):
+            if has_one_writer(output.topic):
                 raise TypeError(
                     f"{decider.log}: {output.name} belongs to {output.topic}, which only its owner writes"
                 )
+            check_sent(decider.log, decider.sends, output)
             continue
         if not isinstance(output, Event):
             raise TypeError(f"{decider.log}: {output.name} is no Event, and a log holds events only")

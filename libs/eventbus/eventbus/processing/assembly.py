@@ -12,6 +12,8 @@ from eventbus.kafka.health import BrokerHealth, Lag, statistics_callback
 from eventbus.kafka.records import partition_of
 from eventbus.kafka.transactions import TransactionalWriter
 from eventbus.model.decider import Decider
+from eventbus.model.mirror import Mirror
+from eventbus.model.start import Start
 from eventbus.processing.context import TurnContext, turn_context
 from eventbus.processing.due import DueQueue
 from eventbus.processing.due_work import DueWork
@@ -19,6 +21,7 @@ from eventbus.processing.follower import Follower
 from eventbus.processing.intake import Intake
 from eventbus.processing.outgoing import Outgoing
 from eventbus.processing.ports import Ports
+from eventbus.processing.starting import Starting
 from eventbus.processing.tasks import Tasks
 from eventbus.settings import Settings
 
@@ -32,6 +35,7 @@ class Parts:
     context: TurnContext
     tasks: Tasks
     intake: Intake
+    starting: Starting
     due: DueQueue
     due_work: DueWork
     writer: TransactionalWriter[Outgoing]
@@ -51,11 +55,14 @@ def assemble(
     transactional_id: str,
     version: str = "",
     watches: Sequence[str] = (),
+    mirrors: Sequence[Mirror] = (),
+    start: Start = "earliest",
 ) -> Parts:
     """The parts of a service's processor. It opens the Kafka clients, but writes and reads nothing.
 
     ``partitions``: how many each topic of the service has. ``version``: of the service, for dead letters.
-    ``watches``: retry topics of other services that are followed too.
+    ``watches``: retry topics of other services that are followed too. ``mirrors``: how own events are also written
+    in an older version. ``start``: where a new consumer group begins.
     """
     by_log, clients = {d.log: d for d in deciders}, ports.clients
     placing = partial(partition_of, count=partitions)
@@ -69,6 +76,7 @@ def assemble(
         clock=ports.clock,
         jitter=ports.jitter,
         version=version,
+        mirrors=mirrors,
     )
     health, lag = BrokerHealth(), Lag(settings.topic_prefix)
     consumer = clients.input(settings, service, statistics_callback(health.update, lag.update))
@@ -97,6 +105,7 @@ def assemble(
         context=context,
         tasks=tasks,
         intake=Intake(consumer, tasks, follower, ports.calls, context, settings),
+        starting=Starting(start, service, deciders, consumer, follower, settings, partitions),
         due=due,
         due_work=DueWork(due, by_log, context, ports.calls, settings.max_batch),
         writer=writer,

@@ -10,8 +10,10 @@ from typing import Any
 from eventbus import metrics
 from eventbus.codec import Codec
 from eventbus.model.decider import Decider
-from eventbus.model.errors import Poison
+from eventbus.model.errors import Poison, UnknownSchema
 from eventbus.model.limits import Limits
+from eventbus.model.messages import Message
+from eventbus.model.mirror import Mirror
 from eventbus.model.record import Raw
 from eventbus.processing.offsets import OffsetTracker
 from eventbus.processing.ports import StateReader
@@ -31,20 +33,36 @@ class Router:
         self._codec = codec
         self.deciders = {d.log: d for d in deciders}
         self._by_name: dict[tuple[str, str], list[Decider[Any]]] = {}
+        self._by_topic: dict[str, list[Decider[Any]]] = {}
         for decider in deciders:
             for cls in decider.inputs:
                 self._by_name.setdefault((cls.topic, cls.name), []).append(decider)
+            for topic in {cls.topic for cls in decider.inputs}:
+                self._by_topic.setdefault(topic, []).append(decider)
 
     def route(self, raw: Raw) -> Sequence[Decider[Any]]:
         """The deciders that take records of this type, found without decoding the body; raises Poison.
 
-        An event that no decider takes is skipped. A command is always for somebody, so an unknown one is poison.
+        An event that no decider takes is skipped. A command is always for somebody, so an unknown one is poison;
+        one of an unknown schema is for the decider that takes the commands of the topic, once newer code runs here.
         """
         name = raw.header("ce_type") or self._codec.name_of(raw.value)
         deciders = self._by_name.get((raw.topic, name), [])
         if not deciders and raw.topic.endswith(COMMANDS):
+            takers = self._by_topic.get(raw.topic, [])
+            if len(takers) == 1 and self._is_of_newer_code(raw.value):
+                return takers
             raise Poison(f"{raw.topic} takes no {name[:100]}")
         return deciders
+
+    def _is_of_newer_code(self, value: bytes | None) -> bool:
+        try:
+            self._codec.name_of(value)
+        except UnknownSchema:
+            return True
+        except Poison:
+            return False
+        return False
 
 
 @dataclass(frozen=True)
@@ -64,6 +82,10 @@ class TurnContext:
     partition_of: Callable[[bytes], int]
     clock: Callable[[], int]
     jitter: Callable[[], float]
+    old_headers: bool
+    """Whether what is written carries the headers' old names too (``EVENTBUS_OLD_HEADERS``)."""
+    mirrors: Mapping[type[Message], Mirror] = field(default_factory=dict)
+    """By the class of an own event: how it is also written in an older version."""
     refused: dict[str, set[str]] = field(default_factory=dict)
     """By the coordinates of an input: the topics that refused its outputs because they are too large."""
 
@@ -85,6 +107,7 @@ def turn_context(
     clock: Callable[[], int],
     jitter: Callable[[], float],
     version: str = "",
+    mirrors: Sequence[Mirror] = (),
 ) -> TurnContext:
     """The context of a service's turns, with nothing under way. ``clock`` gives ms since epoch, ``jitter`` 0 to 1."""
     return TurnContext(
@@ -101,4 +124,6 @@ def turn_context(
         partition_of=partition_of,
         clock=clock,
         jitter=jitter,
+        old_headers=settings.old_headers,
+        mirrors={mirror.event: mirror for mirror in mirrors},
     )

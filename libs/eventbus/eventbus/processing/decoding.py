@@ -5,7 +5,7 @@ from __future__ import annotations
 from eventbus import metrics
 from eventbus.admin import Discard, Redrive
 from eventbus.headers import left_out
-from eventbus.model.errors import Poison
+from eventbus.model.errors import Poison, UnknownSchema
 from eventbus.model.limits import MAX_KEY
 from eventbus.model.messages import Envelope
 from eventbus.model.record import Raw
@@ -22,14 +22,17 @@ def work_items(context: TurnContext, raw: Raw) -> list[WorkItem] | Redrive | Dis
             f"the record has {raw.size} bytes, more than {context.limits.input} (EVENTBUS_MAX_INPUT_BYTES)"
         )
     if raw.topic == f"{context.service}.admin":
-        command = _decode(context, raw).message
+        command = decode(context, raw).message
         if not isinstance(command, Redrive | Discard):
             raise Poison(f"{raw.topic} takes no {command.name}")
         return command
     deciders = context.router.route(raw)
     if not deciders:
         return []
-    envelope = _decode(context, raw)
+    try:
+        envelope = decode(context, raw)
+    except UnknownSchema as error:
+        return [WorkItem.unread(decider, raw, _text_of_key(raw), error) for decider in deciders]
     for name in left_out(raw):
         metrics.LEFT_OUT.labels(context.service, name).inc()
     return [WorkItem.of(decider, raw, envelope) for decider in deciders]
@@ -44,7 +47,9 @@ def check_not_refused(context: TurnContext, raw: Raw) -> None:
         )
 
 
-def _decode(context: TurnContext, raw: Raw) -> Envelope:
+def decode(context: TurnContext, raw: Raw) -> Envelope:
+    """An input record as a message with its envelope. Raises Poison; UnknownSchema only if nothing else is wrong
+    with what can be seen of the record."""
     if not raw.key:
         raise Poison("the record has no key, or an empty one")
     check_not_refused(context, raw)
@@ -59,3 +64,10 @@ def _decode(context: TurnContext, raw: Raw) -> Envelope:
     if named and named != envelope.message.name:
         raise Poison(f"ce_type says {named[:MAX_KEY]}, the body is {envelope.message.name}")
     return envelope
+
+
+def _text_of_key(raw: Raw) -> str:
+    try:
+        return (raw.key or b"").decode()
+    except UnicodeDecodeError:
+        raise Poison("the key of the record is not text, so it is the key of no message") from None

@@ -11,7 +11,7 @@ from eventbus.model.folding import Folded, fold
 from eventbus.model.messages import Envelope
 from eventbus.model.places import Entity
 from eventbus.model.record import Raw
-from eventbus.processing.own_log import Doubtful, next_event, parked_message
+from eventbus.processing.own_log import Doubtful, Foreign, next_event, parked_message
 from eventbus.processing.ports import StateStore
 from eventbus.retry.parked import Parked
 
@@ -35,8 +35,7 @@ class FoldBatch:
         if raw.topic in self._store.deciders:
             self._fold(raw)
         else:
-            parked = parked_message(raw, self._partition_of, self._may_wait_in(raw.topic))
-            self.parked.append((raw.topic, parked))
+            self._park(raw)
 
     def _fold(self, raw: Raw) -> None:
         decider = self._store.deciders[raw.topic]
@@ -54,6 +53,16 @@ class FoldBatch:
             raise Doubtful(f"{event.message.name} cannot be folded: {error!r}") from error
         self.folds[Entity(raw.topic, key)] = (raw.partition, folded)
         self.events.append(event)
+
+    def _park(self, raw: Raw) -> None:
+        try:
+            parked = parked_message(raw, self._partition_of, self._may_wait_in(raw.topic))
+        except Doubtful as error:
+            if raw.topic == self._retry:
+                raise
+            # Another service's topic is followed to show what waits there. It stops nothing here.
+            raise Foreign(str(error)) from error
+        self.parked.append((raw.topic, parked))
 
     def _may_wait_in(self, retry: str) -> Callable[[str], bool]:
         """The logs whose messages may wait in a retry topic: any log, if the topic is another service's."""

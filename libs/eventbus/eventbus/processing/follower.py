@@ -123,6 +123,7 @@ class Follower:
         batch = FoldBatch(self._store, self._codec, self._service, self._partition_of)
         reached: dict[Partition, int] = {}
         changed: list[Position] = []
+        passed: set[Partition] = set()
         for record in records:
             part, upto = self._reached(record)
             if part not in self._next or part in self.stopped:
@@ -133,6 +134,7 @@ class Follower:
                     changed += self._take(raw, batch)
                 except Foreign as reason:
                     self._pass_over(raw, str(reason))
+                    passed.add(part)
                 except Doubtful as reason:
                     self._stop(raw, str(reason))
                     continue
@@ -140,7 +142,7 @@ class Follower:
         moved = {part: upto for part, upto in reached.items() if upto > self._next[part]}
         if moved:
             checkpoints = {p: upto for p, upto in moved.items() if p != SKIPS}
-            self._store.write(batch.folds, batch.events, checkpoints, batch.parked)
+            self._store.write(batch.folds, batch.events, checkpoints, batch.parked, passed)
             self._next.update(moved)
         for place in changed:
             self._set_aside(place)

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from eventbus.headers import headers_of
-from eventbus.model.errors import Poison
+from eventbus.model.errors import Poison, Unrepresentable
 from eventbus.model.folding import Folded, fold
 from eventbus.model.limits import ALL_OUTPUTS, MAX_KEY, MAX_LETTER, Limits
 from eventbus.model.messages import Envelope, Message
+from eventbus.model.mirror import Mirror
 from eventbus.model.places import Partition
 from eventbus.model.record import Headers, Raw, size_of
 from eventbus.model.rules import check_outputs
@@ -32,6 +33,8 @@ class Outgoing:
     """The coordinates of the input that led to it."""
     event: Envelope | None = None
     parked: Parked | None = None
+    unrepresentable: Mirror | None = None
+    """The mirror that this own event is not in, since the older version cannot say what it says."""
 
     @property
     def size(self) -> int:
@@ -51,10 +54,10 @@ def produced(
     now, folded, version, total = context.clock(), before, before.version, 0
     records: list[Outgoing] = []
     for index, output in enumerate(outputs):
-        message = output.stamp(now)
-        value = context.codec.encode(message)
+        decided = output.stamp(now)
+        value = context.codec.encode(decided)
         # The log is what state is folded from: so the state here is folded from what the log holds.
-        message = context.codec.as_read(message)
+        message = context.codec.as_read(decided)
         own = message.topic == item.decider.log
         version += own
         envelope = _envelope(
@@ -65,14 +68,15 @@ def produced(
             envelope.partition,
             message.key.encode(),
             value,
-            headers_of(envelope),
+            headers_of(envelope, old_names=context.old_headers),
             item.raw.coordinates,
             envelope if own else None,
         )
-        total += _checked_size(context.limits, record, message)
         if own:
             folded = fold(item.decider, folded, envelope)
-        records.append(record)
+        mirrored = _mirrored(context, record, decided) if own else [record]
+        total += sum(_checked_size(context.limits, one, message, own) for one in mirrored)
+        records += mirrored
     if total > context.limits.event * ALL_OUTPUTS:
         raise Poison(
             f"{item.raw.coordinates} leads to {len(records)} records of {total} bytes in all, more than "
@@ -81,14 +85,24 @@ def produced(
     return records, folded
 
 
-def _checked_size(limits: Limits, record: Outgoing, message: Message) -> int:
+def _mirrored(context: TurnContext, event: Outgoing, message: Message) -> list[Outgoing]:
+    """The record of an own event, and the one of its mirror if there is a mirror that can hold it."""
+    mirror = context.mirrors.get(type(message))
+    if mirror is None:
+        return [event]
+    try:
+        value = context.codec.encode_as(message, mirror.version)
+    except Unrepresentable:
+        return [replace(event, unrepresentable=mirror)]
+    return [event, replace(event, topic=mirror.topic, value=value, event=None)]
+
+
+def _checked_size(limits: Limits, record: Outgoing, message: Message, own: bool) -> int:
     """The size of a record that Kafka will take; raises Poison if it will not."""
     if not 0 < len(record.key or b"") <= MAX_KEY:
         raise Poison(f"the key of {message.name} has {len(record.key or b'')} bytes, not 1 to {MAX_KEY}")
     most, setting = (
-        (limits.event, "EVENTBUS_MAX_EVENT_BYTES")
-        if record.event
-        else (limits.command, "EVENTBUS_MAX_COMMAND_BYTES")
+        (limits.event, "EVENTBUS_MAX_EVENT_BYTES") if own else (limits.command, "EVENTBUS_MAX_COMMAND_BYTES")
     )
     if record.size > most:
         raise Poison(
@@ -114,6 +128,7 @@ def _envelope(
         topic=message.topic,
         partition=context.partition_of(message.key.encode()),
         offset=-1,
+        causation_id=item.message_id or item.origin,
     )
 
 

@@ -16,7 +16,7 @@ from eventbus.model.limits import MAX_KEY
 from eventbus.model.messages import Envelope
 from eventbus.model.places import Position, whole_number
 from eventbus.model.record import Raw
-from eventbus.retry.parked import Parked, State
+from eventbus.retry.parked import NewerFormat, Parked, State
 
 PartitionOf = Callable[[bytes], int]
 
@@ -40,7 +40,7 @@ def claim(raw: Raw, partition_of: PartitionOf) -> Claim:
     """What a record claims, if the leader of its partition can have written it. Raises Foreign."""
     if raw.flaw:
         raise Foreign(raw.flaw)
-    version, cause = raw.header("keyversion"), raw.header("cause")
+    version, cause = raw.extension("keyversion"), raw.extension("cause")
     if version is None or cause is None:
         raise Foreign("it carries no key version and no cause")
     try:
@@ -91,12 +91,14 @@ def _readable(raw: Raw, codec: Codec) -> bool:
 
 
 def parked_message(raw: Raw, partition_of: PartitionOf, logs: Callable[[str], bool]) -> Parked:
-    """What a record of a retry topic says of a message that waits. Raises Foreign.
+    """What a record of a retry topic says of a message that waits. Raises Foreign or Doubtful.
 
     ``logs``: whether a log is one whose messages may wait there.
     """
     try:
         parked = Parked.from_record(raw)
+    except NewerFormat as error:
+        raise (Doubtful if _may_wait_at(raw.key, raw.partition) else Foreign)(str(error)) from None
     except (KeyError, ValueError) as error:
         raise Foreign(f"it is no record of a retry topic ({error!r})") from None
     if raw.key != parked.raw.coordinates.encode() or raw.partition != parked.raw.partition:
@@ -108,3 +110,11 @@ def parked_message(raw: Raw, partition_of: PartitionOf, logs: Callable[[str], bo
     if partition_of(parked.key.encode()) != raw.partition:
         raise Foreign("its partition is not the one of its key")
     return parked
+
+
+def _may_wait_at(key: bytes | None, partition: int) -> bool:
+    """Whether a key names a message whose task is that of the partition, in whatever format the record is."""
+    try:
+        return Position.parse((key or b"").decode()).partition == partition
+    except ValueError:
+        return False

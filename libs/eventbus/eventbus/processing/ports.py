@@ -64,8 +64,10 @@ class StateStore(StateReader, Protocol):
         events: Iterable[Envelope],
         checkpoints: Mapping[Partition, int],
         parked: Iterable[tuple[str, Parked]] = (),
+        passed: Iterable[Partition] = (),
     ) -> None:
-        """Move states and checkpoints on, all at once. ``parked``: retry topics, and what they say."""
+        """Move states and checkpoints on, all at once. ``parked``: retry topics, and what they say; ``passed``: the
+        partitions of which a record was passed over."""
         ...
 
     def set_aside(self, skips: Iterable[Position]) -> list[Partition]:

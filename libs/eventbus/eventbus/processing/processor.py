@@ -44,7 +44,7 @@ class Processor:
     def __init__(self, parts: Parts) -> None:
         self.service, self._context, self._follower = parts.service, parts.context, parts.follower
         self.tasks, self.health, self.breaker = parts.tasks, parts.health, parts.context.breaker
-        self._intake, self._writer = parts.intake, parts.writer
+        self._intake, self._writer, self._starting = parts.intake, parts.writer, parts.starting
         self._due, self._due_work, self._lag = parts.due, parts.due_work, parts.lag
         self._offsets, self._queues = parts.context.offsets, parts.context.queues
         self._store, self._calls = parts.ports.store, parts.ports.calls
@@ -199,9 +199,22 @@ class Processor:
         self.tasks.lead_again()
         self._due.forget_answered()
 
-    def task_found(self, partition: Partition, committed: int) -> None:
-        """A task is about to be led: one of its inputs goes on from there."""
-        self._offsets.lead(partition, committed)
+    def tasks_found(self, committed: dict[Partition, int]) -> bool:
+        """Tasks are about to be led: their inputs go on from there, or begin where the service begins.
+
+        A beginning is committed at once. Otherwise ``now`` would be later for the next replica.
+        """
+        if begun := self._starting.of(committed):
+            try:
+                self._commit([], begun)
+            except (Aborted, Stuck) as reason:
+                log.warning("a starting position is not committed, it is looked for again: %s", reason)
+                self._writer.restart()
+                return False
+            log.info("a new consumer group begins at %s", ", ".join(f"{p}: {o}" for p, o in begun.items()))
+        for partition, upto in (committed | begun).items():
+            self._offsets.lead(partition, upto)
+        return True
 
     def task_led(self, task: int) -> None:
         """The task is led from now on, from its committed offsets. Everything up to there is folded here."""
@@ -245,5 +258,8 @@ class Processor:
     def _report(self, turn: Turn) -> None:
         metrics.DECIDED.labels(self.service).inc(turn.decided)
         metrics.DEAD.labels(self.service).inc(turn.dead)
+        for record in turn.outgoing:
+            if mirror := record.unrepresentable:
+                metrics.UNREPRESENTABLE.labels(self.service, mirror.event.name, str(mirror.major)).inc()
         if turn.dead:
             log.error("%d messages went to %s.dlq", turn.dead, self.service)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from eventbus.admin import Skip
 from eventbus.codec import Codec
-from eventbus.model.errors import Poison
+from eventbus.model.errors import Poison, UnknownSchema
 from eventbus.model.places import Position
 from eventbus.model.record import Raw
 
@@ -43,9 +43,17 @@ class Skips:
             raise Poison(f"its key is no topic-partition-offset: {error}") from error
         if record.value is None:
             return place if self._reasons.pop(place, None) is not None else None
-        skip = self._codec.decode(record).message
+        news = place not in self._reasons
+        self._reasons[place] = self._reason(record)
+        return place if news else None
+
+    def _reason(self, record: Raw) -> str:
+        try:
+            skip = self._codec.decode(record).message
+        except (
+            UnknownSchema
+        ) as error:  # what is skipped stands in the key, so nothing else is needed of newer code
+            return f"its reason cannot be read: {error}"
         if not isinstance(skip, Skip):
             raise Poison(f"{record.topic} takes no {skip.name}")
-        news = place not in self._reasons
-        self._reasons[place] = skip.reason
-        return place if news else None
+        return skip.reason

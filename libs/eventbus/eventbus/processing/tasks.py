@@ -27,8 +27,11 @@ log = logging.getLogger("eventbus.tasks")
 class TaskListener(Protocol):
     """Is called when tasks begin and end: on the processor's thread, in part from inside a poll."""
 
-    def task_found(self, partition: Partition, committed: int) -> None:
-        """One input of a task that is about to be led; its group has committed up to there (negative: never)."""
+    def tasks_found(self, committed: dict[Partition, int]) -> bool:
+        """Tasks are about to be led: what their group has committed for each input (negative: never).
+
+        Returns whether that is settled. If not, they are found again later.
+        """
         ...
 
     def task_led(self, task: int) -> None:
@@ -166,11 +169,11 @@ class Tasks:
         for tp in committed:
             if tp.error is not None:
                 raise KafkaException(tp.error)
-        for i in partitions:
-            self._targets[i] = self._ends([Partition(name, i) for name in self._logs])
-        for tp in committed:
-            topic = tp.topic.removeprefix(self._settings.topic_prefix)
-            self._listener.task_found(Partition(topic, tp.partition), tp.offset)
+        prefix = self._settings.topic_prefix
+        offsets = {Partition(tp.topic.removeprefix(prefix), tp.partition): tp.offset for tp in committed}
+        if self._listener.tasks_found(offsets):
+            for i in partitions:
+                self._targets[i] = self._ends([Partition(name, i) for name in self._logs])
 
     def _lead(self, i: int) -> None:
         self.led.add(i)

@@ -19,11 +19,11 @@ from eventbus.model.folding import Folded
 from eventbus.model.messages import Message
 from eventbus.model.places import Entity
 from eventbus.model.record import Raw
-from eventbus.model.rules import check_outputs
+from eventbus.model.rules import check_input, check_outputs
 from eventbus.processing.context import TurnContext
-from eventbus.processing.decoding import check_not_refused, work_items
+from eventbus.processing.decoding import decode, work_items
 from eventbus.processing.outgoing import Outgoing, dead_letter, produced, retry_record
-from eventbus.processing.work import KeyQueue, WorkItem
+from eventbus.processing.work import KeyQueue, Unread, WorkItem
 from eventbus.retry.parked import Parked, State
 from eventbus.retry.queues import RetryQueues
 
@@ -154,9 +154,9 @@ class Turn:
             early = False
             self.tasks.add(head.raw.partition)
             try:
-                check_not_refused(self._context, head.raw)
-                envelope = self._context.codec.decode(head.raw)
-            except Poison as error:
+                envelope = decode(self._context, head.raw)
+                check_input(decider, envelope.message)
+            except (Poison, TypeError) as error:
                 self._park(head.entity, head.raw, error)
                 return
             item = WorkItem.of(decider, head.raw, envelope, parked=True)
@@ -164,9 +164,11 @@ class Turn:
             if entity in self._asking or self.retry_queues.is_first(head):
                 return
 
-    def _decide(self, item: WorkItem, message: Message | Outcome) -> None:
+    def _decide(self, item: WorkItem, message: Message | Outcome | Unread) -> None:
         """Decide one message, or the outcome of the call that it led to."""
         try:
+            if isinstance(message, Unread):
+                raise message.error
             outputs = item.decider.decide(message, self._state(item).state)
             if outputs and isinstance(outputs[0], Request):
                 self._ask(item, outputs)
@@ -190,7 +192,7 @@ class Turn:
         self.decided += 1
         self._context.offsets.finish(item.raw)
 
-    def _resolve(self, item: WorkItem, message: Message | Outcome, outputs: Sequence[Any]) -> None:
+    def _resolve(self, item: WorkItem, message: Message | Outcome | Unread, outputs: Sequence[Any]) -> None:
         if item.parked:
             head = self.retry_queues.queue(item.entity)[0]
             events = tuple(output.name for output in outputs if output.topic == item.decider.log)

@@ -8,9 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from eventbus.model.decider import DeadlinePassed, Decider, Outcome
+from eventbus.model.errors import UnknownSchema
 from eventbus.model.messages import Envelope, Message
 from eventbus.model.places import Entity
 from eventbus.model.record import Raw
+
+
+@dataclass(frozen=True)
+class Unread:
+    """In place of a message: its schema is not known here, so only its key is. To decide it raises ``error``."""
+
+    error: UnknownSchema
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,9 +28,11 @@ class WorkItem:
     decider: Decider[Any]
     raw: Raw
     key: str
-    message: Message | Outcome
+    message: Message | Outcome | Unread
     correlation_id: str
     traceparent: str | None = None
+    message_id: str | None = None
+    """The message's own id (``ce_id``); None for a deadline."""
     parked: bool = False
 
     @classmethod
@@ -30,8 +40,20 @@ class WorkItem:
         """``raw`` for ``decider``, decoded as ``envelope``."""
         message = envelope.message
         return cls(
-            decider, raw, message.key, message, envelope.correlation_id, envelope.traceparent, parked=parked
+            decider,
+            raw,
+            message.key,
+            message,
+            correlation_id=envelope.correlation_id,
+            traceparent=envelope.traceparent,
+            message_id=envelope.id,
+            parked=parked,
         )
+
+    @classmethod
+    def unread(cls, decider: Decider[Any], raw: Raw, key: str, error: UnknownSchema) -> WorkItem:
+        """``raw`` for ``decider``, which waits until its schema is known. ``key``: that of the record."""
+        return cls(decider, raw, key, Unread(error), raw.coordinates)
 
     @property
     def entity(self) -> Entity:

@@ -23,6 +23,13 @@ ERRORS = "__eventbus.errors."
 
 TRUNCATED = f"{ERRORS}truncated"
 
+FORMAT = 1
+"""Raise it whenever code that reads these records could misread them from now on, such as by a new state."""
+
+
+class NewerFormat(ValueError):
+    """A record of a retry topic that newer code wrote, in a format that is not known here."""
+
 
 class State(StrEnum):
     """How a message waits. The last three are final."""
@@ -85,6 +92,7 @@ class Parked:
     def headers(self) -> Headers:
         """The headers of its record in the retry topic."""
         waits = {
+            "format": FORMAT,
             "log": self.log,
             "key": self.key,
             "sequence": self.sequence,
@@ -123,7 +131,8 @@ class Parked:
 
     @classmethod
     def from_record(cls, record: Raw) -> Parked:
-        """The inverse, from a record of the retry topic. Raises KeyError or ValueError if it is none."""
+        """The inverse, from a record of the retry topic. Raises KeyError or ValueError if it is none, NewerFormat if
+        this code cannot say what it is."""
         if record.flaw:
             raise ValueError(record.flaw)
         texts = {
@@ -131,6 +140,10 @@ class Parked:
             for name, value in record.headers
             if value is not None and name.startswith("__eventbus.")
         }
+
+        # Records of the code before formats were numbered name none.
+        if whole_number(number := texts.get(RETRY + "format", "1")) > FORMAT:
+            raise NewerFormat(f"it is written in format {number}, this code reads up to format {FORMAT}")
 
         def retry(name: str) -> str:
             return texts[RETRY + name]

@@ -16,6 +16,7 @@ from eventbus.codec import Codec
 from eventbus.model.decider import Decider
 from eventbus.model.folding import Entry
 from eventbus.model.messages import Message
+from eventbus.model.rules import check_sent
 from eventbus.service.answers import Sent
 from eventbus.service.consistency import Consistency
 from eventbus.service.local_state import LocalState
@@ -68,8 +69,15 @@ class Bus:
     which HTTP answers with 503 and Retry-After; only :meth:`fresh` and :meth:`undecided` have an answer.
     """
 
-    def __init__(self, service: str, settings: Settings, parts: Published[BusParts]) -> None:
-        self.service, self.settings, self._parts = service, settings, parts
+    def __init__(
+        self,
+        service: str,
+        settings: Settings,
+        parts: Published[BusParts],
+        sends: Sequence[type[Message]] = (),
+    ) -> None:
+        """``sends``: the commands that :meth:`send` takes."""
+        self.service, self.settings, self._parts, self._sends = service, settings, parts, sends
 
     async def send(
         self, command: Message, *, correlation_id: str | None = None, traceparent: str | None = None
@@ -78,7 +86,9 @@ class Bus:
 
         Raises Unavailable if it is not durable within ``send_timeout``: it may have been written all the same. The
         events it leads to are kept for :meth:`answer` while the caller holds what is returned, no longer.
+        Raises TypeError for a command that ``Service(sends=...)`` does not name.
         """
+        check_sent(f"the HTTP interface of {self.service}", self._sends, command)
         return await self._parts.get().sender.send(command, correlation_id, traceparent)
 
     async def answer(self, sent: Sent, timeout: float) -> list[Message]:

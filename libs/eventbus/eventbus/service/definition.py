@@ -9,6 +9,8 @@ from typing import Any, Protocol
 from fastapi import FastAPI
 
 from eventbus.model.decider import Decider
+from eventbus.model.messages import Message
+from eventbus.model.mirror import Mirror
 from eventbus.service.bus import Bus
 
 
@@ -30,10 +32,17 @@ class Service:
     """The schema packages with the messages it reads and writes, such as ``schemas``."""
     routes: Routes | None = None
     """Its HTTP interface, beside the routes that every service has."""
+    sends: tuple[type[Message], ...] = ()
+    """The commands that its HTTP interface sends. ``Bus.send`` refuses any other."""
     port: int = 0
     """Where it serves HTTP unless EVENTBUS_HTTP_PORT says otherwise; 0: any free port."""
+    mirrors: tuple[Mirror, ...] = ()
+    """Events of its logs that are also written in an older version, to a topic beside the log."""
     watches: tuple[str, ...] = ()
     """Retry topics of other services whose parked messages this service shows (``Bus.held``)."""
+    start_from: str = "earliest"
+    """Where its consumer group, if it has committed nothing there, begins in event logs of other services:
+    ``earliest``, ``now``, or a time (RFC 3339). Commands, answers and own logs begin with their oldest record."""
     on_start: Callable[[], Awaitable[None]] | None = None
     """Awaited on the event loop before anything else."""
     on_stop: Callable[[], Awaitable[None]] | None = None
@@ -43,8 +52,15 @@ class Service:
         """The topics that its deciders take messages from."""
         return sorted({cls.topic for decider in self.deciders for cls in decider.inputs})
 
+    def output_topics(self) -> list[str]:
+        """The topics that it writes to beside its own logs."""
+        sent = [*self.sends, *(cls for decider in self.deciders for cls in decider.sends)]
+        return sorted({cls.topic for cls in sent})
+
     def topics(self) -> list[str]:
         """The topics without which it cannot run; all must have the same number of partitions."""
         logs = [decider.log for decider in self.deciders]
         own = [f"{self.name}.{kind}" for kind in ("retry", "dlq", "admin")]
-        return [*self.input_topics(), *logs, *own, *self.watches]
+        mirrors = sorted({mirror.topic for mirror in self.mirrors})
+        inputs, outputs = self.input_topics(), self.output_topics()
+        return list(dict.fromkeys([*inputs, *outputs, *logs, *mirrors, *own, *self.watches]))

@@ -14,11 +14,13 @@ from importlib import metadata
 from eventbus.codec import Codec
 from eventbus.kafka.cluster import Cluster
 from eventbus.model.errors import Unavailable
-from eventbus.model.rules import check_definition
+from eventbus.model.mirror import check_mirrors
+from eventbus.model.rules import check_definition, check_sends
+from eventbus.model.start import start_of
 from eventbus.processing import skips
 from eventbus.processing.assembly import assemble
 from eventbus.processing.calls import Calls
-from eventbus.processing.ports import AfterStep, Ports
+from eventbus.processing.ports import AfterStep, Ports, epoch_ms
 from eventbus.processing.processor import Processor
 from eventbus.service.bus import BusParts
 from eventbus.service.definition import Service
@@ -57,7 +59,13 @@ class ProcessorThread:
         self._codec = Codec(*service.schemas)
         for decider in service.deciders:
             check_definition(decider)
-            self._codec.check_knows(decider.inputs, decider.log)
+            self._codec.check_knows((*decider.inputs, *decider.sends), decider.log)
+        check_sends(service.name, service.sends)
+        self._codec.check_knows(service.sends, service.name)
+        check_mirrors(service.mirrors, [decider.log for decider in service.deciders])
+        for mirror in service.mirrors:
+            self._codec.check_writes(mirror.event, mirror.version)
+        self._start = start_of(service.start_from, epoch_ms())
         self._calls = Calls(loop, settings)
         self.processor = Published[Processor]("this replica has not reached Kafka yet")
         self.failure: BaseException | None = None
@@ -126,6 +134,8 @@ class ProcessorThread:
             transactional_id=self._slot.transactional_id,
             version=_version(),
             watches=self._service.watches,
+            mirrors=self._service.mirrors,
+            start=self._start,
         )
         return Processor(parts)
 

@@ -70,11 +70,12 @@ async def _run(service: Service, settings: Settings, after_step: AfterStep) -> B
     """Serve until stopped; returns what made the replica fail, if anything did."""
     try:
         slot = Slot(settings.state_dir, service.name, settings.slot)
+        if service.on_start:
+            await service.on_start()
+        replica = Replica(service, settings, slot, after_step)
     except EventBusError as error:
         return error
-    if service.on_start:
-        await service.on_start()
-    failure = await Replica(service, settings, slot, after_step).run()
+    failure = await replica.run()
     if service.on_stop:
         await service.on_stop()
     slot.release()
@@ -86,7 +87,7 @@ class Replica:
 
     def __init__(self, service: Service, settings: Settings, slot: Slot, after_step: AfterStep) -> None:
         self._bus_parts = Published[BusParts]("this replica has not reached Kafka yet")
-        self._bus = Bus(service.name, settings, self._bus_parts)
+        self._bus = Bus(service.name, settings, self._bus_parts, service.sends)
         self._server = self._http_server(service, settings)
         self._processing = ProcessorThread(
             service,

@@ -81,7 +81,7 @@ class Sender:
                 value=value,
                 key=envelope.message.key.encode(),
                 partition=envelope.partition,
-                headers=list(headers_of(envelope)),
+                headers=list(headers_of(envelope, old_names=self._settings.old_headers)),
                 on_delivery=on_delivery,
             )
         except KafkaException:

@@ -14,21 +14,24 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from eventbus.model.decider import Decider
-from eventbus.model.folding import Entry, Folded
+from eventbus.model.folding import RULES, Entry, Folded
 from eventbus.model.messages import Envelope
 from eventbus.model.places import Entity, Partition, Position
+from eventbus.retry.parked import FORMAT as RETRY_FORMAT
 from eventbus.retry.parked import Parked
 from eventbus.state.parked import ParkedStore
 from eventbus.state.serializer import Row, StateSerializer
 from eventbus.state.shape import shape_of
 
 S = TypeVar("S")
-FORMAT = 2
+FORMAT = 3
 """Raise it whenever these tables change, or what this library itself folds a log to: all state is then rebuilt."""
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS checkpoints (log TEXT, partition INTEGER, next INTEGER NOT NULL,
+    PRIMARY KEY (log, partition)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS passed_over (log TEXT, partition INTEGER, rules INTEGER NOT NULL,
     PRIMARY KEY (log, partition)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS states (log TEXT, key TEXT, partition INTEGER NOT NULL, version INTEGER NOT NULL,
     answered TEXT NOT NULL, updated INTEGER NOT NULL, body BLOB NOT NULL, due INTEGER, PRIMARY KEY (log, key));
@@ -83,10 +86,10 @@ class Store:
         self.db.close()
 
     def adopt(self, cluster_id: str, topic_ids: Mapping[str, str]) -> list[str]:
-        """Forget what was folded from another cluster, another topic of the same name, by another fold version, or
-        into another shape. Makes the projections' tables.
+        """Forget what was folded from another cluster, another topic of the same name, by another fold version, into
+        another shape, or by code that passed over records which this code may read. Makes the projections' tables.
 
-        Returns the logs that will be rebuilt from their beginning.
+        Returns the logs, and the partitions of others, that will be rebuilt from their beginning.
         """
         forgotten = []
         for log, decider in self.deciders.items():
@@ -99,9 +102,21 @@ class Store:
                 self.db.execute("COMMIT")
                 forgotten.append(log)
         for topic in (t for t in topic_ids if t.endswith(".retry")):
-            self._adopt_retry(topic, json.dumps([FORMAT, cluster_id, topic_ids[topic]]))
+            # A record for a log that no decider had was passed over, and so was one in a newer format.
+            reads = [RULES, RETRY_FORMAT, *sorted(self.deciders)]
+            self._adopt_retry(topic, json.dumps([FORMAT, cluster_id, topic_ids[topic], *reads]))
+        forgotten += self._forget_passed_over()
         self.parked = ParkedStore(self.db, self.retry)
         return forgotten
+
+    def _forget_passed_over(self) -> list[str]:
+        """Forget the partitions of which code with other rules passed something over: it may count for this code."""
+        rows = self.db.execute("SELECT log, partition FROM passed_over WHERE rules != ?", (RULES,)).fetchall()
+        self.db.execute("BEGIN IMMEDIATE")
+        for row in rows:
+            self._forget_partition(row["log"], row["partition"])
+        self.db.execute("COMMIT")
+        return [str(Partition(row["log"], row["partition"])) for row in rows]
 
     def set_aside(self, skips: Iterable[Position]) -> list[Partition]:
         """Take over which records are skipped. Returns the (topic, partition) that are folded anew because of that.
@@ -123,7 +138,7 @@ class Store:
         return parts
 
     def _forget_partition(self, topic: str, partition: int) -> None:
-        for table in ("states", "table_rows", "checkpoints"):
+        for table in ("states", "table_rows", "checkpoints", "passed_over"):
             self.db.execute(f"DELETE FROM {table} WHERE log = ? AND partition = ?", (topic, partition))
         self.db.execute("DELETE FROM parked WHERE topic = ? AND partition = ?", (topic, partition))
         decider = self.deciders.get(topic)
@@ -140,7 +155,7 @@ class Store:
             self.db.execute("COMMIT")
 
     def _forget(self, decider: Decider[Any]) -> None:
-        for table in ("checkpoints", "states", "table_rows"):
+        for table in ("checkpoints", "passed_over", "states", "table_rows"):
             self.db.execute(f"DELETE FROM {table} WHERE log = ?", (decider.log,))
         if decider.projection:
             for table in _tables(decider.projection.tables):
@@ -177,11 +192,13 @@ class Store:
         events: Iterable[Envelope],
         checkpoints: Mapping[Partition, int],
         parked: Iterable[tuple[str, Parked]] = (),
+        passed: Iterable[Partition] = (),
     ) -> None:
         """Move states, projections and checkpoints on, in one local transaction.
 
         ``folds``: by (log, key), the partition and the new state; ``events``: what led there, in order;
-        ``checkpoints``: by (log, partition), the next offset to fold; ``parked``: what retry topics say.
+        ``checkpoints``: by (log, partition), the next offset to fold; ``parked``: what retry topics say;
+        ``passed``: the partitions of which a record was passed over as foreign.
         """
         db = self.db
         db.execute("BEGIN IMMEDIATE")
@@ -218,6 +235,9 @@ class Store:
             db.executemany(
                 "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)",
                 [(log, partition, upto) for (log, partition), upto in checkpoints.items()],
+            )
+            db.executemany(
+                "INSERT OR REPLACE INTO passed_over VALUES (?, ?, ?)", [(*part, RULES) for part in passed]
             )
             db.execute("COMMIT")
         except BaseException:

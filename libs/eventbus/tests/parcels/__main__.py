@@ -25,7 +25,7 @@ def routes(app: FastAPI, bus: Bus) -> None:
 
 
 def service() -> Service:
-    return Service("parcel", (decider,), ("parcels",), routes, port=8100)
+    return Service("parcel", (decider,), ("parcels",), routes, sends=(SendParcel,), port=8100)
 
 
 if __name__ == "__main__":

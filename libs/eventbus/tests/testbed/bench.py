@@ -115,11 +115,15 @@ class Bench:
     """One partition, one reactor. ``records`` are the topics as written, ``now`` is ms since epoch."""
 
     def __init__(
-        self, path: Path, reactor: Reactor[Life] = REACTOR, policy: RetryPolicy | None = None
+        self,
+        path: Path,
+        reactor: Reactor[Life] = REACTOR,
+        policy: RetryPolicy | None = None,
+        codec: Codec | None = None,
     ) -> None:
         self.path, self.reactor, self.now = path, reactor, 1_000_000
         self.policy = policy or RetryPolicy()
-        self.codec, self.records, self.inputs = Codec("parcels"), list[Raw](), list[Raw]()
+        self.codec, self.records, self.inputs = codec or Codec("parcels"), list[Raw](), list[Raw]()
         self.start(path / "a.sqlite")
 
     def start(self, path: Path) -> None:

@@ -1,0 +1,22 @@
+"""The code trees of rolling upgrades, made once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.integration.upgrades.trees import landed_code
+from verification.trees import COMMAND, FOREIGN_EVENT, NEW_EVENT, OWN_EVENT, Release, next_release
+
+
+@pytest.fixture(scope="session")
+def landed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The code of the commit that ``landed/`` keeps."""
+    return landed_code(tmp_path_factory.mktemp("landed"))
+
+
+@pytest.fixture(scope="session")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
+    """The next release: a new version of an own event, a foreign event and a command, and a new event."""
+    return next_release(tmp_path_factory.mktemp("next"), (OWN_EVENT, FOREIGN_EVENT, COMMAND, NEW_EVENT))

@@ -1,0 +1,228 @@
+"""Code of the next release: copies of this repository in which messages have a new version.
+
+A rolling upgrade needs two states of the code that run at the same time. ``next_release`` makes both that follow
+today's: one that knows the new versions and still writes the old ones (*held*), and one that writes the new ones
+(*released*).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tools.stack.settings import ROOT
+
+CODE = ("libs/eventbus/eventbus", "schemas", "services", "examples", "tools", "verification", "services.toml")
+"""What the services and their tools need of the repository."""
+
+
+class Edit(NamedTuple):
+    """Replace the only occurrence of a text in a file."""
+
+    file: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """A new version of a message, or a new message, and the code that fills it."""
+
+    message: str
+    """Topic and name: ``order.events/OrderConfirmed``."""
+    field: Any
+    """The field, as in a schema, that the new version has beyond the latest one."""
+    edits: tuple[Edit, ...] = ()
+    """Of the held code and of the released code."""
+    release: tuple[Edit, ...] = ()
+    """Of the released code only."""
+    new: Any = None
+    """The schema of a message that does not exist yet."""
+
+
+def text(name: str, doc: str) -> dict[str, str]:
+    """A field that holds a text, empty by default."""
+    return {"name": name, "type": "string", "default": "", "doc": doc}
+
+
+OWN_EVENT = Change(
+    "order.events/OrderConfirmed",
+    text("note", "What the customer is told."),
+    (
+        Edit(
+            "services/order/reports.py",
+            "OrderConfirmed(\n",
+            'OrderConfirmed(\n                note="thank you",\n',
+        ),
+        Edit(
+            "services/order/state.py",
+            "    allowed_at: int = 0\n",
+            '    allowed_at: int = 0\n    note: str = ""\n',
+        ),
+        Edit(
+            "services/order/state.py",
+            "status=Status.CONFIRMED, allowed_at=event.timestamp",
+            "status=Status.CONFIRMED, allowed_at=event.timestamp, note=event.note",
+        ),
+        Edit("services/order/decider.py", "fold_version=1", "fold_version=2"),
+    ),
+)
+"""An event that order alone writes and folds."""
+FOREIGN_EVENT = Change(
+    "order.events/OrderCreated",
+    text("channel", "Where the customer ordered."),
+    (
+        Edit(
+            "services/order/decider.py",
+            "OrderCreated(\n        order_id=",
+            'OrderCreated(\n        channel="web",\n        order_id=',
+        ),
+    ),
+)
+"""An event that the other services read."""
+COMMAND = Change(
+    "order.commands/CreateOrder",
+    text("channel", "Where the customer orders."),
+    (
+        Edit(
+            "services/order/create_order.py",
+            "CreateOrder(\n        order_id=",
+            'CreateOrder(\n        channel="web",\n        order_id=',
+        ),
+    ),
+)
+"""A command that the API of any replica writes and the leader of its task reads."""
+NEW_EVENT = Change(
+    "order.events/OrderThanked",
+    None,
+    (Edit("verification/audit/orders.py", "ANSWERS = (", 'ANSWERS = ("OrderThanked", '),),
+    (
+        Edit(
+            "services/order/reports.py",
+            "    OrderShipped,\n    PaymentFailed,",
+            "    OrderShipped,\n    OrderThanked,\n    PaymentFailed,",
+        ),
+        Edit(
+            "services/order/reports.py",
+            "                contact=order.contact,\n            )\n        ]",
+            "                contact=order.contact,\n            ),\n"
+            "            OrderThanked(order_id=report.key),\n        ]",
+        ),
+    ),
+    {
+        "type": "record",
+        "name": "OrderThanked",
+        "namespace": "orders",
+        "doc": "The customer was thanked.",
+        "topic": "order.events",
+        "key": "orderId",
+        "kind": "event",
+        "fields": [
+            {"name": "orderId", "type": "string", "doc": "The order; the key of the message."},
+            {
+                "name": "timestamp",
+                "type": {"type": "long", "logicalType": "timestamp-millis"},
+                "default": 0,
+                "doc": "When it happened, ms since epoch (UTC); 0 means: stamped when recorded.",
+            },
+        ],
+    },
+)
+"""An event of a type that older code does not know."""
+CHANGES = (OWN_EVENT, FOREIGN_EVENT, COMMAND)
+
+
+class Release(NamedTuple):
+    """The two steps of a release, each the folder of a code tree."""
+
+    held: Path
+    """Reads the new versions, writes the old ones."""
+    released: Path
+    """Writes the new versions."""
+
+
+def next_release(folder: Path, changes: Iterable[Change] = CHANGES) -> Release:
+    """Make both trees below ``folder``. Raises ValueError if an edit does not fit today's code."""
+    changes = tuple(changes)
+    held = copy_of_today(folder / "held")
+    for change in changes:
+        _add_version(held, change)
+    _generate(held)
+    for change in changes:
+        _edit(held, change.edits)
+    released = folder / "released"
+    shutil.copytree(held, released)
+    (released / "schemas" / "written.json").unlink(missing_ok=True)
+    for change in changes:
+        _edit(released, change.release)
+    return Release(held, released)
+
+
+def copy_of_today(into: Path) -> Path:
+    """A copy of the code as it stands in this repository; returns its folder."""
+    ignored = shutil.ignore_patterns("__pycache__", "recordings")
+    for name in CODE:
+        source, target = ROOT / name, into / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=ignored)
+        else:
+            shutil.copy(source, target)
+    return into
+
+
+def python_path(tree: Path) -> str:
+    """What ``PYTHONPATH`` has to be for the code of a tree."""
+    return f"{tree}{os.pathsep}{tree / 'libs' / 'eventbus'}"
+
+
+def run(tree: Path, *arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run ``python ...`` with the code of a tree, to its end."""
+    environment = {**os.environ, **(env or {}), "PYTHONPATH": python_path(tree)}
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=tree, env=environment, capture_output=True, text=True, timeout=120
+    )
+
+
+def _add_version(tree: Path, change: Change) -> None:
+    schemas = tree / "schemas"
+    topic, name = change.message.split("/")
+    ids = json.loads((schemas / "ids.json").read_text())
+    if change.new:
+        record, full = change.new, f"{name}.v1"
+    else:
+        latest = max((v for v in ids if v.startswith(f"{name}.v")), key=lambda v: v)
+        record = json.loads((schemas / topic / f"{latest}.avsc").read_text())
+        full = f"{latest}.1"
+        record["fields"].append(change.field)
+        written = (
+            json.loads((schemas / "written.json").read_text()) if (schemas / "written.json").exists() else {}
+        )
+        (schemas / "written.json").write_text(json.dumps({**written, name: latest}))
+    (schemas / topic / f"{full}.avsc").write_text(json.dumps(record, indent=2))
+    ids[full] = max(ids.values()) + 1
+    (schemas / "ids.json").write_text(json.dumps(ids))
+
+
+def _generate(tree: Path) -> None:
+    done = run(tree, "-m", "tools.generate_messages")
+    if done.returncode:
+        raise ValueError(f"the classes of {tree} cannot be generated: {done.stdout}{done.stderr}")
+
+
+def _edit(tree: Path, edits: Iterable[Edit]) -> None:
+    for edit in edits:
+        path = tree / edit.file
+        code = path.read_text()
+        if code.count(edit.before) != 1:
+            raise ValueError(
+                f"{edit.file} has {code.count(edit.before)} times {edit.before!r}: mend this edit"
+            )
+        path.write_text(code.replace(edit.before, edit.after))
