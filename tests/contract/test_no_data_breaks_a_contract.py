@@ -93,13 +93,13 @@ def mutated(data: st.DataObject, old: dict[str, Any]) -> tuple[dict[str, Any], s
 
 def readable(writer: dict[str, Any], reader: dict[str, Any], written: list[Any]) -> bool:
     """Whether fastavro reads all of it."""
-    parsed = [fastavro.parse_schema(schema, named_schemas={}) for schema in (writer, reader)]
+    parsed: list[Any] = [fastavro.parse_schema(schema, named_schemas={}) for schema in (writer, reader)]
     for record in written:
         body = io.BytesIO()
         fastavro.schemaless_writer(body, parsed[0], record, strict=True)
         body.seek(0)
         try:
-            fastavro.schemaless_reader(body, *parsed)
+            fastavro.schemaless_reader(body, parsed[0], parsed[1])
         except fastavro.read.SchemaResolutionError:
             return False
     return True
