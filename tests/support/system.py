@@ -47,11 +47,13 @@ class System:
         self._simulator_port = free_port()
 
     def service(
-        self, name: str, slot: int = 0, *, module: str | None = None, tree: Path = ROOT, **env: str
+        self, name: str, slot: int = 0, *, module: str | None = None, tree: str | Path = ROOT, **env: str
     ) -> ServiceProcess:
         """One replica of a service, not started. ``module`` takes the place of its package, ``tree`` has its code."""
         command = python(module, name) if module else python(BY_NAME[name].package)
-        return self._process(f"{name}-{slot}", command, free_port(), tree, EVENTBUS_SLOT=str(slot), **env)
+        return self._process(
+            f"{name}-{slot}", command, free_port(), Path(tree), EVENTBUS_SLOT=str(slot), **env
+        )
 
     def start(self, *names: str, slot: int = 0, **env: str) -> list[ServiceProcess]:
         """Start one replica of each service, and return them once they are ready."""

@@ -12,6 +12,7 @@ from enum import StrEnum
 from eventbus.codec import Codec
 from eventbus.model.errors import UnknownSchema
 from eventbus.model.messages import Message
+from eventbus.model.record import Headers
 
 NEW = b"new:"
 """How a value in a new version begins, in place of its schema id."""
@@ -50,11 +51,14 @@ class ReleasedCodec(Codec):
     def as_read(self, message: Message) -> Message:
         return message
 
-    def name_of(self, value: bytes | None) -> str:
-        return self._codec.name_of(self._body(value))
+    def schema_headers(self, value: bytes) -> Headers:
+        return []
 
-    def decode_value(self, value: bytes | None) -> Message:
-        return self._codec.decode_value(self._body(value))
+    def name_of(self, value: bytes | None, named: str | None = None) -> str:
+        return self._codec.name_of(self._body(value), named)
+
+    def decode_value(self, value: bytes | None, named: str | None = None) -> Message:
+        return self._codec.decode_value(self._body(value), named)
 
     def _body(self, value: bytes | None) -> bytes | None:
         if value is None or not value.startswith((NEW, NOBODYS)):

@@ -29,12 +29,14 @@ def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode()
 
 
-def visible_json(value: object) -> str:
-    """``value`` as JSON for programs and people: indented, and with nothing in it that a terminal obeys.
+def visible_json(value: object, indent: int | None = 2) -> str:
+    """``value`` as JSON for programs and people: indented, or (None) one line, with nothing that a terminal obeys.
 
     JSON itself escapes the first 32 characters only: what else has no glyph is written as JSON's ``\\uXXXX`` too.
     """
-    text = json.dumps(value, indent=2, ensure_ascii=False)
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 

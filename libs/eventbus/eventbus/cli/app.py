@@ -1,4 +1,4 @@
-"""The commands and their exit codes: ``eventbus dlq list | show | redrive | discard``, ``skip``, ``topics``."""
+"""The commands and their exit codes: ``eventbus tail``, ``decode``, ``send``, ``dlq …``, ``skip``, ``topics``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 
 from eventbus.cli.action import Action
 from eventbus.cli.creation import create_topics
+from eventbus.cli.decode import decode
 from eventbus.cli.details import message_details
 from eventbus.cli.ending import CommandError, Exit
 from eventbus.cli.index import BURIED, Filters
@@ -33,8 +34,10 @@ from eventbus.cli.options import (
     filters,
 )
 from eventbus.cli.printing import console, list_table, listing, print_message
+from eventbus.cli.send import send
 from eventbus.cli.session import Session, redrivable, settings_and_codec
 from eventbus.cli.skip import skip
+from eventbus.cli.tail import tail
 from eventbus.model.places import Position
 from eventbus.processing.ports import epoch_ms
 from eventbus.visible import visible, visible_json
@@ -46,6 +49,9 @@ Exit codes: 0 done; 1 nothing matches, or the answer was no; 2 wrong usage; 3 Ka
 """
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 dlq = typer.Typer(no_args_is_help=True, help=HELP)
+app.command("tail")(tail)
+app.command("decode")(decode)
+app.command("send")(send)
 app.add_typer(dlq, name="dlq")
 topics_app = typer.Typer(no_args_is_help=True, help="The topics of services.")
 app.add_typer(topics_app, name="topics")
@@ -201,7 +207,7 @@ def common(
         ),
     ] = None,
 ) -> None:
-    """Operate services built on eventbus."""
+    """Look into topics, send commands, and operate services built on eventbus."""
     if schemas:
         os.environ[SCHEMAS] = " ".join(schemas)
     if bootstrap_servers is not None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 
 import typer
 
 
 class Exit(IntEnum):
-    """What the process returns. 130 is an interrupt."""
+    """What the process returns."""
 
     DONE = 0
     NOTHING = 1
@@ -17,7 +22,8 @@ class Exit(IntEnum):
     AWAY = 3
     """Kafka, or the replica that is to answer a dry run, cannot be reached."""
     NOT_ALL = 4
-    """Some keys were busy, failed again, or were not finished in time."""
+    """Some keys were busy, failed again, or were not finished in time; or not all of the input could be read."""
+    INTERRUPTED = 130
 
 
 class CommandError(Exception):
@@ -41,3 +47,19 @@ def ask(question: str) -> None:
         agreed = False
     if not agreed:
         raise CommandError(Exit.NOTHING, "Nothing was done (--yes goes without asking).")
+
+
+@contextmanager
+def output() -> Iterator[None]:
+    """For a command that prints much: Ctrl-C, and a reader of its pipe that ends, end it without a word."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        yield
+        sys.stdout.flush()
+    except KeyboardInterrupt as interrupt:
+        raise typer.Exit(Exit.INTERRUPTED) from interrupt
+    except BrokenPipeError as closed:
+        # Python flushes once more as it ends, and would complain there.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(Exit.DONE) from closed

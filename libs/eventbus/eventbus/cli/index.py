@@ -101,7 +101,7 @@ class DeadLetterIndex:
         """Fold one record of ``<service>.retry`` or ``<service>.dlq``; a record that no service wrote is ignored."""
         service, _, topic = record.topic.rpartition(".")
         try:
-            parked = Parked.from_record(record) if topic == "retry" else _dead_letter(record)
+            parked = Parked.from_record(record) if topic == "retry" else dead_letter(record)
         except (KeyError, ValueError):
             return
         if topic == "retry" and parked.state is State.BURIED:
@@ -158,7 +158,7 @@ class DeadLetterIndex:
         )
 
 
-def _dead_letter(record: Raw) -> Parked:
+def dead_letter(record: Raw) -> Parked:
     """A dead letter, by its headers. Raises KeyError or ValueError if the record is none."""
     fields = {
         k.removeprefix(ERRORS): (v or b"").decode("utf-8", "replace")

@@ -49,19 +49,24 @@ def filters(
     state: str | None,
 ) -> Filters:
     """The options as filters. Raises CommandError for an invalid time or state."""
-    moment, times = epoch_ms(), dict[str, int | None]()
+    now, times = epoch_ms(), dict[str, int | None]()
     for option, text in (("--since", since), ("--until", until)):
-        try:
-            times[option] = None if text is None else instant(text, moment)
-        except ValueError as wrong:
-            raise CommandError(
-                Exit.USAGE, f"{option} {text} is no time: give 2026-05-04T10:00 (UTC), or 15m, 2h, 1d (ago)."
-            ) from wrong
+        times[option] = None if text is None else moment(option, text, now)
     if state is not None and state.upper() not in STATES:
         raise CommandError(Exit.USAGE, f"--state {state} is none of {', '.join(STATES)}.")
     return Filters(
         tuple(keys or ()), type_, error, times["--since"], times["--until"], state and state.upper()
     )
+
+
+def moment(option: str, text: str, now: int) -> int:
+    """ms since epoch that an option says, as :func:`~eventbus.cli.index.instant`. Raises CommandError."""
+    try:
+        return instant(text, now)
+    except (ValueError, OverflowError) as wrong:
+        raise CommandError(
+            Exit.USAGE, f"{option} {text} is no time: give 2026-05-04T10:00 (UTC), or 15m, 2h, 1d (ago)."
+        ) from wrong
 
 
 def addresses(given: Sequence[str]) -> dict[str, str]:

@@ -5,20 +5,18 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
-from confluent_kafka import Message as Record
 
 from eventbus.cli.ending import CommandError, Exit, unreachable
-from eventbus.kafka.clients import common, probe_consumer
-from eventbus.kafka.errors import is_unreadable, passes
-from eventbus.kafka.records import after_unreadable, partition_of, raw_of, unreadable
+from eventbus.cli.record_reader import TIMEOUT, RecordReader
+from eventbus.kafka.clients import probe_consumer
+from eventbus.kafka.errors import is_unreadable
+from eventbus.kafka.records import partition_of, raw_of, unreadable
 from eventbus.model.places import Partition, Position
 from eventbus.model.record import Raw
 from eventbus.settings import Settings
-
-TIMEOUT = 5.0
-"""Seconds to wait for an answer of the brokers."""
 
 
 class TopicReader:
@@ -31,26 +29,12 @@ class TopicReader:
         self._stable = probe_consumer(settings, "dlq.probe", "read_committed")
         self._uncommitted = probe_consumer(settings, "dlq.probe", "read_uncommitted")
         self._groups: dict[str, Consumer] = {}
-        self._next: dict[Partition, int] = {}
+        self._records = RecordReader(settings)
         self.services = self._services()
         """By name, the number of partitions of its topics."""
-        self._consumer = Consumer(
-            {
-                **common(settings),
-                "group.id": settings.topic("dlq.reader"),
-                "isolation.level": "read_committed",
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "auto.offset.reset": "earliest",
-                "fetch.wait.max.ms": 20,
-            }
-        )
 
     def _services(self) -> dict[str, int]:
-        try:
-            topics = self._stable.list_topics(timeout=TIMEOUT).topics
-        except KafkaException as exception:
-            raise self._unreachable(exception) from exception
+        topics = self._topics()
         prefix, found = self._settings.topic_prefix, {}
         for name, topic in topics.items():
             service = name.removeprefix(prefix).removesuffix(".retry")
@@ -65,46 +49,23 @@ class TopicReader:
         ends = {
             partition: end
             for partition in partitions
-            if (end := self._end(partition)) > self._next[partition]
+            if (end := self._end(partition)) > self._records.next[partition]
         }
         if not ends:
             return
-        self._consumer.assign([self._named(partition, self._next[partition]) for partition in ends])
-        last_at = time.monotonic()
-        while any(self._next[partition] < end for partition, end in ends.items()):
-            records = self._consumer.consume(1000, 0.05)
-            if records:
-                last_at = time.monotonic()
-            elif time.monotonic() - last_at > 2 * TIMEOUT:
-                raise CommandError(
-                    Exit.AWAY, f"Kafka at {self._settings.bootstrap_servers} stopped answering."
-                )
-            for record in records:
-                self._read_one(record, fold)
-
-    def _read_one(self, record: Record, fold: Callable[[Raw], None]) -> None:
-        error, topic, number, offset = record.error(), record.topic(), record.partition(), record.offset()
-        if error is not None and error.code() != KafkaError._PARTITION_EOF and not is_unreadable(error):
-            if passes(error):
-                return
-            raise self._unreachable(KafkaException(error))
-        assert topic is not None and number is not None and offset is not None
-        partition = Partition(topic.removeprefix(self._settings.topic_prefix), number)
-        if error is None:
-            fold(raw_of(record, self._settings.topic_prefix))
-            offset += 1
-        elif is_unreadable(error) and offset >= self._next[partition]:
-            offset = after_unreadable(self._uncommitted, topic, number, offset)
-            self._consumer.seek(self._named(partition, offset))
-        self._next[partition] = max(self._next[partition], offset)
+        self._records.assign({partition: self._records.next[partition] for partition in ends})
+        for raw in self._records.up_to(ends):
+            fold(raw)
 
     def _end(self, partition: Partition) -> int:
         """Where the committed records of a partition end. The first call has reading begin at its first record."""
-        low, high = self._watermarks(self._stable, partition)
-        self._next.setdefault(partition, low)
+        low, high = self.bounds(partition)
+        self._records.next.setdefault(partition, low)
         return high
 
-    def _watermarks(self, consumer: Consumer, partition: Partition) -> tuple[int, int]:
+    def bounds(self, partition: Partition, *, committed: bool = True) -> tuple[int, int]:
+        """The first offset of a partition and the one after the last, ``committed`` or also of open transactions."""
+        consumer = self._stable if committed else self._uncommitted
         try:
             marks = consumer.get_watermark_offsets(self._named(partition), timeout=TIMEOUT)
         except KafkaException as exception:
@@ -113,13 +74,34 @@ class TopicReader:
             raise self._unreachable(KafkaException(KafkaError(KafkaError._TIMED_OUT)))
         return marks
 
-    def partition_count(self, topic: str) -> int:
-        """How many partitions a topic has; 0 if there is no such topic."""
+    def first_since(self, partitions: Iterable[Partition], time: int) -> dict[Partition, int]:
+        """By partition, the offset of the first record written at ``time`` (ms since epoch) or later; -1 for none."""
+        asked = [self._named(partition, time) for partition in partitions]
         try:
-            found = self._stable.list_topics(self._settings.topic(topic), timeout=TIMEOUT).topics
+            found = self._stable.offsets_for_times(asked, timeout=TIMEOUT)
         except KafkaException as exception:
             raise self._unreachable(exception) from exception
-        known = found.get(self._settings.topic(topic))
+        return {self._partition(tp): tp.offset for tp in found}
+
+    def names(self) -> list[str]:
+        """The names of all topics under the prefix, without it."""
+        prefix = self._settings.topic_prefix
+        return sorted(name.removeprefix(prefix) for name in self._topics() if name.startswith(prefix))
+
+    def _topics(self, name: str | None = None) -> dict[str, Any]:
+        """What the cluster says of its topics, or of the one that is named."""
+        try:
+            found = (
+                self._stable.list_topics(name, TIMEOUT) if name else self._stable.list_topics(timeout=TIMEOUT)
+            )
+            return dict(found.topics)
+        except KafkaException as exception:
+            raise self._unreachable(exception) from exception
+
+    def partition_count(self, topic: str) -> int:
+        """How many partitions a topic has; 0 if there is no such topic."""
+        name = self._settings.topic(topic)
+        known = self._topics(name).get(name)
         return len(known.partitions) if known and known.error is None else 0
 
     def record(self, position: Position) -> Raw | None:
@@ -128,7 +110,7 @@ class TopicReader:
         Raises CommandError for a position before the first offset or after the last.
         """
         partition = Partition(position.topic, position.partition)
-        low, high = self._watermarks(self._uncommitted, partition)
+        low, high = self.bounds(partition, committed=False)
         if not low <= position.offset < high:
             raise CommandError(
                 Exit.USAGE,
@@ -157,11 +139,11 @@ class TopicReader:
 
     def end(self, partition: Partition) -> int:
         """The end of a partition, records of open transactions included."""
-        return self._watermarks(self._uncommitted, partition)[1]
+        return self.bounds(partition, committed=False)[1]
 
     def read_up_to(self, partition: Partition) -> int:
         """Up to where a partition has been read."""
-        return self._next.get(partition, 0)
+        return self._records.next.get(partition, 0)
 
     def committed(self, service: str, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """Up to where a service has decided partitions it takes as input."""
@@ -171,10 +153,7 @@ class TopicReader:
             found = group.committed([self._named(partition) for partition in partitions], timeout=TIMEOUT)
         except KafkaException as exception:
             raise self._unreachable(exception) from exception
-        return {
-            Partition(tp.topic.removeprefix(self._settings.topic_prefix), tp.partition): tp.offset
-            for tp in found
-        }
+        return {self._partition(tp): tp.offset for tp in found}
 
     def admin_partition(self, service: str, key: str) -> Partition:
         """The partition of a service's admin topic to which commands for ``key`` go."""
@@ -183,10 +162,14 @@ class TopicReader:
     def _named(self, partition: Partition, offset: int = -1) -> TopicPartition:
         return TopicPartition(self._settings.topic(partition.topic), partition.number, offset)
 
+    def _partition(self, tp: TopicPartition) -> Partition:
+        return Partition(tp.topic.removeprefix(self._settings.topic_prefix), tp.partition)
+
     def _unreachable(self, exception: KafkaException) -> CommandError:
         return unreachable(self._settings.bootstrap_servers, exception.args[0].str())
 
     def close(self) -> None:
         """Close the consumers."""
-        for consumer in (self._consumer, self._stable, self._uncommitted, *self._groups.values()):
+        self._records.close()
+        for consumer in (self._stable, self._uncommitted, *self._groups.values()):
             consumer.close()

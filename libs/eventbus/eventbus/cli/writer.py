@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import Message as Record
 
-from eventbus.cli.ending import unreachable
+from eventbus.cli.ending import CommandError, Exit, unreachable
 from eventbus.codec import Codec
 from eventbus.headers import headers_of
 from eventbus.kafka.clients import command_producer
 from eventbus.model.messages import Envelope, Message
 from eventbus.model.places import Partition, Position
-from eventbus.model.record import Headers
+from eventbus.model.record import Headers, size_of
 from eventbus.processing.ports import epoch_ms
 from eventbus.settings import Settings
 
@@ -26,9 +26,12 @@ class CommandWriter:
     def send(self, partition: Partition, command: Message, source: str) -> Position:
         """Write a command; returns where it stands. ``source``: who sends it, as in ``ce_source``."""
         now = epoch_ms()
-        command = command.stamp(now)
-        envelope = Envelope.from_outside(command, *partition, time=now, source=source)
-        key, value = command.key.encode(), self._codec.encode(command)
+        return self.write(Envelope.from_outside(command.stamp(now), *partition, time=now, source=source))
+
+    def write(self, envelope: Envelope) -> Position:
+        """Write a message to the partition that its envelope names; returns where it stands."""
+        partition, message = Partition(envelope.topic, envelope.partition), envelope.message
+        key, value = message.key.encode(), self._codec.encode(message)
         return self._write(partition, key, value, headers_of(envelope, old_names=self._settings.old_headers))
 
     def delete(self, partition: Partition, key: str) -> Position:
@@ -47,16 +50,23 @@ class CommandWriter:
                 errors.append(error or KafkaError(KafkaError._FAIL))
 
         topic, number = partition
-        self._producer.produce(
-            self._settings.topic(topic),
-            value=value,
-            key=key,
-            partition=number,
-            headers=list(headers),
-            on_delivery=on_delivery,
-        )
+        try:
+            self._producer.produce(
+                self._settings.topic(topic),
+                value=value,
+                key=key,
+                partition=number,
+                headers=list(headers),
+                on_delivery=on_delivery,
+            )
+        except KafkaException as exception:
+            errors.append(exception.args[0])
         while not offsets and not errors:
             self._producer.poll(0.1)
+        if errors and errors[0].code() == KafkaError.MSG_SIZE_TOO_LARGE:
+            raise CommandError(
+                Exit.USAGE, f"It has {size_of(key, value, headers)} bytes, more than {topic} takes."
+            )
         if errors:
             raise unreachable(self._settings.bootstrap_servers, errors[0].str())
         return Position(topic, number, offsets[0])

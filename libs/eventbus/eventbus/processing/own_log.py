@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from eventbus.codec import Codec
+from eventbus.codec import DATASCHEMA, Codec
 from eventbus.model.errors import EventBusError, Poison, UnknownSchema
 from eventbus.model.limits import MAX_KEY
 from eventbus.model.messages import Envelope
@@ -90,7 +90,7 @@ def next_event(raw: Raw, codec: Codec, partition_of: PartitionOf, folded: Callab
 def _readable(raw: Raw, codec: Codec) -> bool:
     """Whether the body is a message: then something else about the record is wrong, and no leader wrote it."""
     try:
-        codec.decode_value(raw.value)
+        codec.decode_value(raw.value, raw.header(DATASCHEMA))
     except Poison:
         return False
     return True
