@@ -310,4 +310,6 @@ def test_a_bug_in_a_rule_and_an_output_too_large_bury_the_message_and_nothing_el
     system.wait_consumed("order")
     assert [m.key for m in topics.messages("order.events")] == others
     answer = order.get(f"/orders/{unlucky}")
-    assert answer.status_code == 503 and "waits" in problem(answer)["detail"], "it is accepted and not decided"
+    assert answer.status_code == 503 and "waits" in problem(answer)["detail"], (
+        "it is accepted and not decided"
+    )
