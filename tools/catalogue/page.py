@@ -21,7 +21,7 @@ def page(system: System) -> str:
     """The catalogue as Markdown."""
     parts = [
         "# Topics and messages\n",
-        "Who writes and who reads is what the services declare: a process refuses to take or send anything else.\n"
+        "Who writes and who reads is what the services declare: a process takes and sends nothing else.\n"
         "The fields are those of the schemas. How a schema changes: [the contracts](../../schemas/README.md).\n"
         "The same for machines: [asyncapi.json](asyncapi.json) (AsyncAPI 3).\n",
         "## The flow\n",
