@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from eventbus.codec import DATASCHEMA, load_packages
+from eventbus.codec import load_packages
 from eventbus.registry.agreement import entries
 from eventbus.registry.api import RegistryApi
 from eventbus.settings import RegistrySettings
+from eventbus.wire_format import DATASCHEMA
 from testbed.registry import FakeRegistry, serving
 from tests.support import official_client
 from tests.support.apicurio import NotHere, apicurio

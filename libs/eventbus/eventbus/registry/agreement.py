@@ -18,11 +18,11 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from eventbus.codec import canonical_form
 from eventbus.model.errors import Misconfigured
 from eventbus.model.versions import Version
 from eventbus.registry.api import RegistryApi
 from eventbus.schema_package import SchemaPackage
+from eventbus.wire_format import canonical_form
 
 SHOWN = 200
 REMEDY = (
@@ -34,7 +34,7 @@ REMEDY = (
 
 @dataclass(frozen=True)
 class Entry:
-    """One version of a message: what the files say of it. ``form``: see :func:`~eventbus.codec.canonical_form`."""
+    """What the files say of one version. ``form``: its :func:`~eventbus.wire_format.canonical_form`."""
 
     version: Version
     pinned: int
