@@ -68,6 +68,7 @@ def read_and_answered_by_the_official_client(system: System, order: ServiceProce
     eventually(is_cancelled, "the order is cancelled")
 
 
+@pytest.mark.timeout(600)  # it makes an environment the first time
 def test_the_official_client_reads_a_local_stack_by_the_registry_of_the_files(
     system: System, files: str
 ) -> None:
@@ -86,6 +87,7 @@ def filled(url: str) -> Filled:
     return asyncio.run(fill_it())
 
 
+@pytest.mark.timeout(600)  # it fetches 150 MB the first time
 def test_services_and_the_official_client_share_a_registry_that_we_did_not_write(
     system: System, tmp_path: Path
 ) -> None:
