@@ -10,6 +10,7 @@ import struct
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,24 @@ def test_documentation_and_defaults_may_differ_in_the_registry(fake: FakeRegistr
     assert ids_of(connect())[WEIGHED.version] == 500
 
 
+def test_versions_that_differ_in_a_default_only_get_an_id_each(
+    fake: FakeRegistry, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    v2, later = KNOWN["MeterRead.v2"], KNOWN["MeterRead.v2.1"]
+    schema = json.loads(v2.text)
+    for field in schema["fields"]:
+        if field["name"] == "version":
+            field["default"] = "2.1"
+    alike = replace(later, text=json.dumps(schema), form=v2.form)
+    known = [alike if entry is later else entry for entry in KNOWN.values()]
+    monkeypatch.setattr("eventbus.registry.connection.entries", lambda packages: known)
+
+    ids = ids_of(connect())
+
+    assert ids[v2.version] != ids[later.version]
+    assert ids_of(connect()) == ids
+
+
 def other(**change: Any) -> str:
     return json.dumps(json.loads(WEIGHED.text) | change)
 
@@ -237,6 +256,7 @@ def test_a_number_that_is_no_id_is_nonsense(fake: FakeRegistry, connect: Connect
         ("GET", (401, {"error_code": 401, "message": "Unauthorized"}), "401"),
         ("GET", (403, b"forbidden"), "403"),
         ("GET", (404, b"<html>no such page</html>"), "404"),
+        ("GET", (404, {"error_code": [40403]}), "404"),
         ("POST", (404, {"error_code": 404, "message": "HTTP 404 Not Found"}), "404"),
         (
             "POST",

@@ -20,7 +20,7 @@ HIGHEST = 2**31 - 1
 MOST_VERSIONS = 100
 """Of a subject so many are looked at, the latest."""
 INCOMPATIBLE = ". Its rule for the subject is another than ours, which make check holds: set it to NONE there"
-NOT_FOUND = {40401, 40402, 40403}
+NOT_FOUND = (40401, 40402, 40403)
 """The errors of a registry that holds no such subject, version or schema."""
 _HEADERS = {
     "Accept": "application/vnd.schemaregistry.v1+json",
