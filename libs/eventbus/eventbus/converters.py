@@ -17,7 +17,7 @@ Converters = tuple[Callable[[Any], Any], Callable[[Any], Any]]
 """From a value of a field to what Avro holds, and back."""
 
 
-def converters(cls: type[Any], schema: Any) -> Converters:
+def converters(cls: Any, schema: Any) -> Converters:
     """Functions between an instance of a generated dataclass and its Avro record.
 
     The first raises TypeError where fastavro would write another value than the one it is given without a word: it
@@ -81,7 +81,7 @@ def _nested(hint: Any) -> Converters | None:
     if origin in (typing.Union, types.UnionType):
         return next((_optional(*pair) for one in args if (pair := _nested(one))), None)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        return converters(typing.cast(type[Any], hint), None)
+        return converters(hint, None)
     return None
 
 
