@@ -195,13 +195,19 @@ def _finish(folder: Folder, version: Version, known: Sequence[Folder]) -> Schema
         raise Refused(str(error)) from error
     for path, text in outdated(folder.path).items():
         path.write_text(text, encoding="utf-8")
-    older = [one for one in folder.files() if one.name == file.name and one.version < file.version]
-    if older and file.record["kind"] == "event":
-        try:
-            record_version(find(), file, older[-1].id)
-        except ValueError as error:
-            raise Refused(f"{file.id} is pinned, but not recorded: {error}") from error
     return file
+
+
+def record_event(folder: Folder, file: SchemaFile) -> str:
+    """Have a recording of its log hold an event; returns what is still to be done for that, or an empty text."""
+    older = [one for one in folder.files() if one.name == file.name and one.version < file.version]
+    if file.record["kind"] != "event" or not older:
+        return ""
+    try:
+        record_version(find(), file, older[-1].id)
+    except ValueError as error:
+        return f"Its recording is not complete: {error}\n"
+    return ""
 
 
 def _numbered(last: SchemaFile, version: Version) -> str:
@@ -298,7 +304,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (Refused, ValueError) as error:
         print(str(error).replace(f"{ROOT}/", ""), file=sys.stderr)
         return 1
-    print(next_steps(file, folder, made).replace(f"{ROOT}/", ""))
+    print((record_event(folder, file) + next_steps(file, folder, made)).replace(f"{ROOT}/", ""))
     return 0
 
 

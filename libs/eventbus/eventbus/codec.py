@@ -135,6 +135,7 @@ class Codec:
         try:
             record = shape.to_record(message)
             if wire is not shape.latest:
+                check_fields(message)  # those that the older version does not have, too
                 record = self._downcast(record, shape.latest, wire)
             fastavro.schemaless_writer(out, wire.schema, record)
         except (TypeError, ValueError, AttributeError, OverflowError) as error:
