@@ -18,6 +18,9 @@ from eventbus.processing.context import Router
 from eventbus.processing.turn import Turn
 from eventbus.processing.work import WorkItem
 from eventbus.retry.parked import ERRORS, Parked, State
+from eventbus.retry.preview import Effect
+from eventbus.service.dry_run import dry_run
+from eventbus.settings import Settings
 from parcels.decider import decider as parcel_decider
 from parcels.messages import SendParcel
 from testbed.bench import DLQ, LOG, REACTOR, RETRY, Bench, lost, sent, weighed
@@ -90,6 +93,18 @@ def test_a_redrive_before_the_upgrade_changes_nothing_but_the_letters(bench: Old
     bench.feed(Redrive(message_key="a"))
     bench.answer("a")
     assert bench.story("a") == ("weighed 10", "CourierBooked")
+
+
+def test_a_dry_run_says_whether_the_code_knows_the_schema_by_now(bench: OldBench) -> None:
+    bench.feed(weighed("a", 1), sent("a"), weighed("a", 2))
+
+    def effects() -> list[Effect]:
+        command = Redrive(message_key="a")
+        return [p.effect for p in dry_run("courier", Settings(), bench.codec, bench.store, 1, command)]
+
+    assert effects() == [Effect.FAILS, Effect.STAYS, Effect.STAYS]
+    bench.upgrade()
+    assert effects() == [Effect.APPLIES, Effect.CALLS, Effect.DEPENDS]
 
 
 def test_a_queue_behind_an_unread_message_survives_a_takeover_by_either_code(bench: OldBench) -> None:
