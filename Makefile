@@ -19,7 +19,7 @@ FOUND := $(shell for p in $(PYTHON) python3 python3.14 python3.13 python3.12 pyt
 NO_PYTHON := Python 3.11 or newer was not found: install it (Debian: apt install python3 python3-venv), or name one with PYTHON=/path/to/python3.
 NO_VENV := This Python cannot make a virtual environment: install its venv module (Debian: apt install python3-venv), then repeat.
 
-.PHONY: help up down ps logs scale clean setup test format check schema-version schema-pin schema-register registry new-service reference ci chaos sim fuzz demo audit dlq skip run restart lock python
+.PHONY: help up down ps logs scale clean setup test format check schema-version schema-pin schema-register registry new-service reference ci chaos sim fuzz demo audit dlq tail skip run restart lock python
 help:  ## this list
 	@grep -hE '^[a-z -]+:.*##' Makefile | sed -E 's/^([a-z-]+)[^#]*## (.*)/  make \1\t\2/' | expand -t 24
 
