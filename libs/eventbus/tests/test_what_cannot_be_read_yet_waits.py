@@ -12,9 +12,10 @@ from eventbus.admin import Discard, Redrive
 from eventbus.codec import Codec
 from eventbus.model.decider import DeadlinePassed
 from eventbus.model.errors import Poison, Retryable, UnknownSchema
-from eventbus.model.places import Entity
+from eventbus.model.places import Entity, Position
 from eventbus.model.record import Raw
 from eventbus.processing.context import Router
+from eventbus.processing.skips import PARTITION, TOPIC, Skips
 from eventbus.processing.turn import Turn
 from eventbus.processing.work import WorkItem
 from eventbus.retry.parked import ERRORS, Parked, State
@@ -247,3 +248,13 @@ def test_once_it_can_be_read_it_must_be_what_it_said_and_what_its_decider_takes(
     bench.feed(Redrive(message_key="a"))
     assert bench.queue() == [("ParcelWeighed", DEAD, "Poison")]
     assert bench.story("a") == () and bench.asked() == []
+
+
+def test_a_skip_counts_even_if_its_reason_cannot_be_read() -> None:
+    """What is skipped stands in the key: older code must not fold what an operator has set aside."""
+    skips, place = Skips(Codec("parcels")), Position("parcel.events", 0, 7)
+    newer = Raw(TOPIC, PARTITION, 0, str(place).encode(), struct.pack(">bI", 0, 999_999), [], 0)
+    assert skips.take(newer) == place and place in skips
+    assert skips.reason(place).startswith("its reason cannot be read: unknown schema id 999999")
+    with pytest.raises(Poison):
+        skips.take(newer._replace(value=b"junk"))
