@@ -27,7 +27,7 @@ def test_old_and_new_code_read_each_other_until_the_old_names_are_turned_off(
         rolling.roll(ROOT, rolling.order[1])
         for replica in rolling.others.values():
             replica.restart(ROOT, **ALONE)
-        rolling.roll(ROOT, *rolling.order, **ALONE)
+        rolling.roll(ROOT, *rolling.order, during=4, **ALONE)
         (last,) = rolling.orders.place(1)
         rolling.check_nothing_lost_or_doubled(ROOT)
     assert rolling.orders.refused == 0, "a customer was sent away by both replicas"
@@ -50,7 +50,7 @@ def test_what_old_code_passed_over_is_there_once_it_is_upgraded(system: System, 
     rolling.wait_shared()
     rolling.orders.place(16, at=newer)
     eventually(lambda: older.says("passed over"), "the replica with old code passes own events over")
-    rolling.roll(ROOT, older, **ALONE)
+    rolling.roll(ROOT, older, during=4, **ALONE)
     rolling.check_nothing_lost_or_doubled(ROOT)
     rolling.check_no_dead_letter()
     for order in rolling.orders.accepted:
