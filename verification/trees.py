@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -140,7 +140,7 @@ def next_release(folder: Path, changes: Iterable[Change] = CHANGES) -> Release:
         _edit(held, change.edits)
     released = folder / "released"
     shutil.copytree(held, released)
-    (released / "schemas" / "written.json").unlink(missing_ok=True)
+    _release(released, {change.message.split("/")[1] for change in changes})
     for change in changes:
         _edit(released, change.release)
     return Release(held, released)
@@ -209,6 +209,13 @@ def _schema_version(tree: Path, *calls: Sequence[str]) -> None:
     done = run(tree, "-c", script, json.dumps(calls))
     if done.returncode:
         raise ValueError(f"the next release in {tree} has no new versions: {done.stdout}{done.stderr}")
+
+
+def _release(tree: Path, names: Collection[str]) -> None:
+    """Take the lines of these messages out of ``written.json``."""
+    path = tree / "schemas" / "written.json"
+    written = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps({name: version for name, version in written.items() if name not in names}))
 
 
 def _edit(tree: Path, edits: Iterable[Edit]) -> None:
