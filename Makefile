@@ -19,7 +19,7 @@ FOUND := $(shell for p in $(PYTHON) python3 python3.14 python3.13 python3.12 pyt
 NO_PYTHON := Python 3.11 or newer was not found: install it (Debian: apt install python3 python3-venv), or name one with PYTHON=/path/to/python3.
 NO_VENV := This Python cannot make a virtual environment: install its venv module (Debian: apt install python3-venv), then repeat.
 
-.PHONY: help up down ps logs scale clean setup test format check reference ci chaos sim fuzz demo audit dlq skip run restart lock python
+.PHONY: help up down ps logs scale clean setup test format check reference ci chaos sim fuzz demo audit dlq tail skip run restart lock python
 help:  ## this list
 	@grep -hE '^[a-z ]+:.*##' Makefile | sed -E 's/^([a-z]+)[^#]*## (.*)/  make \1\t\2/' | expand -t 16
 
@@ -46,6 +46,8 @@ audit: $(VENV)/.stack  ## check money and stock from the topics alone
 	@$(BIN)/python -m verification.audit
 dlq: $(VENV)/.stack  ## what waits for a person (ARGS="list", "show KEY", "redrive --dry-run", "discard --key KEY")
 	@$(BIN)/python -m tools.operate dlq $(or $(ARGS),--help)
+tail: $(VENV)/.stack  ## the records of a topic, decoded (TOPIC=order.events ARGS="--follow --json"); more: bin/eventbus --help
+	@$(BIN)/python -m tools.operate tail $(or $(TOPIC),--help) $(ARGS)
 skip: $(VENV)/.stack  ## set a record aside that stops a task (ARGS="order.events 3 17 --reason 'forged'")
 	@$(BIN)/python -m tools.operate skip $(or $(ARGS),--help)
 

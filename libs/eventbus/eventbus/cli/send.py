@@ -169,7 +169,7 @@ class Answers:
         missing, until = {str(position) for position in sent}, time.monotonic() + wait
         while missing and time.monotonic() < until:
             for raw in self._reader.batch(0.05):
-                if (cause := raw.header("cause")) in missing:
+                if (cause := raw.extension("cause")) in missing:
                     missing.discard(cause)
                     print(described(self._codec, raw).line())
         if missing:
