@@ -19,9 +19,13 @@ FOUND := $(shell for p in $(PYTHON) python3 python3.14 python3.13 python3.12 pyt
 NO_PYTHON := Python 3.11 or newer was not found: install it (Debian: apt install python3 python3-venv), or name one with PYTHON=/path/to/python3.
 NO_VENV := This Python cannot make a virtual environment: install its venv module (Debian: apt install python3-venv), then repeat.
 
+<<<<<<< HEAD
 .PHONY: help up down ps logs scale clean setup test format check reference ci chaos sim fuzz demo audit dlq tail skip run restart lock python
+=======
+.PHONY: help up down ps logs scale clean setup test format check schema-version schema-pin schema-register registry new-service reference ci chaos sim fuzz demo audit dlq skip run restart lock python
+>>>>>>> main
 help:  ## this list
-	@grep -hE '^[a-z ]+:.*##' Makefile | sed -E 's/^([a-z]+)[^#]*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z -]+:.*##' Makefile | sed -E 's/^([a-z-]+)[^#]*## (.*)/  make \1\t\2/' | expand -t 24
 
 up: python  ## start everything: Docker Compose where an engine answers, else local processes (STACK=local|docker forces)
 	@$(FOUND) -m tools.stack up
@@ -37,6 +41,10 @@ run: python  ## one replica more of a service, beside what runs, until Ctrl-C (S
 	@$(FOUND) -m tools.stack run $(SERVICE)
 restart: python  ## restart the replicas of a service one by one, with today's code (SERVICE=payment)
 	@$(FOUND) -m tools.stack restart $(SERVICE)
+registry: $(VENV)/.stack  ## a schema registry of the schema files, read-only, for registry-aware tools, until Ctrl-C
+	@$(BIN)/python -m tools.schema_registry serve
+schema-register: $(VENV)/.stack  ## fill a schema registry with the pinned ids (SCHEMA_REGISTRY_URL=http://...)
+	@$(BIN)/python -m tools.schema_registry register
 clean: python  ## end everything and forget all data
 	@$(FOUND) -m tools.stack clean
 
@@ -73,9 +81,16 @@ check: $(VENV)/.dev  ## lint, format, types, import rules, generated files, reco
 	run "import rules" $(BIN)/lint-imports; \
 	run "recorded folds" $(BIN)/python -m tools.recordings --check; \
 	run "reference (make reference renews it)" $(BIN)/python -m tools.reference --check; \
+	run "schemas" $(BIN)/python -m tools.check_schemas; \
 	run "generated messages" $(BIN)/python tools/generate_messages.py --check; \
 	run "generated messages of tests" $(BIN)/python tools/generate_messages.py --check $(TEST_SCHEMAS); \
 	if [ -n "$$failed" ]; then printf 'make check failed:\n%s' "$$failed" >&2; exit 1; fi
+schema-version: $(VENV)/.dev  ## a new version of a message: MESSAGE=order.events/OrderCreated (MAJOR=1, NEW=1 KEY=, PACKAGE=)
+	@$(BIN)/python -m tools.schema_version "$(MESSAGE)" $(if $(MAJOR),--major) $(if $(NEW),--new) $(if $(KEY),--key "$(KEY)") \
+	$(if $(PACKAGE),--package "$(PACKAGE)")
+schema-pin: $(VENV)/.dev  ## pin what is not pinned, or a version anew that is not released: MESSAGE=order.events/OrderCreated
+	@$(if $(MESSAGE),$(BIN)/python -m tools.schema_version "$(MESSAGE)" --pin $(if $(PACKAGE),--package "$(PACKAGE)"),\
+	$(BIN)/python -m tools.pin_schemas $(PACKAGE))
 reference: $(VENV)/.dev  ## renew docs/reference from the code
 	@$(BIN)/python -m tools.reference
 ci: check test  ## what a change must pass: check, then test

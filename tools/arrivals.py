@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka import Message as Record
 
 from eventbus import Settings
-from eventbus.codec import Codec
+from eventbus.codec import DATASCHEMA, Codec
 from eventbus.kafka.clients import common, probe_consumer
 from eventbus.kafka.errors import is_unreadable
 from eventbus.kafka.records import after_unreadable, raw_of
@@ -105,7 +105,7 @@ class Arrivals:
         try:
             key = raw.key.decode()
             if status == "FAILED":
-                event = self._codec.decode_value(raw.value)
+                event = self._codec.decode_value(raw.value, raw.header(DATASCHEMA))
                 why = f"{event.stage}: {event.reason}" if isinstance(event, OrderFailed) else ""
         except (Poison, UnicodeDecodeError):
             return

@@ -6,7 +6,11 @@ first null, perhaps months later. These rules say beforehand what no data may br
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import combinations, groupby
 from typing import Any
+
+from tools.schema_folders import SchemaFile
 
 PROMOTIONS = {
     "int": {"long", "float", "double"},
@@ -16,6 +20,36 @@ PROMOTIONS = {
     "bytes": {"string"},
 }
 PRIMITIVES = {"null", "boolean", "int", "long", "float", "double", "bytes", "string"}
+
+
+SAME = ("topic", "key", "kind")
+"""What all versions of a message have in common."""
+
+
+def version_conflicts(files: Iterable[SchemaFile]) -> list[str]:
+    """Each pair of versions that breaks a rule, with the field; empty if none does.
+
+    Every version reads all before it (BACKWARD_TRANSITIVE). Within a major version, each also reads all after it
+    (FULL_TRANSITIVE). ``files``: the versions of each message ascending, as ``schema_files`` gives them.
+    """
+    by_name = sorted(files, key=lambda file: file.version)
+    groups = groupby(by_name, key=lambda file: file.name)
+    return [line for _, group in groups for old, new in combinations(group, 2) for line in _pair(old, new)]
+
+
+def _pair(old: SchemaFile, new: SchemaFile) -> Iterator[str]:
+    for attribute in SAME:
+        before, after = old.record.get(attribute), new.record.get(attribute)
+        if before != after:
+            yield f"{new.id} has the {attribute} {after}, {old.id} has {before}: it must stay"
+    for conflict in conflicts(old.record, new.record):
+        yield f"{new.id} cannot read {old.id}: {conflict}"
+    if old.version.major == new.version.major:
+        for conflict in conflicts(new.record, old.record):
+            yield (
+                f"{old.id} cannot read {new.id}, as versions of one major number must: {conflict}. "
+                f"Give the field a default, or make it {old.name}.v{old.version.major + 1}"
+            )
 
 
 def conflicts(writer: Any, reader: Any, path: str = "") -> list[str]:

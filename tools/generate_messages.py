@@ -2,7 +2,7 @@
 
 ``python -m tools.generate_messages`` writes it, and ``schemas/__init__.py`` which re-exports its classes;
 with ``--check`` nothing is written, and the exit status is 1 if a file is out of date. Services whose messages stand
-beside them have ``messages.py`` alone; without a name, those of ``services.toml`` are meant.
+beside them have ``messages.py`` alone; without a name, those of ``services.toml`` and the library's own are meant.
 """
 
 from __future__ import annotations
@@ -12,19 +12,15 @@ import json
 import re
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from eventbus.model.versions import Version
-from eventbus.schema_package import read_object
-from tools import registry
 from tools.registry import ROOT
+from tools.schema_folders import Record, SchemaFile, folders, latest, schema_files
 
 SCHEMAS = ROOT / "schemas"
 WIDTH = 110
-
-Record = dict[str, Any]
 
 HEADER = '''"""The messages of {owner}, one class a message, in its latest version.
 
@@ -40,47 +36,6 @@ from eventbus.model.messages import {imports}
 '''
 
 PRIMITIVES = {"string": "str", "int": "int", "long": "int", "boolean": "bool"}
-
-
-class SchemaFile(NamedTuple):
-    """One released version of one message, and where it stands."""
-
-    path: Path
-    version: Version
-    record: Record
-
-    @property
-    def name(self) -> str:
-        """Of the message: ``OrderCreated``."""
-        return self.version.name
-
-    @property
-    def id(self) -> str:
-        """Name and version as everything else refers to them: ``OrderCreated.v2``."""
-        return str(self.version)
-
-
-def schema_files(directory: Path = SCHEMAS) -> list[SchemaFile]:
-    """Every version in ``directory``, by topic, name and version. Raises ValueError for a file that is none."""
-    files = [_schema_file(path) for path in directory.glob("*/*.avsc")]
-    return sorted(files, key=lambda file: (file.path.parent.name, file.version))
-
-
-def _schema_file(path: Path) -> SchemaFile:
-    record = read_object(path)
-    try:
-        version = Version.parse(path.stem)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
-    named = (path.parent.name, version.name)
-    if named != (record.get("topic"), record.get("name")):
-        raise ValueError(f"{path}: must be <topic>/<Name>.v<N>.avsc, by the record's own topic and name")
-    return SchemaFile(path, version, record)
-
-
-def latest(files: Iterable[SchemaFile]) -> dict[str, SchemaFile]:
-    """The highest version of each message, by name. ``files`` has the versions of a name ascending."""
-    return {file.name: file for file in files}
 
 
 def snake(name: str) -> str:
@@ -186,11 +141,6 @@ def outdated(directory: Path = SCHEMAS) -> dict[Path, str]:
     }
 
 
-def registered() -> list[Path]:
-    """The directories of the schema packages of all services."""
-    return [ROOT.joinpath(*package.split(".")) for package in registry.SCHEMAS]
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="generate_messages", description=__doc__.splitlines()[0])
@@ -204,8 +154,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     check: bool = options.check
     stale: dict[Path, str] = {}
-    for directory in dict.fromkeys([SCHEMAS, *(options.directory or registered())]):
-        stale |= outdated(directory)
+    try:
+        for directory in options.directory or [folder.path for folder in folders()]:
+            stale |= outdated(directory)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
     for path, text in stale.items():
         if check:
             print(f"{path} is out of date: run python -m tools.generate_messages", file=sys.stderr)

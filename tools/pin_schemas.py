@@ -1,27 +1,25 @@
-"""Pins what a new schema version must keep for ever: its id, its content and its bytes.
+"""Pins what a schema version must keep for ever: its id, its content and its bytes.
 
-``python -m tools.pin_schemas`` appends to ``schemas/ids.json``, ``released.json`` and ``golden.json`` what is
-missing there, and changes no entry that is there. For a new version, first put one or more sample records
-into ``golden.json``: ``"OrderCreated.v3": [{"record": {...}}]``; the bytes are added. With ``--check``
-nothing is written, and the exit status is 1 if something is missing.
+``python -m tools.pin_schemas`` appends to ``ids.json``, ``released.json`` and ``golden.json`` of each schema package
+what is missing there, and changes no entry that is there. Each new version needs a sample record in ``golden.json``:
+``"OrderCreated.v3": [{"record": {...}}]``; the bytes are added.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import io
-import json
 import sys
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import fastavro
 
-from tools.avro_rules import conflicts
-from tools.generate_messages import SCHEMAS, SchemaFile, latest, schema_files
+from tools.avro_rules import version_conflicts
+from tools.schema_folders import Folder, Json, SchemaFile, folders, taken
+from tools.schema_form import flaws
 
-Json = dict[str, Any]
+PINS = ("ids", "released", "golden")
 
 
 def without(avro: Any, *attributes: str) -> Any:
@@ -38,10 +36,9 @@ def without(avro: Any, *attributes: str) -> Any:
     return avro
 
 
-def fingerprint(file: SchemaFile, schema_id: int) -> str:
-    """SHA-256 (hex) of the id and the schema, docs left out: words may be mended, nothing else may change."""
-    canonical = json.dumps(without(file.record, "doc"), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(f"{schema_id} {canonical}".encode()).hexdigest()
+def pinned(file: SchemaFile, schema_id: int) -> Json:
+    """What ``released.json`` keeps of a version: words may be mended, nothing else may change."""
+    return {"id": schema_id, "schema": without(file.record, "doc")}
 
 
 def parsed(file: SchemaFile) -> Any:
@@ -56,58 +53,73 @@ def encode(file: SchemaFile, record: Json) -> bytes:
     return body.getvalue()
 
 
-def load(name: str, directory: Path = SCHEMAS) -> Json:
-    """One of the pin files (``ids``, ``released``, ``golden``); empty if there is none yet."""
-    path = directory / f"{name}.json"
-    content: Json = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return content
+def free_id(folder: Folder, known: Sequence[Folder]) -> int:
+    """An id above all of the folder, that no folder has; the first of a new folder begins a new thousand."""
+    used = {schema_id for schema_id, _, _ in taken(known)}
+    own = set(folder.load("ids").values())
+    first = max(own) if own else max(used, default=0) // 1000 * 1000 + 1000
+    return next(number for number in range(first + 1, first + len(used) + 2) if number not in used)
 
 
-def pin(files: list[SchemaFile], ids: Json, released: Json, golden: Json) -> list[str]:
-    """Adds what is missing to the three pins in place; returns one line for each addition.
+def pin(folder: Folder, known: Sequence[Folder]) -> list[str]:
+    """Writes to the three files what is missing there; returns one line for each addition.
 
-    ValueError for a version that the latest schema cannot read, or that has no sample record.
+    ``known``: all folders, whose ids are taken. Raises ValueError, and writes nothing, for a version that is no valid
+    schema, breaks the rules of versions, or has no sample record.
     """
-    newest = latest(files)
+    files = folder.files()
+    if problems := [*form_problems(files), *version_conflicts(files)]:
+        raise ValueError("\n".join(problems))
+    ids, released, golden = (folder.load(name) for name in PINS)
     added = []
-    for file in sorted(files, key=lambda file: (ids.get(file.id, sys.maxsize), file.id)):
-        problems = conflicts(file.record, newest[file.name].record)
-        if problems:
-            raise ValueError(f"{newest[file.name].id} cannot read {file.id}: {'; '.join(problems)}")
-        if file.id not in golden:
+    for file in sorted(files, key=lambda file: (ids.get(file.id, sys.maxsize), file.version)):
+        if not golden.get(file.id):
             raise ValueError(
-                f'golden.json has no sample of {file.id}: add "{file.id}": [{{"record": {{...}}}}]'
+                f'{folder.path}/golden.json has no sample of {file.id}: add "{file.id}": [{{"record": {{...}}}}]'
             )
         if file.id not in ids:
-            ids[file.id] = max(ids.values(), default=0) + 1
+            ids[file.id] = max(free_id(folder, known), max(ids.values(), default=0) + 1)
             added.append(f"{file.id}: id {ids[file.id]}")
         if file.id not in released:
-            released[file.id] = fingerprint(file, ids[file.id])
-            added.append(f"{file.id}: released as {released[file.id]}")
-        for sample in golden[file.id]:
-            if "hex" not in sample:
-                sample["hex"] = encode(file, sample["record"]).hex()
-                added.append(f"{file.id}: golden bytes {sample['hex']}")
+            released[file.id] = pinned(file, ids[file.id])
+            added.append(f"{file.id}: released with id {ids[file.id]}")
+        added += [f"{file.id}: golden bytes {text}" for text in complete_samples(file, golden[file.id])]
+    for name, content in zip(PINS, (ids, released, golden), strict=True):
+        if content != folder.load(name):
+            folder.save(name, content)
     return added
+
+
+def complete_samples(file: SchemaFile, samples: list[Json]) -> list[str]:
+    """Adds the bytes to the samples that have none, and returns them (hex). Raises ValueError for a wrong sample."""
+    added = []
+    for sample in samples:
+        if "hex" not in sample:
+            try:
+                sample["hex"] = encode(file, sample["record"]).hex()
+            except Exception as error:  # fastavro raises whatever the record provokes
+                raise ValueError(f"the sample of {file.id} does not fit it: {error}") from error
+            added.append(sample["hex"])
+    return added
+
+
+def form_problems(files: Sequence[SchemaFile]) -> list[str]:
+    """What is wrong with the content of the files."""
+    return [f"{file.path}: {flaw}" for file in files for flaw in flaws(file.record)]
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="pin_schemas", description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if something is missing")
-    check = parser.parse_args(arguments).check
-    pins = {name: load(name) for name in ("ids", "released", "golden")}
+    parser = argparse.ArgumentParser(prog="pin_schemas", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("package", nargs="*", help="further schema packages than those of services.toml")
     try:
-        added = pin(schema_files(), **pins)
+        known = folders(beside=parser.parse_args(arguments).package)
+        added = [line for folder in known for line in pin(folder, known)]
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1
     print("\n".join(added) or "nothing to pin")
-    if not check:
-        for name, content in pins.items():
-            text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-            (SCHEMAS / f"{name}.json").write_text(text, encoding="utf-8")
-    return 1 if check and added else 0
+    return 0
 
 
 if __name__ == "__main__":

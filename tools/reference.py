@@ -26,6 +26,9 @@ import eventbus.http_client
 import eventbus.metrics
 import eventbus.testing
 import services
+from tools.asyncapi import document as asyncapi
+from tools.catalogue import page as catalogue
+from tools.catalogue.system import System
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
 HEAD = "<!-- Written by `make reference` from the code. Do not edit. -->\n"
@@ -35,7 +38,14 @@ LIBRARY = (eventbus, eventbus.http, eventbus.http_client, eventbus.testing)
 
 def pages() -> dict[str, str]:
     """The text of each page, by its file name."""
-    return {"library.md": library_page(), "settings.md": settings_page(), "metrics.md": metrics_page()}
+    system = System.load()
+    return {
+        "library.md": library_page(),
+        "settings.md": settings_page(),
+        "metrics.md": metrics_page(),
+        "catalogue.md": HEAD + catalogue.page(system),
+        "asyncapi.json": asyncapi.text(system),
+    }
 
 
 # The library

@@ -31,7 +31,7 @@ class Edit(NamedTuple):
     after: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Change:
     """A new version of a message, or a new message, and the code that fills it."""
 
@@ -71,7 +71,7 @@ OWN_EVENT = Change(
             "status=Status.CONFIRMED, allowed_at=event.timestamp",
             "status=Status.CONFIRMED, allowed_at=event.timestamp, note=event.note",
         ),
-        Edit("services/order/decider.py", "fold_version=1", "fold_version=2"),
+        Edit("services/order/decider.py", "fold_version=", "fold_version=1 + "),
     ),
 )
 """An event that order alone writes and folds."""
@@ -111,9 +111,8 @@ NEW_EVENT = Change(
         ),
         Edit(
             "services/order/reports.py",
-            "                contact=order.contact,\n            )\n        ]",
-            "                contact=order.contact,\n            ),\n"
-            "            OrderThanked(order_id=report.key),\n        ]",
+            "contact=order.contact,\n            )\n        ]",
+            "contact=order.contact,\n            ),\n            OrderThanked(order_id=report.key),\n        ]",
         ),
     ),
     {

@@ -5,7 +5,8 @@
              OrderFailed, OrderCancelled ──▶ VOIDED     settled before it was charged: never charged
 
 A charge without an answer leaves the payment *in doubt*. Until its result is known, OrderCreated waits for another
-attempt. While the order is open, it repeats the charge with the same key. After that, it withdraws the charge.
+attempt. While the order is open, it repeats the charge with the same key. After that, it withdraws the charge. A
+VOIDED payment is in doubt too: its OrderCreated was parked, perhaps after a charge that a process died on.
 
 Money is in minor units of its currency. Nothing is charged or refunded for a total of zero. An order that names no
 price (version 1 of OrderCreated) is not free: its payment fails.
@@ -135,7 +136,9 @@ def decide(message: Input | Answer, payment: Payment) -> Sequence[Event | Reques
         case Declined(order, reason), Status.NEW:
             return [failed(order, reason)]
 
-        case OrderCreated() as order, (Status.VOIDED | Status.FAILED) if payment.in_doubt:
+        case OrderCreated() as order, (Status.VOIDED | Status.FAILED) if (
+            payment.in_doubt and order.total_amount
+        ):
             return [Withdraw(order)]
         case Withdrawn(order, None), _:
             return [ChargeWithdrawn(order_id=order.order_id)]
@@ -228,7 +231,7 @@ def evolve(payment: Payment, event: Own) -> Payment:
         case PaymentRefunded():
             return replace(payment, status=Status.REFUNDED)
         case PaymentVoided():
-            return replace(payment, status=Status.VOIDED)
+            return replace(payment, status=Status.VOIDED, in_doubt=True)
         case ChargeUnresolved():
             return replace(payment, in_doubt=True)
         case ChargeWithdrawn():
@@ -247,7 +250,7 @@ def payment_reactor(
         initial=Payment(),
         decide=decide,
         evolve=evolve,
-        fold_version=2,
+        fold_version=3,
         settling=(OrderFailed, OrderCancelled),
         call=call,
         on_call_failed=record_doubt,

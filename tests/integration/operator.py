@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tests.support.processes import ROOT, ServiceProcess, python
@@ -27,12 +28,13 @@ class Output:
 
 
 class Operator:
-    """Runs commands as processes of their own. ``replicas`` are asked for dry runs."""
+    """Runs commands as processes of their own, of the code in ``tree``. ``replicas`` are asked for dry runs."""
 
-    def __init__(self, system: System, replicas: Mapping[str, ServiceProcess]) -> None:
+    def __init__(self, system: System, replicas: Mapping[str, ServiceProcess], tree: Path = ROOT) -> None:
+        self.tree = tree
         self.env = {
             **os.environ,
-            "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'libs' / 'eventbus'}",
+            "PYTHONPATH": f"{tree}{os.pathsep}{tree / 'libs' / 'eventbus'}",
             "EVENTBUS_BOOTSTRAP_SERVERS": system.settings.bootstrap_servers,
             "EVENTBUS_SCHEMAS": "schemas",
             "EVENTBUS_TOPIC_PREFIX": system.settings.topic_prefix,
@@ -52,7 +54,7 @@ class Operator:
         done = subprocess.run(
             python("eventbus", *words),
             env=self.env,
-            cwd=ROOT,
+            cwd=self.tree,
             input=answer,
             capture_output=True,
             text=True,

@@ -27,7 +27,7 @@ from schemas.money import MAX_AMOUNT
 from tests.integration.faulty import UNLUCKY
 from tests.integration.history import Shop
 from tests.integration.orders import create, created, order_ids
-from tests.support.system import SERVICES, System
+from tests.support.system import SERVICES, System, problem
 from tests.support.topic_client import TopicClient
 from tests.support.waiting import eventually
 
@@ -309,4 +309,7 @@ def test_a_bug_in_a_rule_and_an_output_too_large_bury_the_message_and_nothing_el
     assert "EVENTBUS_MAX_EVENT_BYTES" in letter_of(topics, "order", too_large).about["message"]
     system.wait_consumed("order")
     assert [m.key for m in topics.messages("order.events")] == others
-    assert order.get(f"/orders/{unlucky}").status_code == 404
+    answer = order.get(f"/orders/{unlucky}")
+    assert answer.status_code == 503 and "waits" in problem(answer)["detail"], (
+        "it is accepted and not decided"
+    )

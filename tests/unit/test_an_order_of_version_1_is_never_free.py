@@ -39,6 +39,7 @@ from services.notification.decider import Notify, notification_reactor
 from services.notification.text import sentence
 from services.order.decider import order_decider
 from services.order.views import order_view
+from services.payment.api import payment_view
 from services.payment.decider import Charge, payment_reactor
 from tests.support.version_1 import old_value
 
@@ -166,6 +167,14 @@ def test_a_client_sees_null_where_no_price_is_known() -> None:
     view = order_view(Entry("o1", 1, state, 1))
     assert (view["currency"], view["totalAmount"]) == (None, None)
     assert view["items"] == [{"productId": "cup", "quantity": 3, "unitPrice": None}]
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+def test_its_failed_payment_shows_null_in_every_version(version: str) -> None:
+    (failed,) = given(PAYMENT).when(OLD).outputs
+    event = read("PaymentFailed", reason="the order names no price") if version == "1.0" else failed
+    view = payment_view(Entry("o1", 1, PAYMENT.evolve(PAYMENT.initial, event), 1))
+    assert (view.status, view.amount, view.currency) == ("FAILED", None, None)
 
 
 def test_the_customer_reads_no_amount() -> None:

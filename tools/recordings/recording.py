@@ -20,8 +20,8 @@ from eventbus import Decider
 from eventbus.headers import rfc3339
 from eventbus.model.record import Raw
 from eventbus.schema_package import SchemaPackage
-from tools.generate_messages import SchemaFile, schema_files
 from tools.pin_schemas import encode
+from tools.schema_folders import SchemaFile, schema_files
 
 Json = dict[str, Any]
 PINS = "pinned.json"
@@ -68,9 +68,16 @@ class Log:
         path = self.path(number)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n".join(_lines(recording)) + "\n", encoding="utf-8")
-        pins = _pins(self.folder) | {f"{self.name}/{number}.json": digest(recording)}
-        text = json.dumps(pins, indent=2) + "\n"
-        (self.folder / PINS).write_text(text, encoding="utf-8")
+        self._save_pins(_pins(self.folder) | {f"{self.name}/{number}.json": digest(recording)})
+
+    def unpin(self, number: int) -> None:
+        """Make a recording a draft again: one that holds what was never released."""
+        pins = _pins(self.folder)
+        if pins.pop(f"{self.name}/{number}.json", None):
+            self._save_pins(pins)
+
+    def _save_pins(self, pins: Json) -> None:
+        (self.folder / PINS).write_text(json.dumps(pins, indent=2) + "\n", encoding="utf-8")
 
     def schemas(self) -> dict[str, tuple[SchemaFile, int]]:
         """Every released version of every event of this log with its schema id, by ``Name.vN``."""

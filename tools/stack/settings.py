@@ -14,7 +14,7 @@ from tools.stack.private import write_private
 
 SERVICES = tuple(BY_NAME)
 MAX_REPLICAS = 9
-PASSED_ON = ("EVENTBUS_", *(f"{service.upper()}_" for service in SERVICES), "SIMULATOR_")
+PASSED_ON = ("EVENTBUS_", *(f"{service.upper()}_" for service in SERVICES), "SCHEMA_REGISTRY_", "SIMULATOR_")
 """Prefixes of the environment variables that ``up`` hands to the services."""
 
 
@@ -27,7 +27,7 @@ class StackSettings:
     """One stack. Several can run side by side if their run directory and ports differ.
 
     ``port_base`` is the order service's port; the others follow as in ``services.toml`` (+1 payment, +2 inventory, …;
-    +90 payment simulator; replica *k* of a service listens on its port + 10·k).
+    +90 payment simulator, +91 `make registry`; replica *k* of a service listens on its port + 10·k).
     """
 
     run_dir: Path = ROOT / ".run"
@@ -61,6 +61,11 @@ class StackSettings:
     @property
     def simulator_port(self) -> int:
         return self.port_base + 90
+
+    @property
+    def registry_port(self) -> int:
+        """Where `make registry` serves the schema files."""
+        return self.port_base + 91
 
     @property
     def controller_port(self) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from eventbus.codec import Codec
+from eventbus.codec import DATASCHEMA, Codec
 from eventbus.model.errors import Poison
 from eventbus.model.messages import Envelope
 from eventbus.model.places import Position
@@ -150,13 +150,15 @@ class Ledger:
         if not raw.topic.startswith("stock."):
             return (raw.key or b"").decode("utf-8", "replace")
         try:
-            return getattr(self._codec.decode_value(raw.value), "order_id", None) or ""
+            return (
+                getattr(self._codec.decode_value(raw.value, raw.header(DATASCHEMA)), "order_id", None) or ""
+            )
         except Poison:
             return ""
 
     def _name_of(self, raw: Raw) -> str:
         try:
-            return self._codec.name_of(raw.value)
+            return self._codec.name_of(raw.value, raw.header(DATASCHEMA))
         except Poison:
             return ""
 

@@ -63,8 +63,8 @@ PAYMENT: Steps = {
     ("NEW?", "PaymentSucceeded"): "PAID",
     ("NEW?", "PaymentFailed"): "FAILED",
     ("NEW?", "PaymentVoided"): "VOIDED?",
-    **{(f"{s}?", "ChargeWithdrawn"): s for s in ("FAILED", "VOIDED")},
-    **{(f"{s}?", "PaymentSucceeded"): "PAID" for s in ("FAILED", "VOIDED")},
+    **{(s, "ChargeWithdrawn"): s.rstrip("?") for s in ("FAILED?", "VOIDED", "VOIDED?")},
+    **{(s, "PaymentSucceeded"): "PAID" for s in ("FAILED?", "VOIDED", "VOIDED?")},
 }
 """A question mark: a charge got no answer, so whether money moved is still to be found out."""
 

@@ -9,6 +9,7 @@ from verification.sim.fault import Fault
 from verification.sim.forger import forged
 from verification.sim.memory import MemoryStore
 from verification.sim.outside import Conditions
+from verification.sim.release import Release
 from verification.sim.simulation import Simulation
 
 
@@ -23,6 +24,8 @@ def apply(simulation: Simulation, fault: Fault) -> None:
             replica.kill()
         case "cut":
             replica.cut(fault.ms)
+        case "deploy":
+            replica.deploy(Release[fault.name])
         case "wipe":
             replica.kill()
             if not replica.process:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from random import Random
 from typing import Any
 
@@ -17,10 +17,10 @@ Rebalanced = Callable[[Any, list[TopicPartition]], None]
 class Fetched:
     """A record, or the note that the end of a partition is reached, with the face of confluent's Message."""
 
-    __slots__ = ("_end", "_stored")
+    __slots__ = ("_end", "_hidden", "_stored")
 
-    def __init__(self, stored: Stored, end: bool = False) -> None:
-        self._stored, self._end = stored, end
+    def __init__(self, stored: Stored, end: bool = False, hidden: Collection[str] = ()) -> None:
+        self._stored, self._end, self._hidden = stored, end, hidden
 
     def error(self) -> KafkaError | None:
         return KafkaError(KafkaError._PARTITION_EOF) if self._end else None
@@ -41,7 +41,7 @@ class Fetched:
         return self._stored.value
 
     def headers(self) -> list[tuple[str, bytes | None]]:
-        return self._stored.headers
+        return [(name, value) for name, value in self._stored.headers if name not in self._hidden]
 
     def timestamp(self) -> tuple[int, int]:
         return 1, self._stored.time
@@ -56,6 +56,8 @@ class Connection:
         """The share of fetches of a partition that bring nothing yet, though there is something."""
         self.missed = False
         """A fetch returned less than there is, so polling again is worth it. Whoever polls sets it to False."""
+        self.hidden: Collection[str] = ()
+        """The names of headers that the code of the process does not know: it neither reads nor writes them."""
 
 
 class Reader:
@@ -83,7 +85,7 @@ class Reader:
                 record = log.records[position]
                 position += 1
                 if record is not None and record.visible:
-                    found.append(Fetched(record))
+                    found.append(Fetched(record, hidden=self.connection.hidden))
             self.next[place] = position
             if position < stable:
                 self.connection.missed = True

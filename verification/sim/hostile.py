@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from eventbus.admin import Skip
 from eventbus.kafka.records import partition_of
 from eventbus.model.places import Position
-from eventbus.model.record import Headers
+from eventbus.model.record import Headers, Raw
 from eventbus.processing.skips import PARTITION, TOPIC
 from eventbus.retry.parked import ERRORS, RETRY
-from schemas import CreateOrder, Item, OrderPaid
+from schemas import CancelOrder, CreateOrder, Item, OrderPaid
 from verification.sim.broker import Stored
 from verification.sim.fault import Fault
+from verification.sim.release import NOBODYS
 from verification.sim.replica import Replica
 from verification.sim.service import Environment
 
@@ -29,7 +31,15 @@ class HostileTarget(Environment, Protocol):
 def write(simulation: HostileTarget, fault: Fault) -> None:
     """Write one record. Which it is follows from the moment of the fault."""
     partition = partition_of(fault.key.encode(), simulation.partitions)
-    writers = (_nonsense, _lossy_key, _later_version, _unreadable, _parked_for_nobody, _due_for_ever)
+    writers = (
+        _nonsense,
+        _lossy_key,
+        _later_version,
+        _unreadable,
+        _parked_for_nobody,
+        _due_for_ever,
+        _nobodys,
+    )
     simulation.say("somebody", "writes", writers[fault.at % len(writers)].__name__[1:])
     writers[fault.at % len(writers)](simulation, fault, partition)
 
@@ -37,6 +47,12 @@ def write(simulation: HostileTarget, fault: Fault) -> None:
 def _nonsense(simulation: HostileTarget, fault: Fault, partition: int) -> None:
     topic = ("order.commands", "stock.commands")[fault.at % 2]
     _append(simulation, topic, partition, fault.key.encode(), b"nonsense", [])
+
+
+def _nobodys(simulation: HostileTarget, fault: Fault, partition: int) -> None:
+    """A command of a schema that nobody will ever know. It parks the key of a real order."""
+    headers: Headers = [("ce_type", CancelOrder.name.encode())]
+    _append(simulation, CancelOrder.topic, partition, fault.key.encode(), NOBODYS, headers)
 
 
 def _lossy_key(simulation: HostileTarget, fault: Fault, partition: int) -> None:
@@ -93,24 +109,29 @@ def _append(
     simulation.broker.append(topic, partition, key, value, [*headers, MARK], True)
 
 
-def is_hostile(record: Stored) -> bool:
+def is_hostile(record: Stored | Raw) -> bool:
     """Whether it was written by :func:`write`."""
     return MARK in record.headers
 
 
 def set_aside(simulation: HostileTarget) -> None:
-    """An operator skips what stops a task."""
+    """An operator skips the hostile records that stop a task. What newer code wrote waits for that code."""
     stops = {
         stop.place
         for replica in simulation.replicas
         if replica.process
         for stop in replica.process.processor.stops().values()
+        if any(r.offset == stop.place.offset and is_hostile(r) for r in _log_of(simulation, stop.place))
     }
     for place in sorted(stops - skipped(simulation)):
         simulation.say("operator", "skips", place)
         value = simulation.codec.encode(Skip(record=str(place), reason="nobody can read it"))
         headers: Headers = [("ce_type", Skip.name.encode())]
         simulation.broker.append(TOPIC, PARTITION, str(place).encode(), value, headers, True)
+
+
+def _log_of(simulation: HostileTarget, place: Position) -> Iterable[Stored]:
+    return simulation.broker.log(place.topic, place.partition).visible()
 
 
 def skipped(simulation: HostileTarget) -> set[Position]:

@@ -15,6 +15,7 @@ from eventbus.model.errors import Poison
 from eventbus.model.folding import Folded
 from eventbus.model.messages import Envelope, Message
 from eventbus.model.places import Entity, Partition, Position
+from eventbus.model.record import Headers
 from eventbus.retry.parked import Parked, State
 
 
@@ -148,10 +149,16 @@ class InternedCodec(Codec):
             self._messages[value] = message
         return value
 
-    def name_of(self, value: bytes | None) -> str:
+    def as_read(self, message: Message) -> Message:
+        return message
+
+    def schema_headers(self, value: bytes) -> Headers:
+        return []
+
+    def name_of(self, value: bytes | None, named: str | None = None) -> str:
         return self.decode_value(value).name
 
-    def decode_value(self, value: bytes | None) -> Message:
+    def decode_value(self, value: bytes | None, named: str | None = None) -> Message:
         message = self._messages.get(value or b"")
         if message is None:
             raise Poison(f"no message has the body {value!r}")

@@ -13,14 +13,17 @@ from unittest.mock import patch
 
 from eventbus.codec import Codec
 from eventbus.kafka.transactions import TransactionalWriter, transactionally
+from eventbus.model.errors import Poison, UnknownSchema
 from eventbus.model.folding import Folded
-from eventbus.model.record import Raw
+from eventbus.model.places import Partition
+from eventbus.model.record import Headers, Raw
+from eventbus.processing.fold_batch import FoldBatch
 from eventbus.processing.follower import Follower
 from eventbus.processing.offsets import OffsetTracker
-from eventbus.processing.own_log import claim
+from eventbus.processing.own_log import Doubtful, Foreign, claim
 from eventbus.processing.processor import Processor
 from eventbus.processing.turn import Turn
-from eventbus.processing.work import KeyQueues
+from eventbus.processing.work import KeyQueues, Unread, WorkItem
 from eventbus.retry.breaker import Breaker
 from eventbus.retry.parked import Parked
 from eventbus.retry.queues import RetryQueues
@@ -29,6 +32,8 @@ from services.inventory import reservation, stock
 from services.payment.idempotent_gateway import IdempotentGateway
 from verification.sim import wiring
 from verification.sim.groups import Group
+from verification.sim.producer import Producer
+from verification.sim.release import LATER_HEADERS
 
 
 @contextmanager
@@ -180,6 +185,87 @@ def retry_unchecked() -> AbstractContextManager[Any]:
     )
 
 
+def unread_events_passed_over() -> AbstractContextManager[Any]:
+    """An own event that this code cannot read is passed over, and the task goes on without it."""
+
+    def take(self: FoldBatch, raw: Raw) -> None:
+        try:
+            sound(self, raw)
+        except Doubtful as error:
+            raise Foreign(str(error)) from error
+
+    sound = FoldBatch.take
+    return patch.object(FoldBatch, "take", take)
+
+
+def unread_messages_buried() -> AbstractContextManager[Any]:
+    """A message of a schema that this code does not know becomes a dead letter that nobody can redrive."""
+
+    def unread(decider: Any, raw: Raw, key: str, error: UnknownSchema) -> WorkItem:
+        raise Poison(str(error))
+
+    return patch.object(WorkItem, "unread", unread)
+
+
+def unread_messages_overtaken() -> AbstractContextManager[Any]:
+    """Behind a message of a schema that this code does not know, the next of its key is decided at once."""
+
+    def admit(self: Turn, item: WorkItem) -> None:
+        queue = self.retry_queues.queue(item.entity)
+        if queue and queue[0].exception == UnknownSchema.__name__ and not self.retry_queues.knows(item.raw):
+            self._decide(item, item.message)
+        else:
+            sound(self, item)
+
+    sound = Turn._admit
+    return patch.object(Turn, "_admit", admit)
+
+
+def unread_messages_answered() -> AbstractContextManager[Any]:
+    """A message of a schema that this code does not know counts as decided, without an event."""
+
+    def decide(self: Turn, item: WorkItem, message: Any) -> None:
+        if isinstance(message, Unread):
+            self._context.offsets.finish(item.raw)
+        else:
+            sound(self, item, message)
+
+    sound = Turn._decide
+    return patch.object(Turn, "_decide", decide)
+
+
+def stopped_task_led() -> AbstractContextManager[Any]:
+    """A replica leads a task that an event of newer code stops here: it decides from what it knows."""
+    sound = Follower.positions
+
+    def positions(self: Follower) -> dict[Partition, int]:
+        return sound(self) | dict.fromkeys(self.stopped, 10**9)
+
+    return patch.object(Follower, "positions", positions)
+
+
+def old_names_unread() -> AbstractContextManager[Any]:
+    """Code of today reads only the names of headers that it writes."""
+    sound = Raw.extension
+
+    def extension(self: Raw, name: str) -> str | None:
+        return sound(self._replace(headers=[h for h in self.headers if h[0] != name]), name)
+
+    return patch.object(Raw, "extension", extension)
+
+
+def old_names_unwritten() -> AbstractContextManager[Any]:
+    """Code of today writes the new names of headers only, while replicas of the release before still read."""
+
+    def produce(self: Producer, topic: str, *, headers: Headers, **more: Any) -> None:
+        if not self._connection.hidden:
+            headers = [header for header in headers if f"ce_{header[0]}" not in LATER_HEADERS]
+        sound(self, topic, headers=headers, **more)
+
+    sound = Producer.produce
+    return patch.object(Producer, "produce", produce)
+
+
 def forgery_believed() -> AbstractContextManager[Any]:
     """Reports are taken for true, whatever they say of money and goods."""
     return patch("services.order.reports.contradiction", lambda report, order: None)
@@ -222,6 +308,13 @@ MUTANTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
         keys_decoded,
         any_version_folded,
         retry_unchecked,
+        unread_events_passed_over,
+        unread_messages_buried,
+        unread_messages_overtaken,
+        unread_messages_answered,
+        stopped_task_led,
+        old_names_unread,
+        old_names_unwritten,
         forgery_believed,
         forged_order_charged,
         wave_ends,

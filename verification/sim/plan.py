@@ -35,6 +35,8 @@ class SimulationPlan:
     commands: tuple[tuple[int, Message], ...]
     faults: tuple[Fault, ...]
     stuck: float
+    evolved: frozenset[str] = frozenset()
+    """The messages that get a new version while the simulation runs. Replicas begin with code that cannot read it."""
     prompt: tuple[tuple[str, int], ...] = ()
     """Orders with a good payment method in a simulation without faults: each must be charged by then (ms from the
     start)."""

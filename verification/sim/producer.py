@@ -49,6 +49,7 @@ class Producer:
         on_delivery: Callable[..., None],
     ) -> None:
         self._open()
+        headers = [(name, text) for name, text in headers if name not in self._connection.hidden]
         repeated = self._aborted.pop((topic, partition), None)
         stored = repeated or self._broker.produce(
             self._name, self._epoch, topic, partition, key, value, headers

@@ -1,4 +1,4 @@
-"""Plans that would be drawn too seldom: a zombie at a deadline, and a crowd of orders that cannot be paid."""
+"""Plans that would be drawn too seldom: a zombie at a deadline, a crowd of orders that cannot be paid, an upgrade."""
 
 from __future__ import annotations
 
@@ -12,9 +12,35 @@ from verification.sim.clock import START
 from verification.sim.commands import PRODUCTS, draw_order
 from verification.sim.fault import Fault, StepFault
 from verification.sim.plan import SimulationPlan
+from verification.sim.release import Release
 
 PROMPT = 3_500
 """Ms within which a good order is charged: 3 s, and half a second for the services before payment."""
+
+EVOLVING = (
+    "CreateOrder",
+    "CancelOrder",
+    "CompleteOrder",
+    "OrderCreated",
+    "OrderPaid",
+    "OrderReserved",
+    "OrderConfirmed",
+    "OrderFailed",
+    "OrderCancelled",
+    "OrderCompleted",
+    "PaymentSucceeded",
+    "PaymentFailed",
+    "PaymentRefunded",
+    "InventoryReserved",
+    "InventoryFailed",
+    "InventoryReleased",
+    "StockAnswered",
+    "ReserveStock",
+    "ReleaseStock",
+    "StockReserved",
+    "NotificationSent",
+)
+"""Commands, own events and the events of others that may get a new version."""
 
 
 def zombie(
@@ -84,6 +110,28 @@ def crowd(dice: Random, plan: SimulationPlan) -> SimulationPlan:
         faults=(),
         prompt=tuple((f"g{n}", at + PROMPT) for n, at in enumerate(good)),
     )
+
+
+def upgraded(dice: Random, plan: SimulationPlan) -> SimulationPlan:
+    """Some messages get a new version, and each replica is deployed anew, once or more, in any order and back again.
+
+    What the last release cannot read waits until the simulation is healed: then all replicas run that release.
+    """
+    if dice.random() > 0.3:
+        return plan
+    evolved = frozenset(dice.sample(EVOLVING, dice.choice((1, 1, 2, 4, len(EVOLVING)))))
+    slots = [(service, slot) for service, count in plan.replicas.items() for slot in range(count)]
+    deployed = [
+        Fault(
+            dice.choice((0, dice.randint(0, 20_000))),
+            "deploy",
+            service,
+            slot,
+            name=dice.choice(list(Release)).name,
+        )
+        for service, slot in dice.sample(slots, dice.randint(1, len(slots))) * dice.choice((1, 1, 2))
+    ]
+    return replace(plan, evolved=evolved, faults=tuple(sorted([*plan.faults, *deployed], key=lambda f: f.at)))
 
 
 def _priced(order: CreateOrder) -> CreateOrder:

@@ -23,6 +23,7 @@ from verification.sim.fault import StepFault
 from verification.sim.groups import SESSION_TIMEOUT
 from verification.sim.memory import MemoryStore
 from verification.sim.outside import SimulatedCalls
+from verification.sim.release import Release
 from verification.sim.service import Environment, Service
 
 IDLE = 5_000
@@ -42,6 +43,7 @@ class Process:
         simulation, service = replica.simulation, replica.service
         deciders = service.start(replica.clock)
         replica.store.adopt(deciders)
+        replica.connection.hidden = replica.release.hidden
         self._replica, self._decided = replica, dict[Partition, int]()
         self.calls = SimulatedCalls(simulation.clock, lambda: replica.wake(1))
         self.clients = MemoryClients(
@@ -65,7 +67,7 @@ class Process:
             service.name,
             deciders,
             simulation.settings,
-            simulation.codec,
+            simulation.codec_of(replica.release),
             simulation.partitions,
             ports,
             transactional_id=replica.name,
@@ -103,6 +105,7 @@ class Replica:
         self.skew = 0
         self.cut_until = 0
         self.frozen = self.doomed = self.retired = False
+        self.release = simulation.first_release
         self.connection = Connection(
             lambda: simulation.clock.now >= self.cut_until, self._wait, simulation.dice
         )
@@ -138,6 +141,13 @@ class Replica:
             self.doomed = True
         elif self.process:
             self._die("is killed")
+
+    def deploy(self, release: Release) -> None:
+        """From the next start on, the code is of that release; it comes soon if it is of another now."""
+        if release is not self.release:
+            self.simulation.say(self.name, "is deployed anew: its code", release)
+            self.release = release
+            self.kill()
 
     def retire(self) -> None:
         """Leave the group in order, for good."""

@@ -12,6 +12,7 @@ from eventbus.model.decider import Decider
 from eventbus.settings import Settings
 from verification.sim.broker import Broker
 from verification.sim.clock import Clock
+from verification.sim.release import Release
 
 Start = Callable[[Callable[[], int]], Sequence[Decider[Any]]]
 """Makes the deciders of a new process, given its clock (ms since epoch)."""
@@ -28,7 +29,10 @@ class Environment(Protocol):
     partitions: int
     aborts: float
     stuck: float
+    first_release: Release
     late: list[str]
+
+    def codec_of(self, release: Release) -> Codec: ...
 
     def say(self, who: str, *what: object) -> None: ...
 

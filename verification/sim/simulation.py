@@ -19,6 +19,7 @@ from verification.sim.groups import Group
 from verification.sim.memory import InternedCodec
 from verification.sim.outside import Conditions, Gateway, Network, NoticeChannel
 from verification.sim.plan import LENGTH, SimulationPlan
+from verification.sim.release import Release, ReleasedCodec
 from verification.sim.replica import Replica
 from verification.sim.service import Service
 from verification.sim.trace import Trace
@@ -36,7 +37,9 @@ class Simulation:
     ) -> None:
         self.plan, self.clock, self.dice = plan, Clock(), Random(f"{plan.seed} lived")
         self.trace = trace or Trace()
-        self.codec = codec or InternedCodec()
+        known = codec or InternedCodec()
+        self._codecs = {release: ReleasedCodec(known, plan.evolved, release) for release in Release}
+        self.codec: Codec = self._codecs[Release.WRITES]
         self.partitions, self.aborts, self.stuck = plan.partitions, plan.aborts, plan.stuck
         self.settings = settings().model_copy(
             update={"retry_attempts": plan.attempts, "breaker_threshold": plan.breaker}
@@ -48,6 +51,7 @@ class Simulation:
         self.channel_conditions = Conditions(refused=plan.refused / 2, lost=plan.lost / 2)
         self.gateway = Gateway(Network(self.clock, self.dice, self.conditions), self.say)
         self.channel = NoticeChannel(Network(self.clock, self.dice, self.channel_conditions))
+        self.first_release = Release.BEFORE if plan.evolved else Release.WRITES
         self.bugs: set[tuple[str, str]] = set()
         """(name, key) of messages that no decider understands, for now."""
         self.unfinished: list[str] = []
@@ -93,8 +97,12 @@ class Simulation:
     def chance(self, share: float) -> bool:
         return share > 0 and self.dice.random() < share
 
+    def codec_of(self, release: Release) -> Codec:
+        return self._codecs[release]
+
     def send(self, message: Message, topic: str | None = None) -> None:
-        """A client sends a command, durably."""
+        """A client sends a command, durably. Some clients are of the release before."""
+        older = self.chance(0.5 if self.plan.evolved else 0)
         stamped = message.stamp(self.clock.now)
         key = message.key.encode()
         self.say("client", "sends", message.name, message.key)
@@ -102,7 +110,7 @@ class Simulation:
             topic or message.topic,
             partition_of(key, self.partitions),
             key,
-            self.codec.encode(stamped),
+            self.codec_of(Release.BEFORE if older else Release.WRITES).encode(stamped),
             [("ce_type", message.name.encode())],
             True,
         )
@@ -170,23 +178,31 @@ class Simulation:
         self.channel_conditions.clear()
         self.gateway.healed, self.aborts, self.stuck, self.broker.slow_markers = True, 0.0, 0.0, 0.0
         self.bugs.clear()
+        if self.chance(0.5 if self.plan.evolved else 0):  # from now on no process reads the old names only
+            self.say("operator", "has the old names of headers written no more")
+            self.settings = self.settings.model_copy(update={"old_headers": False})
         for replica in self.replicas:
             replica.step_fault, replica.connection.late = None, 0.0
             replica.skew = 0
+            if self.plan.evolved:
+                replica.deploy(Release.WRITES)
 
     def _act_as_operator(self) -> None:
         """An operator skips records that stop a task, and redrives or discards dead letters."""
         hostile.set_aside(self)
         dead = {
-            (replica.service.name, parked.key)
+            (replica.service.name, parked.key, hostile.is_hostile(parked.raw))
             for replica in self.replicas
             if replica.process
             for parked in replica.store.parked.open()
             if parked.state is State.DEAD
         }
-        for service, key in sorted(dead):
-            gives_up = service == "notification" and self.chance(0.3)
-            command = Discard(message_key=key) if gives_up else Redrive(message_key=key)
+        for service, key, nobodys in sorted(dead):
+            command: Message = Redrive(message_key=key)
+            if nobodys:
+                command = Discard(message_key=key, count=1)
+            elif service == "notification" and self.chance(0.3):
+                command = Discard(message_key=key)
             self.send(command, f"{service}.admin")
 
 

@@ -10,18 +10,19 @@ from __future__ import annotations
 import io
 import struct
 import typing
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import fastavro
+import fastavro.schema
 
 from eventbus.converters import converters
 from eventbus.headers import Told
 from eventbus.model.errors import Poison, UnknownSchema, Unrepresentable
 from eventbus.model.limits import MAX_KEY
 from eventbus.model.messages import Envelope, Message
-from eventbus.model.record import Raw
+from eventbus.model.record import Headers, Raw
 from eventbus.model.rules import check_fields
 from eventbus.model.versions import Version
 from eventbus.schema_package import Cast, Record, SchemaPackage
@@ -30,6 +31,10 @@ OPERATION = "eventbus.admin"
 """The schema package of what operators say. Every process knows it."""
 NUMBER = "version"
 """The field of a body that holds the number of its version, if its schema gives it that as its default."""
+DATASCHEMA = "ce_dataschema"
+"""The header that names the version of a value whose schema id is not the pinned one."""
+URN = "urn:avsc:"
+"""What stands before the version there."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,8 @@ class WireVersion:
     """The wire header: a zero byte and the schema id."""
     number: str | None
     """The default of the field ``version``, if there is one."""
+    schema_headers: Headers
+    """What each record of it carries: its name, unless the schema id is the pinned one."""
 
 
 @dataclass(frozen=True)
@@ -55,22 +62,35 @@ class Shape:
     from_record: Callable[[Record], Any]
 
 
+def load_packages(names: Iterable[str]) -> list[SchemaPackage]:
+    """These schema packages, and the one of what operators say. Raises ValueError if one is incomplete."""
+    return [SchemaPackage.load(name) for name in dict.fromkeys((*names, OPERATION))]
+
+
 class Codec:
     """Reads every version ever released, and writes the one that ``written.json`` names, or else the latest."""
 
-    def __init__(self, *packages: str) -> None:
+    def __init__(
+        self,
+        *packages: str,
+        ids: Mapping[Version, int] | None = None,
+        find: Callable[[int], Version | None] = lambda schema_id: None,
+    ) -> None:
         """Knows the messages of these schema packages, such as ``schemas``, and what operators say.
 
+        ``ids``: what a schema registry gives to versions. They are written under these ids then, and read under both.
+        ``find``: asks the registry which version another id stands for; it must answer soon.
         Raises ValueError if a package is incomplete, or two claim the same message, schema or id.
         """
+        self._given, self._find = ids or {}, find
         self._upcasts: dict[tuple[str, int], Cast] = {}
         self._downcasts: dict[tuple[str, int], Cast] = {}
         self._by_id: dict[int, WireVersion] = {}
         self._versions: dict[Version, WireVersion] = {}
         self._shapes: dict[type[Message], Shape] = {}
         self._by_name: dict[str, Shape] = {}
-        for name in dict.fromkeys((*packages, OPERATION)):
-            self._add(SchemaPackage.load(name))
+        for package in load_packages(packages):
+            self._add(package)
 
     def _add(self, package: SchemaPackage) -> None:
         for cls in package.classes:
@@ -82,8 +102,15 @@ class Codec:
                     f"{package.folder}/ids.json: the id {schema_id} of {version} is taken by {taken.version}: "
                     "give the version that was not released yet another"
                 )
-            wire = _wire_version(package, version, schema_id)
-            self._by_id[schema_id] = self._versions[version] = wire
+            pinned = _wire_version(package, version, schema_id)
+            self._by_id[schema_id] = self._versions[version] = pinned
+            given = self._given.get(version, schema_id)
+            if given != schema_id:
+                if taken := self._by_id.get(given):
+                    raise ValueError(f"the id {given}, given to {version}, is that of {taken.version}")
+                headers: Headers = [(DATASCHEMA, f"{URN}{version}".encode())]
+                wire = replace(pinned, prefix=_prefix(given), schema_headers=headers)
+                self._by_id[given] = self._versions[version] = wire
         for cls in package.classes:
             latest = self._versions[Version.parse(cls.schema)]
             written = self._versions[package.written.get(cls.name, latest.version)]
@@ -191,35 +218,67 @@ class Codec:
         """The inverse of :meth:`record_of`, for a record that has all fields of the schema."""
         return typing.cast(Message, self._shapes[cls].from_record(record))
 
-    def name_of(self, value: bytes | None) -> str:
-        """The name of the message in a value, from its schema id alone; raises Poison, UnknownSchema among it."""
-        return self._wire_version_of(value).version.name
+    def name_of(self, value: bytes | None, named: str | None = None) -> str:
+        """The name of the message in a value, without reading the body. Raises Poison, UnknownSchema among it.
 
-    def version_of(self, value: bytes | None) -> str:
-        """The version of the message in a value, as ``OrderCreated.v2``, from its schema id alone; raises Poison."""
-        return str(self._wire_version_of(value).version)
+        ``named``: as in :meth:`decode_value`.
+        """
+        return self._wire_version_of(value, named).version.name
 
-    def _wire_version_of(self, value: bytes | None) -> WireVersion:
+    def version_of(self, value: bytes | None, named: str | None = None) -> str:
+        """The version of the message in a value, as ``OrderCreated.v2``, without reading the body; raises Poison."""
+        return str(self._wire_version_of(value, named).version)
+
+    def schema_headers(self, value: bytes) -> Headers:
+        """The headers that a value written by this codec travels with, beside those of its envelope."""
+        return self._by_id[_schema_id(value)].schema_headers
+
+    def _wire_version_of(self, value: bytes | None, named: str | None = None) -> WireVersion:
+        """The version that a value was written in. ``named``: what its header says of that, if it says anything."""
         if not value:
             raise Poison("empty value: a message needs an Avro body")
         if len(value) < 5 or value[0] != 0:
             raise Poison("not in the Confluent wire format: expected 0x00 and a 4-byte schema id")
-        (schema_id,) = struct.unpack(">I", value[1:5])
-        if schema_id not in self._by_id:
+        schema_id = _schema_id(value)
+        known = self._by_id.get(schema_id)
+        if named and named.startswith(URN):
+            return self._agreed(schema_id, known, named.removeprefix(URN))
+        if known is None and (version := self._find(schema_id)):
+            known = self._by_id[schema_id] = self._versions[version]
+        if known is None:
             raise UnknownSchema(
                 f"unknown schema id {schema_id}: start code that knows it, then redrive what is parked for it "
                 "(no schema package of this code has it)"
             )
-        return self._by_id[schema_id]
+        return known
 
-    def decode_value(self, value: bytes | None) -> Message:
-        """The message in a value of any released version; raises Poison."""
-        writer = self._wire_version_of(value)
+    def _agreed(self, schema_id: int, known: WireVersion | None, named: str) -> WireVersion:
+        """The version that both the header and, where it is known, the id mean. Raises UnknownSchema."""
+        if known is not None and str(known.version) != named:
+            raise UnknownSchema(
+                f"the record is written in {named[:MAX_KEY]} under the schema id {schema_id}, which is the id of "
+                f"{known.version} here: was the schema registry set up anew? Use one with the ids of before, or "
+                "unset SCHEMA_REGISTRY_URL; then redrive what is parked for it"
+            )
+        try:
+            return known or self._versions[Version.parse(named)]
+        except (ValueError, KeyError):
+            raise UnknownSchema(
+                f"unknown schema {named[:MAX_KEY]}: start code that knows it, then redrive what is parked for it "
+                "(no schema package of this code has it)"
+            ) from None
+
+    def decode_value(self, value: bytes | None, named: str | None = None) -> Message:
+        """The message in a value of any released version; raises Poison.
+
+        ``named``: the text of the record's header ``ce_dataschema``, if there is one.
+        """
+        writer = self._wire_version_of(value, named)
         assert value is not None
         shape = self._by_name[writer.version.name]
         body = io.BytesIO(value[5:])
         try:
-            if writer is shape.latest:
+            if writer.version == shape.latest.version:
                 record = typing.cast(Record, fastavro.schemaless_reader(body, writer.schema, None))
             else:
                 record = typing.cast(
@@ -248,14 +307,14 @@ class Codec:
             raise Poison(raw.flaw)
         if raw.key is not None and len(raw.key) > MAX_KEY:
             raise Poison(f"the key has {len(raw.key)} bytes, more than {MAX_KEY}")
-        message = self.decode_value(raw.value)
+        told = Told(raw)
+        message = self.decode_value(raw.value, told.header(DATASCHEMA))
         # Compared as bytes: two keys that are no text may look the same once decoded.
         if raw.key != message.key.encode():
             raise Poison(
                 f"the record's key {raw.key!r} is not the {message.key_field} "
                 f"{message.key[:MAX_KEY]!r} of its body"
             )
-        told = Told(raw)
         identity = told.header("ce_id") or raw.coordinates
         return Envelope(
             message=message.stamp(told.time),
@@ -285,7 +344,28 @@ def _wire_version(package: SchemaPackage, version: Version, schema_id: int) -> W
         raise ValueError(
             f"{package.folder}: the file of {version} is no Avro schema: {type(error).__name__} {error}"
         ) from error
-    return WireVersion(version, parsed, b"\0" + struct.pack(">I", schema_id), numbers[0] if numbers else None)
+    return WireVersion(version, parsed, _prefix(schema_id), numbers[0] if numbers else None, [])
+
+
+def _prefix(schema_id: int) -> bytes:
+    return b"\0" + struct.pack(">I", schema_id)
+
+
+def _schema_id(value: bytes) -> int:
+    return int.from_bytes(value[1:5], "big")
+
+
+def canonical_form(schema: Any) -> str:
+    """What of an Avro schema decides how bytes are read: its Parsing Canonical Form. Raises ValueError.
+
+    Source: Avro 1.11 "Transforming into Parsing Canonical Form".
+    """
+    try:
+        return str(fastavro.schema.to_parsing_canonical_form(schema))
+    except (
+        Exception
+    ) as error:  # fastavro raises whatever the schema provokes, KeyError and RecursionError among them
+        raise ValueError(f"no Avro schema: {type(error).__name__} {str(error)[:300]}") from error
 
 
 def _plain(schema: Any) -> Any:

@@ -11,6 +11,7 @@ the value of ``authorization``.
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -44,12 +45,19 @@ class HttpAnswer:
 class HttpClient:
     """One pool of at most ``connections``, opened by the first request. A request has ``timeout`` seconds in all.
 
-    ``url`` is what the paths of all requests begin with. ``authorization`` is the value of that header. Raises
-    ValueError for a URL that is not http or https, or that holds a user or a password.
+    ``url`` is what the paths of all requests begin with. ``authorization`` is the value of that header. ``tls``: whom
+    to trust, and with which certificate to be trusted, where that is not what the system says. Raises ValueError for
+    a URL that is not http or https, or that holds a user or a password.
     """
 
     def __init__(
-        self, url: str, *, timeout: float, connections: int = 100, authorization: str | None = None
+        self,
+        url: str,
+        *,
+        timeout: float,
+        connections: int = 100,
+        authorization: str | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         parts = URL(url)
         if parts.scheme not in ("http", "https") or not parts.host:
@@ -57,7 +65,7 @@ class HttpClient:
         if parts.user is not None or parts.password is not None:
             raise ValueError("the URL of an HttpClient must not hold user and password: use `authorization`")
         self._url, self._timeout, self._connections = url.rstrip("/"), timeout, connections
-        self._authorization = authorization
+        self._authorization, self._tls = authorization, tls
         self._session: aiohttp.ClientSession | None = None
 
     async def request(
@@ -112,7 +120,7 @@ class HttpClient:
             self._session = aiohttp.ClientSession(
                 headers={"Authorization": self._authorization} if self._authorization else None,
                 timeout=aiohttp.ClientTimeout(total=self._timeout),
-                connector=aiohttp.TCPConnector(limit=self._connections),
+                connector=aiohttp.TCPConnector(limit=self._connections, ssl=self._tls or True),
             )
         return self._session
 

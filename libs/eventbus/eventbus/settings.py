@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from eventbus.model.limits import HttpLimits, Limits, room_for
@@ -120,3 +120,24 @@ class Settings(BaseSettings):
     def topic(self, name: str) -> str:
         """The topic's name on the cluster."""
         return self.topic_prefix + name
+
+
+class RegistrySettings(BaseSettings):
+    """A schema registry with the REST API of Confluent's. None is needed: without it the pinned ids serve."""
+
+    model_config = SettingsConfigDict(env_prefix="SCHEMA_REGISTRY_", extra="ignore")
+
+    url: str = ""
+    """Its address, with the path before ``/subjects``; empty for none. All processes of a cluster use the same."""
+    basic_auth_user_info: SecretStr = SecretStr("")
+    """``user:password``, if it asks for them. It is shown nowhere."""
+    ssl_ca_location: Path | None = None
+    """A PEM file with the certificates to trust; those of the system if unset."""
+    ssl_certificate_location: Path | None = None
+    """A PEM file with the certificate of this process, if the registry asks for one."""
+    ssl_key_location: Path | None = None
+    """A PEM file with its private key, if that is not in the same file."""
+    auto_register: bool = True
+    """Register at the start what the registry lacks. If off, ``make schema-register`` must have done so."""
+    timeout: float = Field(default=5.0, gt=0)
+    """How long one request may take at the start, in seconds. While records are read, one takes 1 s at most."""

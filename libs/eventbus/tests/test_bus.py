@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,9 @@ from eventbus.kafka.health import BrokerHealth
 from eventbus.model.decider import Decider
 from eventbus.model.messages import message
 from eventbus.model.places import Partition
+from eventbus.model.record import Raw
 from eventbus.processing.follower import Stop
+from eventbus.retry.parked import Parked, State
 from eventbus.service.answers import Answer, Sent
 from eventbus.service.bus import BusParts
 from eventbus.service.consistency import Consistency
@@ -285,6 +288,22 @@ async def test_who_leads_has_caught_up_with_what_is_decided(bus: Bus, replica: R
     replica.progress.publish([], {PARTITION: 7})
     await asyncio.wait_for(asked, 5.0)
     assert replica.brokers.asked == 1, "a leader asks for the end, and knows the rest by itself"
+
+
+async def test_a_parked_command_of_the_key_is_not_decided_and_that_of_another_key_does_not_count(
+    bus: Bus, replica: Replica
+) -> None:
+    replica.brokers.ends = {PARTITION: 4}
+    replica.positions = {}
+    replica.progress.publish([], {PARTITION: 4})
+    raw = Raw(*PARTITION, 3, b"a", b"", [], 0)
+    parked = Parked(raw, LOG, "a", 1, State.DEAD, 1, 0, 0)
+    replica.local.store.write({}, [], {}, [(RETRY, parked)])
+    with pytest.raises(Unavailable, match="waits for another try, or for a person"):
+        await bus.caught_up(TOPIC, "a")
+    await bus.caught_up(TOPIC, "b")
+    replica.local.store.write({}, [], {}, [(RETRY, dataclasses.replace(parked, state=State.DISCARDED))])
+    await bus.caught_up(TOPIC, "a")
 
 
 async def test_who_follows_has_caught_up_once_the_own_logs_are_folded_to_their_ends(

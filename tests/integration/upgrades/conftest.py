@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from tests.integration.upgrades.trees import landed_code
-from verification.trees import COMMAND, FOREIGN_EVENT, NEW_EVENT, OWN_EVENT, Release, next_release
+from verification.trees import COMMAND, FOREIGN_EVENT, NEW_EVENT, OWN_EVENT, Change, Release, next_release
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +22,14 @@ def landed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
     """The next release: a new version of an own event, a foreign event and a command, and a new event."""
     return next_release(tmp_path_factory.mktemp("next"), (OWN_EVENT, FOREIGN_EVENT, COMMAND, NEW_EVENT))
+
+
+@pytest.fixture(scope="session")
+def release_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Change], Release]:
+    """The next release if it has one change alone."""
+
+    @cache
+    def make(change: Change) -> Release:
+        return next_release(tmp_path_factory.mktemp("next"), (change,))
+
+    return make

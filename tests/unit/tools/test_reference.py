@@ -12,7 +12,7 @@ from tools import reference
 from tools.reference import FOLDER, main, metrics, settings_classes, variable
 
 SETTINGS = (FOLDER / "settings.md").read_text()
-ROWS = dict(re.findall(r"^\| `([A-Z_]+)` \| (unset|`[^`]*`{1,2}) \|", SETTINGS, re.MULTILINE))
+ROWS = dict(re.findall(r"^\| `([A-Z0-9_]+)` \| (unset|`[^`]*`{1,2}) \|", SETTINGS, re.MULTILINE))
 
 
 @pytest.mark.parametrize("page", ["library.md", "settings.md", "metrics.md"])

@@ -6,7 +6,7 @@ import base64
 from typing import Any
 
 from eventbus.cli.index import BURIED, DeadLetterIndex, Item
-from eventbus.codec import Codec
+from eventbus.codec import DATASCHEMA, Codec
 from eventbus.headers import rfc3339
 from eventbus.model.errors import Poison
 from eventbus.model.record import Raw
@@ -36,7 +36,7 @@ def message_details(index: DeadLetterIndex, codec: Codec, item: Item) -> dict[st
         "correlationId": parked.raw.extension("correlationid"),
         "traceparent": parked.raw.header("traceparent"),
         "note": _note(item),
-        "message": _body(codec, value, is_settled=not item.open),
+        "message": _body(codec, value, parked.raw.header(DATASCHEMA), is_settled=not item.open),
         "headers": headers,
         "journey": [_step(record) for record in records],
         "behind": behind,
@@ -64,12 +64,12 @@ def _behind(index: DeadLetterIndex, item: Item) -> list[str]:
     return [f"{i.type} {i.coordinates}" for i in queue if i.parked.sequence > item.parked.sequence]
 
 
-def _body(codec: Codec, value: bytes | None, is_settled: bool) -> Any:
+def _body(codec: Codec, value: bytes | None, named: str | None, is_settled: bool) -> Any:
     """The decoded message, or its bytes if it cannot be decoded."""
     if value is None:
         return "its bytes are no longer kept" if is_settled else None
     try:
-        return codec.record_of(codec.decode_value(value))
+        return codec.record_of(codec.decode_value(value, named))
     except Poison as error:
         return {"undecodable": str(error), "base64": base64.b64encode(value).decode()}
 

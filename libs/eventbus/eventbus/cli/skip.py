@@ -7,7 +7,7 @@ from eventbus.cli.ending import CommandError, Exit, ask
 from eventbus.cli.printing import console, print_line
 from eventbus.cli.reader import TopicReader
 from eventbus.cli.writer import CommandWriter
-from eventbus.codec import Codec
+from eventbus.codec import DATASCHEMA, Codec
 from eventbus.headers import rfc3339
 from eventbus.model.errors import Poison
 from eventbus.model.places import Partition, Position
@@ -59,7 +59,7 @@ def _show(codec: Codec, position: Position, raw: Raw | None) -> None:
         print_line(out, f"{position}: no record stands there (a marker, or compacted away).")
         return
     try:
-        name = codec.decode_value(raw.value).name
+        name = codec.decode_value(raw.value, raw.header(DATASCHEMA)).name
     except Poison as error:
         name = f"not readable here: {raw.flaw or error}"
     print_line(out, f"{position}: {name}", "bold")

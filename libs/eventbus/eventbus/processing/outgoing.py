@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from eventbus.codec import DATASCHEMA
 from eventbus.headers import headers_of
 from eventbus.model.errors import Poison, Unrepresentable
 from eventbus.model.folding import Folded, fold
@@ -68,7 +69,7 @@ def produced(
             envelope.partition,
             message.key.encode(),
             value,
-            headers_of(envelope, old_names=context.old_headers),
+            headers_of(envelope, old_names=context.old_headers) + context.codec.schema_headers(value),
             item.raw.coordinates,
             envelope if own else None,
         )
@@ -94,7 +95,9 @@ def _mirrored(context: TurnContext, event: Outgoing, message: Message) -> list[O
         value = context.codec.encode_as(message, mirror.version)
     except Unrepresentable:
         return [replace(event, unrepresentable=mirror)]
-    return [event, replace(event, topic=mirror.topic, value=value, event=None)]
+    headers = [header for header in event.headers if header[0] != DATASCHEMA]
+    headers += context.codec.schema_headers(value)
+    return [event, replace(event, topic=mirror.topic, value=value, headers=headers, event=None)]
 
 
 def _checked_size(limits: Limits, record: Outgoing, message: Message, own: bool) -> int:

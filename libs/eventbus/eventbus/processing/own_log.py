@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from eventbus.codec import Codec
-from eventbus.model.errors import EventBusError, Poison
+from eventbus.codec import DATASCHEMA, Codec
+from eventbus.model.errors import EventBusError, Poison, UnknownSchema
 from eventbus.model.limits import MAX_KEY
 from eventbus.model.messages import Envelope
 from eventbus.model.places import Position, whole_number
@@ -71,6 +71,8 @@ def next_event(raw: Raw, codec: Codec, partition_of: PartitionOf, folded: Callab
         raise Foreign(f"it claims to be event {claimed.version} of {claimed.key!r}, {known} are folded")
     try:
         envelope = codec.decode(raw)
+    except UnknownSchema as error:
+        raise Doubtful(str(error)) from error
     except Poison as error:
         raise (Foreign if _readable(raw, codec) else Doubtful)(str(error)) from error
     name = envelope.message.name
@@ -84,7 +86,7 @@ def next_event(raw: Raw, codec: Codec, partition_of: PartitionOf, folded: Callab
 def _readable(raw: Raw, codec: Codec) -> bool:
     """Whether the body is a message: then something else about the record is wrong, and no leader wrote it."""
     try:
-        codec.decode_value(raw.value)
+        codec.decode_value(raw.value, raw.header(DATASCHEMA))
     except Poison:
         return False
     return True

@@ -117,7 +117,8 @@ class Bus:
     async def caught_up(self, topic: str, key: str) -> None:
         """Return once everything that ``topic`` held for this key when the call came is decided and folded here.
 
-        Raises Unavailable after ``read_timeout``: then this replica cannot say that it knows of nothing.
+        Raises Unavailable after ``read_timeout``, and if a message of the key is parked here: then this replica
+        cannot say that it knows of nothing.
         """
         await self._parts.get().consistency.caught_up(topic, key)
 

@@ -10,7 +10,7 @@ from eventbus.model.decider import Decider, Reactor
 from eventbus.model.errors import Unavailable
 from eventbus.model.folding import Entry
 from eventbus.model.messages import Message
-from eventbus.model.places import Partition
+from eventbus.model.places import Entity, Partition
 from eventbus.service.answers import Sent
 from eventbus.service.local_state import LocalState
 from eventbus.service.offset_probe import OffsetProbe
@@ -114,6 +114,19 @@ class Consistency:
                     await self._progress.anything(0.05)
         except (TimeoutError, Unavailable) as error:
             raise Unavailable(f"this replica has not caught up with {topic} yet") from error
+        if self._waits(topic, key):
+            raise Unavailable(
+                f"a message of {topic} waits for another try, or for a person: it is not decided"
+            )
+
+    def _waits(self, topic: str, key: str) -> bool:
+        """Whether a message of this key is parked here: what it will lead to is not known."""
+        parked = self._local.store.parked
+        return any(
+            one.raw.topic == topic
+            for log in self._local.store.deciders
+            for one in parked.stored(Entity(log, key))
+        )
 
     async def _is_decided(self, partition: Partition, end: int) -> bool:
         """Whether this replica has folded the events of every record of ``partition`` before ``end``.

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from importlib import metadata
 
-from eventbus.codec import Codec
+from eventbus.codec import Codec, load_packages
 from eventbus.kafka.cluster import Cluster
 from eventbus.model.errors import Unavailable
 from eventbus.model.mirror import check_mirrors
@@ -22,13 +22,14 @@ from eventbus.processing.assembly import assemble
 from eventbus.processing.calls import Calls
 from eventbus.processing.ports import AfterStep, Ports, epoch_ms
 from eventbus.processing.processor import Processor
+from eventbus.registry.connection import SchemaRegistry
 from eventbus.service.bus import BusParts
 from eventbus.service.definition import Service
 from eventbus.service.local_state import LocalState
 from eventbus.service.progress import Progress
 from eventbus.service.published import Published
 from eventbus.service.slot import Slot
-from eventbus.settings import Settings
+from eventbus.settings import RegistrySettings, Settings
 from eventbus.state.store import Store
 
 log = logging.getLogger("eventbus.runtime")
@@ -57,6 +58,7 @@ class ProcessorThread:
         self._bus_parts, self._after_step, self._on_failure = bus_parts, after_step, on_failure
         self._state = slot.directory / "state.sqlite"
         self._codec = Codec(*service.schemas)
+        self._registry = self._registry_of(service, RegistrySettings())
         for decider in service.deciders:
             check_definition(decider)
             self._codec.check_knows((*decider.inputs, *decider.sends), decider.log)
@@ -68,6 +70,8 @@ class ProcessorThread:
         self._start = start_of(service.start_from, epoch_ms())
         self._calls = Calls(loop, settings)
         self.processor = Published[Processor]("this replica has not reached Kafka yet")
+        self.waits_for = ""
+        """What this replica cannot begin without, and why it does not have it; empty if it has all."""
         self.failure: BaseException | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="processor", daemon=True)
@@ -89,6 +93,8 @@ class ProcessorThread:
 
     def _run(self) -> None:
         try:
+            if self._registry and not self._take_ids(self._registry):
+                return
             cluster = self._wait_for_cluster()
             if cluster is None:
                 return
@@ -105,6 +111,26 @@ class ProcessorThread:
             self.failure = error
             log.error("the processor failed", exc_info=error)
             self._on_failure()
+        finally:
+            if self._registry:
+                self._registry.close()
+
+    def _registry_of(self, service: Service, settings: RegistrySettings) -> SchemaRegistry | None:
+        if not settings.url:
+            return None
+        return SchemaRegistry(settings, load_packages(service.schemas), self._loop)
+
+    def _take_ids(self, registry: SchemaRegistry) -> bool:
+        """Write under the registry's ids from now on; False if this replica is stopped before it has them."""
+        ids = registry.wait_for_ids(self._stopping, self._wait_because)
+        if ids is None:
+            return False
+        self._codec = Codec(*self._service.schemas, ids=ids, find=registry.find)
+        self._wait_because("")
+        return True
+
+    def _wait_because(self, reason: str) -> None:
+        self.waits_for = reason
 
     def _wait_for_cluster(self) -> Cluster | None:
         """The cluster, as soon as it answers; None if this replica is stopped before that."""

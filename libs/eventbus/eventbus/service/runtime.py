@@ -134,6 +134,8 @@ class Replica:
         processor = self._processing.processor.peek()
         if processor and (stops := processor.stops()):
             return "; ".join(stop.reason for stop in stops.values())
+        if reason := self._processing.waits_for:
+            return reason
         is_ready = processor is not None and processor.ready and self._bus.fresh()
         return "" if is_ready else "this replica is catching up"
 

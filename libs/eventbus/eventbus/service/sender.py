@@ -81,7 +81,10 @@ class Sender:
                 value=value,
                 key=envelope.message.key.encode(),
                 partition=envelope.partition,
-                headers=list(headers_of(envelope, old_names=self._settings.old_headers)),
+                headers=list(
+                    headers_of(envelope, old_names=self._settings.old_headers)
+                    + self._codec.schema_headers(value)
+                ),
                 on_delivery=on_delivery,
             )
         except KafkaException:

@@ -17,12 +17,12 @@ class OlderCodec(Codec):
         super().__init__(*packages)
         self.lacks = set(lacks)
 
-    def name_of(self, value: bytes | None) -> str:
-        return self._known(value, super().name_of(value))
+    def name_of(self, value: bytes | None, named: str | None = None) -> str:
+        return self._known(value, super().name_of(value, named))
 
-    def decode_value(self, value: bytes | None) -> Message:
-        self._known(value, super().name_of(value))
-        return super().decode_value(value)
+    def decode_value(self, value: bytes | None, named: str | None = None) -> Message:
+        self._known(value, super().name_of(value, named))
+        return super().decode_value(value, named)
 
     def _known(self, value: bytes | None, name: str) -> str:
         if name in self.lacks:

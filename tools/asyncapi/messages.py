@@ -1,0 +1,108 @@
+"""The components of the AsyncAPI document: every version of every message, with its headers, key and Avro schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tools.catalogue import headers
+from tools.catalogue.system import Contract, Release, System
+
+Json = dict[str, Any]
+BINDING = "0.5.0"
+AVRO = "application/vnd.apache.avro;version=1.9.0"
+WAITING, DEAD_LETTER = "WaitingMessage", "DeadLetter"
+REQUIRED = ("ce_specversion", "ce_id", "ce_type", "ce_source")
+"""The attributes that CloudEvents requires."""
+
+
+def components(system: System) -> Json:
+    """The schemas of headers, and the messages by version."""
+    messages = {
+        str(release.version): _message(contract, release)
+        for contract in system.contracts
+        for release in contract.releases
+    }
+    return {
+        "schemas": {
+            "MessageHeaders": _headers(headers.of_messages(), REQUIRED),
+            "WaitingHeaders": _headers(headers.of_waiting()),
+            "DeadLetterHeaders": _headers(headers.of_letters(), optional=headers.CUT),
+        },
+        "correlationIds": {
+            "request": {
+                "description": headers.MESSAGE[headers.CORRELATION],
+                "location": f"$message.header#/{headers.CORRELATION}",
+            }
+        },
+        "messages": {
+            **messages,
+            WAITING: _copy(
+                WAITING, "WaitingHeaders", "What waits for another try or a person: the last record counts."
+            ),
+            DEAD_LETTER: _copy(
+                DEAD_LETTER, "DeadLetterHeaders", "A copy of a record that was not processed."
+            ),
+        },
+    }
+
+
+def _message(contract: Contract, release: Release) -> Json:
+    version, key = str(release.version), str(release.schema["key"])
+    about = next(field.get("doc", "") for field in release.schema["fields"] if field["name"] == key)
+    older = {"deprecated": True} if release != contract.written and release != contract.latest else {}
+    return {
+        "name": contract.name,
+        "title": version,
+        "summary": release.schema["doc"],
+        **older,
+        "contentType": "application/avro",
+        "correlationId": {"$ref": "#/components/correlationIds/request"},
+        "headers": {
+            "allOf": [
+                {"$ref": "#/components/schemas/MessageHeaders"},
+                {"type": "object", "properties": {"ce_type": {"type": "string", "const": contract.name}}},
+            ]
+        },
+        "payload": {"schemaFormat": AVRO, "schema": release.schema},
+        "bindings": {
+            "kafka": {
+                "key": {"type": "string", "minLength": 1, "title": key, "description": about},
+                "schemaIdLocation": "payload",
+                "schemaIdPayloadEncoding": "confluent",
+                "bindingVersion": BINDING,
+            }
+        },
+        "tags": [{"name": contract.kind}],
+        **({"examples": [{"payload": release.sample}]} if release.sample else {}),
+        "x-schema-id": release.id,
+        "x-schema-file": release.path,
+    }
+
+
+def _copy(name: str, schema: str, summary: str) -> Json:
+    """A record of a topic for what fails: its value is what a message had, of whatever schema."""
+    return {
+        "name": name,
+        "title": name,
+        "summary": summary,
+        "headers": {"$ref": f"#/components/schemas/{schema}"},
+        "bindings": {
+            "kafka": {
+                "schemaIdLocation": "payload",
+                "schemaIdPayloadEncoding": "confluent",
+                "bindingVersion": BINDING,
+            }
+        },
+    }
+
+
+def _headers(
+    words: Mapping[str, str],
+    required: tuple[str, ...] | None = None,
+    optional: Mapping[str, str] | None = None,
+) -> Json:
+    """Headers as a schema; all are required unless some are named."""
+    needed = [name for name in words if name not in (optional or {})] if required is None else list(required)
+    properties = {name: {"type": "string", "description": text} for name, text in words.items()}
+    return {"type": "object", "required": needed, "properties": properties}
