@@ -74,7 +74,7 @@ class TopicReader:
         return marks
 
     def first_since(self, partitions: Iterable[Partition], moment: int) -> dict[Partition, int]:
-        """By partition, the offset of the first record written at ``moment`` (ms since epoch) or later; -1 for none."""
+        """By partition, the offset of the first record of ``moment`` (ms since epoch) or later; -1 for none."""
         asked = [self._named(partition, moment) for partition in partitions]
         found = self._ask(lambda timeout: self._stable.offsets_for_times(asked, timeout))
         return {self._partition(tp): tp.offset for tp in found}
