@@ -19,11 +19,7 @@ FOUND := $(shell for p in $(PYTHON) python3 python3.14 python3.13 python3.12 pyt
 NO_PYTHON := Python 3.11 or newer was not found: install it (Debian: apt install python3 python3-venv), or name one with PYTHON=/path/to/python3.
 NO_VENV := This Python cannot make a virtual environment: install its venv module (Debian: apt install python3-venv), then repeat.
 
-<<<<<<< HEAD
-.PHONY: help up down ps logs scale clean setup test format check reference ci chaos sim fuzz demo audit dlq tail skip run restart lock python
-=======
-.PHONY: help up down ps logs scale clean setup test format check schema-version schema-pin schema-register registry new-service reference ci chaos sim fuzz demo audit dlq skip run restart lock python
->>>>>>> main
+.PHONY: help up down ps logs scale clean setup test format check schema-version schema-pin schema-register registry new-service reference ci chaos sim fuzz demo audit dlq tail skip run restart lock python
 help:  ## this list
 	@grep -hE '^[a-z -]+:.*##' Makefile | sed -E 's/^([a-z-]+)[^#]*## (.*)/  make \1\t\2/' | expand -t 24
 
@@ -85,6 +81,8 @@ check: $(VENV)/.dev  ## lint, format, types, import rules, generated files, reco
 	run "generated messages" $(BIN)/python tools/generate_messages.py --check; \
 	run "generated messages of tests" $(BIN)/python tools/generate_messages.py --check $(TEST_SCHEMAS); \
 	if [ -n "$$failed" ]; then printf 'make check failed:\n%s' "$$failed" >&2; exit 1; fi
+new-service: $(VENV)/.dev  ## a new service from the template, as package, image, tests and entries (NAME=shipping)
+	@$(BIN)/python -m tools.new_service $(NAME)
 schema-version: $(VENV)/.dev  ## a new version of a message: MESSAGE=order.events/OrderCreated (MAJOR=1, NEW=1 KEY=, PACKAGE=)
 	@$(BIN)/python -m tools.schema_version "$(MESSAGE)" $(if $(MAJOR),--major) $(if $(NEW),--new) $(if $(KEY),--key "$(KEY)") \
 	$(if $(PACKAGE),--package "$(PACKAGE)")
@@ -100,7 +98,8 @@ lock:  ## renew the requirements files (needs uv)
 	$$compile requirements.in -o requirements.txt && \
 	$$compile requirements-stack.in -c requirements.txt -o requirements-stack.txt && \
 	$$compile requirements-dev.in -c requirements-stack.txt -o requirements-dev.txt && \
-	$$compile requirements-jre.in -o requirements-jre.txt
+	$$compile requirements-jre.in -o requirements-jre.txt && \
+	$$compile requirements-registry-client.in -c requirements.txt -o requirements-registry-client.txt
 
 python:
 	@[ -n "$(FOUND)" ] || { echo "$(NO_PYTHON)" >&2; exit 1; }

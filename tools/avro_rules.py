@@ -62,8 +62,12 @@ def conflicts(writer: Any, reader: Any, path: str = "") -> list[str]:
         return [conflict for branch in writer for conflict in conflicts(branch, reader, path)]
     if isinstance(reader, list):
         found = [conflicts(writer, branch, path) for branch in reader]
-        matches = any(not problems for problems in found)
-        return [] if matches else [f"{path}: no branch of the reader's union takes {_kind(writer)}"]
+        if not all(found):
+            return []
+        alike = [
+            problems for branch, problems in zip(reader, found, strict=True) if _kind(branch) == _kind(writer)
+        ]
+        return alike[0] if alike else [f"{path}: no branch of the reader's union takes {_kind(writer)}"]
     match _kind(writer), _kind(reader):
         case "record", "record":
             return _record_conflicts(writer, reader, path)

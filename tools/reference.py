@@ -26,6 +26,7 @@ import eventbus.http_client
 import eventbus.metrics
 import eventbus.testing
 import services
+from eventbus.settings import RegistrySettings
 from tools.asyncapi import document as asyncapi
 from tools.catalogue import page as catalogue
 from tools.catalogue.system import System
@@ -200,6 +201,8 @@ def service_modules() -> list[ModuleType]:
 
 def title(cls: type[BaseSettings]) -> str:
     module = cls.__module__
+    if cls is RegistrySettings:
+        return "Every service: a schema registry"
     return "Every service" if module.startswith("eventbus") else module.split(".")[-2].capitalize()
 
 

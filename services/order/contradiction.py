@@ -22,12 +22,10 @@ def contradiction(report: Message, order: Order) -> str | None:
     """How ``report`` contradicts the order it is about, as a predicate for its name; None if it does not.
 
     The money, products and quantities that the report carries are compared. What it leaves out contradicts nothing.
-    An order that names no price cannot be paid. It can be refunded: payment once took the price for zero.
+    An order that names no price cannot be paid. A refund of nothing may come: payment once took its price for zero.
     """
     match report:
-        case PaymentSucceeded() if order.unpriced:
-            return f"is over {money_text(report.amount, report.currency)}, but the order names no price"
-        case PaymentRefunded() if order.unpriced:
+        case PaymentRefunded(amount=0) if order.unpriced:
             return None
         case PaymentSucceeded() | PaymentRefunded():
             return _other_money(report.amount, report.currency, order)
@@ -43,6 +41,8 @@ def contradiction(report: Message, order: Order) -> str | None:
 
 
 def _other_money(amount: int, currency: str, order: Order) -> str | None:
+    if order.unpriced:
+        return f"is over {money_text(amount, currency)}, but the order names no price"
     if (amount, currency) == (order.total_amount, order.currency):
         return None
     return f"is over {money_text(amount, currency)}, not {money_text(order.total_amount, order.currency)}"

@@ -20,6 +20,7 @@ from examples.fraud.messages import OrderCleared
 from tools.recordings.__main__ import find, main
 from tools.recordings.check import problems, record
 from tools.recordings.recording import Log
+from tools.registry import SCHEMAS
 
 ROOT = Path(__file__).resolve().parents[2]
 FRAUD = screening_decider()
@@ -30,7 +31,7 @@ def test_every_recording_holds() -> None:
 
 
 def test_every_own_log_is_recorded() -> None:
-    classes = [cls for name in ("schemas", "examples.fraud") for cls in SchemaPackage.load(name).classes]
+    classes = [cls for name in SCHEMAS for cls in SchemaPackage.load(name).classes]
     assert {cls.topic for cls in classes if cls.topic.endswith(".events")} == {log.name for log in find()}
 
 

@@ -19,7 +19,6 @@ from services.payment.gateway import Receipt
 from verification.sim.clock import Clock
 from verification.sim.drawing import draw_plan
 from verification.sim.outside import Conditions, Gateway, Network, NoticeChannel
-from verification.sim.plan import SERVICES
 from verification.sim.wiring import services
 
 T = TypeVar("T")
@@ -86,14 +85,17 @@ class Reader:
         return self.unread() + [(PARKED, key) for key, messages in self.parked.items() if messages]
 
 
+SHOP = ("order", "payment", "inventory", "notification")
+
+
 class Interleaving:
-    """All services, and every message that was ever sent. ``wave``: products that inventory asks for at a time."""
+    """The four services, and every message ever sent. ``wave``: products that inventory asks for at a time."""
 
     def __init__(self, wave: int = 2) -> None:
         self.wave = wave
         network = InstantNetwork(Clock(), random.Random(0), Conditions())
         self.gateway, self.channel = ForgetfulGateway(network, lambda *_: None), NoticeChannel(network)
-        names = [(name, n) for name in SERVICES for n in range(len(self._deciders(name)))]
+        names = [(name, n) for name in SHOP for n in range(len(self._deciders(name)))]
         self.readers = {
             place: Reader(lambda p=place: self._deciders(p[0])[p[1]])  # type: ignore[misc]
             for place in names

@@ -147,6 +147,8 @@ def test_one_that_was_taken_as_paid_once_is_not_confirmed_and_can_be_refunded() 
             reason="it was taken as paid, but it names no price",
         ),
     )
+    forged = PaymentRefunded(order_id="o1", amount=1, currency="GBP")
+    refused(given(ORDER, OLD, paid, cancelled), forged)
     given(ORDER, OLD, paid, cancelled).when(PaymentRefunded(order_id="o1", amount=0, currency="GBP")).then(
         OrderRefunded(order_id="o1", amount=0, currency="GBP")
     )

@@ -11,11 +11,12 @@ import tomllib
 from pathlib import Path
 
 from tests.support.processes import run_python
-from tools.registry import FILE, ROOT, SERVICES
+from tools.registry import FILE, ROOT, SERVICES, STARTED
 
-FIFTH = """
+PORT = min(set(range(8000, 8010)) - {service.port for service in SERVICES})
+FIFTH = f"""
 [returns]
-port = 8005
+port = {PORT}
 package = "shop.returns"
 dockerfile = "shop/returns/Dockerfile"
 """
@@ -31,7 +32,7 @@ class Return(Command):
     order_id: str
 
 decider = Decider("returns.events", (Return, OrderCreated), None, lambda m, s: [], lambda s, e: s)
-service = Service("returns", (decider,), ("schemas",), port=8005)
+service = Service("returns", (decider,), ("schemas",), port=PORT)
 """
 LOOK = """
 import json
@@ -74,7 +75,7 @@ def test_a_fifth_service_is_known_everywhere_by_one_entry(tmp_path: Path) -> Non
     (tmp_path / "services.toml").write_text((ROOT / "services.toml").read_text() + FIFTH)
     package = tmp_path / "shop" / "returns"
     package.mkdir(parents=True)
-    (package / "__main__.py").write_text(textwrap.dedent(RETURNS))
+    (package / "__main__.py").write_text(textwrap.dedent(RETURNS).replace("PORT", str(PORT)))
     env = {FILE: str(tmp_path / "services.toml"), "PYTHONPATH": str(tmp_path)}
 
     done = run_python(["-c", LOOK], dict(env))
@@ -82,15 +83,15 @@ def test_a_fifth_service_is_known_everywhere_by_one_entry(tmp_path: Path) -> Non
     found = json.loads(done.stdout)
 
     assert found == {
-        "plan": ["-m", "shop.returns", "8015"],
-        "ports": {"returns": 8005, "returns-1": 8015},
+        "plan": ["-m", "shop.returns", str(PORT + 10)],
+        "ports": {"returns": PORT, "returns-1": PORT + 10},
         "started": 1,
         "passed on": True,
-        "held": "payment,inventory,notification,returns",
+        "held": ",".join([*(s.name for s in STARTED if s.name != "order"), "returns"]),
         "topics made": "shop.returns.__main__:service",
-        "compose": "8005",
+        "compose": str(PORT),
         "topics": [f"returns.{kind}" for kind in ("admin", "commands", "dlq", "events", "retry")],
-        "dry run": "returns=http://127.0.0.1:8005",
+        "dry run": f"returns=http://127.0.0.1:{PORT}",
         "audit": ["returns", True, ["returns.events"]],
         "hostile": ["returns", True, True],
         "chaos": True,
@@ -104,7 +105,7 @@ def test_a_fifth_service_is_known_everywhere_by_one_entry(tmp_path: Path) -> Non
     )
     assert "returns=2" in done.stdout.split("tools.stack scale")[1], done.stderr
     logs = ["-m", "tools.stack", "logs", "returns", "--run-dir", str(tmp_path / "run")]
-    assert "notification, fraud, returns" in run_python(logs, {**env, "STACK": "local"}).stderr
+    assert ", ".join([SERVICES[-1].name, "returns"]) in run_python(logs, {**env, "STACK": "local"}).stderr
 
 
 def test_services_never_import_each_other_whatever_their_names(tmp_path: Path) -> None:

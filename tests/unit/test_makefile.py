@@ -58,6 +58,7 @@ def test_check_runs_all_its_tools_before_it_fails_and_names_last_what_failed(ven
         "import rules",
     ]
     assert "types" not in reported and "reference" not in reported
+    assert "python -m tools.check_schemas" in calls(venv)
 
 
 def test_check_passes_where_all_its_tools_do(venv: Path) -> None:

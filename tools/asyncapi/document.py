@@ -13,18 +13,22 @@ from typing import Any
 
 from eventbus.kafka.topics import SKIPS, Topic
 from eventbus.settings import Settings
-from tools.asyncapi.messages import DEAD_LETTER, WAITING, components
-from tools.catalogue.system import Contract, System, Wired
+from tools.asyncapi.messages import BINDING, DEAD_LETTER, WAITING, components
+from tools.catalogue.contract import Contract
+from tools.catalogue.system import V1_TOPICS, System, Wired
 from tools.registry import ROOT
+from tools.stack.settings import StackSettings
 
 Json = dict[str, Any]
-BINDING = "0.5.0"
+BESIDE = {"retry": WAITING, "dlq": DEAD_LETTER}
+"""What the topics for what fails carry, by the end of their names."""
 ABOUT = """\
 All topics of the system, and what each service sends and receives. An operation names its service by its tag; the id
 of the consumer group is the name of the service.
 
 A value is `0x00`, the id of its schema in four bytes (big-endian), and the Avro body: the wire format of Confluent.
-The id of each version is the `x-schema-id` of its message. Keys are UTF-8 and placed by murmur2. Read with
+The id of each version is the `x-schema-id` of its message; where a registry gave another, `ce_dataschema` names the
+version. Keys are UTF-8 and placed by murmur2. Read with
 `isolation.level=read_committed`. `EVENTBUS_TOPIC_PREFIX` stands before each topic and group; `EVENTBUS_PARTITIONS`
 says how many partitions the topics are made with."""
 
@@ -50,7 +54,14 @@ def document(system: System) -> Json:
             "local": {
                 "host": str(Settings.model_fields["bootstrap_servers"].default),
                 "protocol": "kafka",
-                "description": "What `make up` starts.",
+                "description": "What `make up` starts, and the schemas that `make registry` serves.",
+                "bindings": {
+                    "kafka": {
+                        "schemaRegistryUrl": f"http://127.0.0.1:{StackSettings().registry_port}",
+                        "schemaRegistryVendor": "confluent",
+                        "bindingVersion": BINDING,
+                    }
+                },
             }
         },
         "channels": {name: _channel(system, topic) for name, topic in system.topics.items()},
@@ -65,10 +76,11 @@ def _version() -> str:
 
 
 def _channel(system: System, topic: Topic) -> Json:
-    messages = [str(release.version) for c in system.carried(topic.name) for release in c.releases]
+    messages = _every_version(system.carried(topic.name))
     messages += [
-        name for kind, name in {".retry": WAITING, ".dlq": DEAD_LETTER}.items() if topic.name.endswith(kind)
+        str(r.version) for mirror in system.mirrors if mirror.name == topic.name for r in mirror.releases
     ]
+    messages += [name for kind, name in BESIDE.items() if topic.name.endswith(f".{kind}")]
     return {
         "address": topic.name,
         "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
@@ -102,6 +114,10 @@ def _operations(system: System) -> Json:
                 found |= _operation(wired, "receive", topic.name, _every_version(received), grouped=True)
             if written := [c for c in carried if c.cls in sent or topic.name in logs]:
                 found |= _operation(wired, "send", topic.name, [str(c.written.version) for c in written])
+        for mirror in system.mirrors:
+            if mirror.service == wired.name:
+                versions = [str(release.version) for release in mirror.releases]
+                found |= _operation(wired, "send", mirror.name, versions, only=f" with {V1_TOPICS}=1")
         found |= _beside(system, wired)
     return found
 
@@ -111,7 +127,8 @@ def _beside(system: System, wired: Wired) -> Json:
     admin, skips = system.carried(f"{wired.name}.admin"), system.carried(SKIPS.name)
     found = _operation(wired, "receive", f"{wired.name}.admin", _every_version(admin), grouped=True)
     found |= _operation(wired, "send", f"{wired.name}.retry", [WAITING])
-    for retry in (f"{wired.name}.retry", *wired.service.watches):
+    watched = [topic for topic in wired.service.watches if topic in system.topics]
+    for retry in (f"{wired.name}.retry", *watched):
         found |= _operation(wired, "receive", retry, [WAITING])
     found |= _operation(wired, "send", f"{wired.name}.dlq", [DEAD_LETTER])
     return found | _operation(wired, "receive", SKIPS.name, _every_version(skips))
@@ -122,11 +139,11 @@ def _every_version(contracts: Iterable[Contract]) -> list[str]:
 
 
 def _operation(
-    wired: Wired, action: str, topic: str, messages: Iterable[str], *, grouped: bool = False
+    wired: Wired, action: str, topic: str, messages: Iterable[str], *, grouped: bool = False, only: str = ""
 ) -> Json:
     operation: Json = {
         "action": action,
-        "summary": f"{wired.name} {'reads' if action == 'receive' else 'writes to'} {topic}",
+        "summary": f"{wired.name} {'reads' if action == 'receive' else 'writes to'} {topic}{only}",
         "channel": {"$ref": f"#/channels/{topic}"},
         "messages": [{"$ref": f"#/channels/{topic}/messages/{name}"} for name in messages],
         "tags": [{"name": wired.name}],

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tools.catalogue import headers
-from tools.catalogue.system import Contract, Release, System
+from tools.catalogue.contract import Contract, Release
+from tools.catalogue.system import System
 
 Json = dict[str, Any]
 BINDING = "0.5.0"
@@ -18,8 +19,9 @@ REQUIRED = ("ce_specversion", "ce_id", "ce_type", "ce_source")
 
 def components(system: System) -> Json:
     """The schemas of headers, and the messages by version."""
+    mirrored = [release for mirror in system.mirrors for release in mirror.releases]
     messages = {
-        str(release.version): _message(contract, release)
+        str(release.version): _message(contract, release, [contract.written, contract.latest, *mirrored])
         for contract in system.contracts
         for release in contract.releases
     }
@@ -47,10 +49,11 @@ def components(system: System) -> Json:
     }
 
 
-def _message(contract: Contract, release: Release) -> Json:
+def _message(contract: Contract, release: Release, current: list[Release]) -> Json:
+    """``current``: the versions that are written today, or will be."""
     version, key = str(release.version), str(release.schema["key"])
     about = next(field.get("doc", "") for field in release.schema["fields"] if field["name"] == key)
-    older = {"deprecated": True} if release != contract.written and release != contract.latest else {}
+    older = {} if release in current else {"deprecated": True}
     return {
         "name": contract.name,
         "title": version,
@@ -70,6 +73,7 @@ def _message(contract: Contract, release: Release) -> Json:
                 "key": {"type": "string", "minLength": 1, "title": key, "description": about},
                 "schemaIdLocation": "payload",
                 "schemaIdPayloadEncoding": "confluent",
+                "schemaLookupStrategy": "RecordNameStrategy",
                 "bindingVersion": BINDING,
             }
         },
@@ -104,5 +108,8 @@ def _headers(
 ) -> Json:
     """Headers as a schema; all are required unless some are named."""
     needed = [name for name in words if name not in (optional or {})] if required is None else list(required)
-    properties = {name: {"type": "string", "description": text} for name, text in words.items()}
+    properties = {
+        name: {"type": "string", "description": text} | ({"deprecated": True} if name in headers.OLD else {})
+        for name, text in words.items()
+    }
     return {"type": "object", "required": needed, "properties": properties}

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from eventbus.admin import Redrive
+from eventbus.codec import DATASCHEMA, URN
 from eventbus.headers import headers_of
 from eventbus.model.messages import Envelope
 from eventbus.model.record import Raw
@@ -21,14 +22,20 @@ MESSAGE = {
     "ce_time": "When it was written, RFC 3339 in UTC.",
     "ce_subject": "The key of the message as text.",
     "content-type": "The encoding of the value.",
-    "correlationid": "The same in everything that one request led to.",
-    "cause": "The input that an event answers, as topic-partition-offset.",
-    "keyversion": "Which event of its key it is, from 1. Only events of a log have it.",
+    "ce_correlationid": "The same in everything that one request led to.",
+    "ce_causationid": "The `ce_id` of the message that led to this one. What came over HTTP has none.",
+    "ce_cause": "The record that led to it, as topic-partition-offset. What came over HTTP has none.",
+    "ce_keyversion": "Which event of its key it is, from 1. Only events of a log have it.",
     "traceparent": "W3C Trace Context, copied from the input.",
 }
-CORRELATION = "correlationid"
+CORRELATION = "ce_correlationid"
 """The header by which what belongs to one request is found."""
+OLD = {
+    name: f"`ce_{name}` under its old name, written while `EVENTBUS_OLD_HEADERS` is on."
+    for name in ("correlationid", "cause", "keyversion")
+}
 WAITING = {
+    "format": "The version of these headers.",
     "log": "The log of the decider that the message waits for.",
     "key": "The key of the message.",
     "sequence": "Its place in the queue of its key, from 1.",
@@ -55,25 +62,30 @@ LETTER = {
     "since": "When it was parked, ms since epoch (UTC).",
     "failed.at": "When it became a dead letter, ms since epoch (UTC).",
 }
+ELSEWHERE = {
+    DATASCHEMA: f"Only if a schema registry gave an id that is not the pinned one: `{URN}` and the version, "
+    f"such as `{URN}OrderCreated.v2`."
+}
 CUT = {TRUNCATED: "Only if the record was too large: how large it was. What fits is kept."}
 
 
 def of_messages() -> dict[str, str]:
     """By name, what each header of a message says."""
-    written = Envelope(
-        Redrive(message_key="k"),
-        "i",
-        0,
-        "/s",
-        "c",
+    event = Envelope(
+        message=Redrive(message_key="k"),
+        id="i",
+        time=0,
+        source="/s",
+        correlation_id="c",
         cause="t-0-0",
         key_version=1,
         traceparent="00",
         topic="t",
         partition=0,
         offset=0,
+        causation_id="i",
     )
-    return _explained(headers_of(written), MESSAGE)
+    return _explained(headers_of(event), MESSAGE | OLD) | ELSEWHERE
 
 
 def of_waiting() -> dict[str, str]:

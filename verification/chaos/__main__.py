@@ -24,12 +24,16 @@ from verification.chaos.cluster import SIMULATOR, ChaosCluster
 from verification.chaos.hostile_bursts import HostileBursts, set_aside_named
 from verification.chaos.order_load import OrderLoad
 from verification.chaos.report import ChaosResult, table
-from verification.chaos.schedule import missing, schedule
+from verification.chaos.rolling_upgrade import RollingUpgrade
+from verification.chaos.schedule import UPGRADE, missing, schedule
+from verification.trees import next_release
 
 RATE = 15.0
 """Orders a second that two cores hold beside three brokers, with faults."""
 AFTER = 30.0
 """Seconds between the end of the load and the audit."""
+UPGRADED = 120.0
+"""Seconds after the load within which the upgrade must be over."""
 DEADLINE = "20s"
 ENV = {
     "ORDER_DEADLINE": DEADLINE,
@@ -42,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = argparse.ArgumentParser(
         prog="python -m verification.chaos",
-        description="Orders on three brokers while services and brokers are killed and frozen, then an audit.",
+        description="Orders on three brokers, amid kills, freezes and a rolling upgrade, then an audit.",
     )
     made.add_argument("--seconds", type=float, default=180.0, help="of load (180)")
     made.add_argument("--rate", type=float, default=RATE, help=f"orders a second ({RATE:g})")
@@ -106,31 +110,35 @@ def run(run_dir: Path, options: argparse.Namespace) -> ChaosResult | None:
         for fault in planned:
             print(f"{fault.at:6.1f} s  {fault.kind.action:<8}{fault.target:<16}{fault.seconds:5.1f} s")
         return None
+    release = next_release(run_dir / "next")
     with chaos:
         chaos.wait_shared()
         load = OrderLoad(chaos, options.rate, options.seed)
         load.stock()
         bursts = HostileBursts(chaos, options.seed)
+        upgrade = RollingUpgrade(chaos, release, say)
         with load:
             began = load.result.began
-            fault_log = faults.carry_out(chaos, planned, began, options.seconds, bursts, say)
+            fault_log = faults.carry_out(chaos, planned, began, options.seconds, bursts, upgrade, say)
             load.stop()
             chaos.heal()
+            upgraded = upgrade.end(UPGRADED)
+            fault_log.lasted(UPGRADE, upgraded.ended)
             say(f"The load has ended; {AFTER:g} s later comes the audit.")
             time.sleep(max(0.0, load.result.ended + AFTER - time.monotonic()))
             ends = chaos.children.ends.copy()
             chaos.wait_ready()
             hostile = bursts.end()
-            verdict = chaos.audit()
+            verdict = chaos.audit(tree=release.released)
             if set_aside_named(chaos, hostile, verdict):
                 say(
                     f"{len(hostile.named)} hostile records that the audit names are set aside; the audit runs again."
                 )
                 chaos.wait_ready()
-                verdict = chaos.audit()
+                verdict = chaos.audit(tree=release.released)
             doubles = [d["orderId"] for d in json.loads(request(f"{chaos.url(SIMULATOR)}/doubles")[1])]
             found = order_ends.read(chaos.kafka)
-    return ChaosResult(heading, load.result, fault_log, found, verdict, doubles, ends, hostile)
+    return ChaosResult(heading, load.result, fault_log, found, verdict, doubles, ends, hostile, upgraded)
 
 
 def say(line: str) -> None:

@@ -12,7 +12,8 @@ from typing import NamedTuple
 from tools.stack.kafka import LocalKafka
 from verification.chaos.cluster import ChaosCluster
 from verification.chaos.hostile_bursts import HostileBursts
-from verification.chaos.schedule import TOPICS, Fault, Kind
+from verification.chaos.rolling_upgrade import RollingUpgrade
+from verification.chaos.schedule import TOPICS, UPGRADE, Fault, Kind
 
 BROKER = "broker"
 AGAIN = 1.0
@@ -39,6 +40,12 @@ class FaultLog:
     def spans(self) -> list[tuple[float, float]]:
         return [(done.began, done.ended) for done in self.done]
 
+    def lasted(self, kind: Kind, until: float) -> None:
+        """The fault of this kind ended only then."""
+        self.done = [
+            done._replace(ended=max(done.ended, until)) if done.kind == kind else done for done in self.done
+        ]
+
     def of(self, kind: Kind) -> list[LandedFault]:
         """The faults of one kind that landed."""
         return [done for done in self.done if done.kind == kind]
@@ -55,6 +62,7 @@ def carry_out(
     began: float,
     seconds: float,
     bursts: HostileBursts,
+    upgrade: RollingUpgrade,
     say: Callable[[str], None],
 ) -> FaultLog:
     """Carry out the schedule until ``seconds`` after ``began``, and undo each fault when it ends."""
@@ -68,7 +76,7 @@ def carry_out(
             _undo(chaos, fault)
             continue
         now = time.monotonic()
-        if not _do(chaos, fault, fault_log, bursts):
+        if not _do(chaos, fault, fault_log, bursts, upgrade):
             later = fault._replace(at=fault.at + AGAIN)
             if later.end < seconds and not fault_log.of(fault.kind):
                 heapq.heappush(coming, (later.at, number, later, True))
@@ -86,11 +94,15 @@ def carry_out(
     return fault_log
 
 
-def _do(chaos: ChaosCluster, fault: Fault, fault_log: FaultLog, bursts: HostileBursts) -> bool:
+def _do(
+    chaos: ChaosCluster, fault: Fault, fault_log: FaultLog, bursts: HostileBursts, upgrade: RollingUpgrade
+) -> bool:
     """Begin a fault. Returns False for a fault of a broker unless all brokers run and are in sync: never two at
     once."""
     if fault.target == TOPICS:
         bursts.write_burst()
+    elif fault.kind == UPGRADE:
+        upgrade.begin()
     elif fault.kind.group == BROKER:
         # one that was just frozen counts as in sync until its session ends
         hurt = any(d.kind.group == BROKER and d.ended > time.monotonic() for d in fault_log.done)

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tools.stack.settings import ROOT
+from verification.trees import python_path
 
 LOOK_EVERY = 0.2
 PAUSE = 0.3
@@ -21,7 +22,7 @@ GRACE = 20.0
 
 
 class Child:
-    """A command that is to run, with its environment and its log."""
+    """A command that is to run, with its environment and its log. ``tree`` has the code for its next start."""
 
     def __init__(self, name: str, command: Sequence[str], env: Mapping[str, str], log: Path) -> None:
         self.name, self.log = name, log
@@ -31,6 +32,11 @@ class Child:
         self.ended_at = 0.0
         self.wanted = False
         self.frozen = False
+        self.tree = ROOT
+        self.running: Path | None = None
+        """The code that it runs, or ran last."""
+        self.moves = False
+        """Whether it was told to end, so as to go on with other code."""
 
     @property
     def alive(self) -> bool:
@@ -49,13 +55,13 @@ class Child:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command,
-                env={**os.environ, **self.env},
-                cwd=ROOT,
+                env={**os.environ, **self.env, "PYTHONPATH": python_path(self.tree)},
+                cwd=self.tree,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
             )
-        self.frozen = False
+        self.frozen, self.moves, self.running = False, False, self.tree
 
     def signal(self, number: signal.Signals) -> None:
         """Signal the process, if it is there."""
@@ -131,6 +137,13 @@ class Children:
             child.wanted = False
         child.kill() if at_once else child.end()
 
+    def move(self, name: str, tree: Path) -> None:
+        """Have it end in order and go on with the code in ``tree``; does not wait."""
+        with self._lock:
+            child = self.by_name[name]
+            child.tree, child.moves = tree, child.alive
+            child.signal(signal.SIGTERM)
+
     def _watch(self) -> None:
         while not self._closing.wait(LOOK_EVERY):
             with self._lock:
@@ -141,7 +154,8 @@ class Children:
     def _revive(self, child: Child) -> None:
         now = time.monotonic()
         if not child.ended_at:
-            self.ends[child.name, child.returncode or 0] += 1
+            if not child.moves:
+                self.ends[child.name, child.returncode or 0] += 1
             child.ended_at = now
         elif now - child.ended_at > PAUSE:
             child.ended_at = 0.0

@@ -15,7 +15,9 @@ from verification.chaos.faults import FaultLog, LandedFault
 from verification.chaos.hostile_bursts import HostileResult
 from verification.chaos.order_ends import OrderEnds
 from verification.chaos.order_load import LoadResult
+from verification.chaos.rolling_upgrade import UpgradeResult
 from verification.chaos.schedule import KINDS, is_near, missing
+from verification.trees import Release
 
 LISTED = 10
 
@@ -32,6 +34,7 @@ class ChaosResult:
     doubles: list[str]
     restarts: Counter[tuple[str, int]] = field(default_factory=Counter)
     hostile: HostileResult = field(default_factory=HostileResult)
+    upgrade: UpgradeResult = field(default_factory=UpgradeResult)
 
     @property
     def accepted(self) -> set[str]:
@@ -62,8 +65,10 @@ class ChaosResult:
 
     @property
     def clean(self) -> bool:
-        """Whether nothing is lost, doubled or stuck, no order waits for a person, and the audit finds nothing."""
-        return not (self.lost or self.doubled or self.stuck or self.waiting) and self.verdict.clean
+        """Whether nothing is lost, doubled or stuck, no order waits for a person, the audit finds nothing, and every
+        replica was upgraded."""
+        wrong = self.lost or self.doubled or self.stuck or self.waiting
+        return not wrong and self.verdict.clean and self.upgrade.whole
 
 
 def table(outcome: ChaosResult) -> str:
@@ -92,6 +97,7 @@ def table(outcome: ChaosResult) -> str:
             "audit", "clean" if outcome.verdict.clean else f"{len(outcome.verdict.violations):,} violations"
         ),
         _row("hostile records", _hostile(outcome)),
+        _row("upgrade", _upgrade(outcome.upgrade)),
         *_faults(outcome),
         _row("ended by itself", _counts(_restarts(outcome.restarts)) or "none"),
         *_latencies(outcome),
@@ -136,6 +142,13 @@ def _hostile(outcome: ChaosResult) -> str:
     return (
         f"{len(hostile.written):,} written{refused}: {_counts(sorted(hostile.consequences.items()))}{named}"
     )
+
+
+def _upgrade(upgrade: UpgradeResult) -> str:
+    """How many replicas took each step, and how long all of it took."""
+    steps = ", ".join(f"{len(upgrade.moved.get(step, []))} replicas {step}" for step in Release._fields)
+    failure = f"; FAILED: {upgrade.failure}" if upgrade.failure else ""
+    return f"{steps}, in {max(0.0, upgrade.ended - upgrade.began):.0f} s{failure}"
 
 
 def _faults(outcome: ChaosResult) -> Iterator[str]:

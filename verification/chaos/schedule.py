@@ -20,19 +20,22 @@ CLOSEST = 0.7
 LEAST = 2.0
 """Seconds before the load's end after which no fault begins."""
 TOPICS = "topics"
+EVERYTHING = "all services"
 
 
 class Kind(NamedTuple):
-    """What is done (``kill``, ``freeze``, ``hostile``), and to what sort of target."""
+    """What is done (``kill``, ``freeze``, ``hostile``, ``upgrade``), and to what sort of target."""
 
     action: str
     group: str
 
     def __str__(self) -> str:
-        return f"{self.action} {self.group}" if self.group != TOPICS else "hostile records"
+        named = {TOPICS: "hostile records", EVERYTHING: "rolling upgrade"}
+        return named.get(self.group, f"{self.action} {self.group}")
 
 
-KINDS = (
+UPGRADE = Kind("upgrade", EVERYTHING)
+DRAWN = (
     Kind("freeze", "broker"),
     Kind("kill", "broker"),
     Kind("hostile", TOPICS),
@@ -41,14 +44,15 @@ KINDS = (
     Kind("kill", "other"),
     Kind("freeze", "other"),
 )
+KINDS = (UPGRADE, *DRAWN)
 WEIGHTS = {"service": 62, "broker": 20, "other": 12, TOPICS: 6}
 
 
 class Fault(NamedTuple):
-    """``at`` and ``seconds`` count from the load's beginning; ``target`` is a process, or :data:`TOPICS`.
+    """``at`` and ``seconds`` count from the load's beginning; ``target`` is a process, or the group of the kind.
 
     A killed service or simulator comes back by itself; of a broker, and of whatever is frozen, ``seconds`` says when.
-    Hostile records are written at once.
+    Hostile records are written at once. An upgrade takes as long as its replicas need.
     """
 
     at: float
@@ -66,19 +70,20 @@ def schedule(
 ) -> list[Fault]:
     """The faults of a run, in order of time; all are over before the load ends.
 
-    The first ninth is left in peace, to compare with. Then each kind comes once, if there is time, and after that
-    any: about two of three hurt a service, one in five a broker. A fault begins every 3.3 seconds on average, in a
-    short run more often. Never two brokers at once, and no process while it is hurt already.
+    The first ninth is left in peace, to compare with. Then the upgrade begins, once. Amid it each other kind comes
+    once, if there is time, and after that any of them: about two of three hurt a service, one in five a broker. A
+    fault begins every 3.3 seconds on average, in a short run more often. Never two brokers at once, and no process
+    while it is hurt already.
     """
     dice = random.Random(seed)
     targets = {"service": services, "broker": brokers, "other": others, TOPICS: [TOPICS]}
     # Brokers rest between their faults, so the first of theirs comes first of all.
-    freeze_first, kill_next, *rest = [kind for kind in KINDS if targets[kind.group]]
+    freeze_first, kill_next, *rest = [kind for kind in DRAWN if targets[kind.group]]
     coming = [freeze_first, kill_next, *dice.sample(rest, len(rest))]
     haste = min(1.0, seconds / SHORT)
     free: dict[str, float] = {}
-    faults: list[Fault] = []
     at = quiet(seconds)
+    faults = [Fault(round(at, 1), UPGRADE, EVERYTHING, 0.0)]
     while True:
         # what must come yet leaves room for what must come after it
         room = max(CLOSEST, (seconds - LEAST - at) / (len(coming) + 1))
@@ -118,7 +123,7 @@ def _planned(
 def _any(
     dice: random.Random, targets: Mapping[str, Sequence[str]], free: Mapping[str, float], at: float
 ) -> Kind:
-    kinds = [kind for kind in KINDS if targets[kind.group] and free.get(kind.group, 0.0) <= at]
+    kinds = [kind for kind in DRAWN if targets[kind.group] and free.get(kind.group, 0.0) <= at]
     groups = list(dict.fromkeys(kind.group for kind in kinds))
     group = dice.choices(groups, [WEIGHTS[group] for group in groups])[0]
     return dice.choice([kind for kind in kinds if kind.group == group])

@@ -150,13 +150,19 @@ class InputConsumer:
         self._positions: dict[Place, int] = {}
         self._buffer: list[Fetched] = []
         self._lives = 0
+        self._subscribed = False
         self.member = ""
 
     def subscribe(
         self, topics: list[str], on_assign: Rebalanced, on_revoke: Rebalanced, on_lost: Rebalanced
     ) -> None:
         self._on_assign, self._on_revoke, self._on_lost = on_assign, on_revoke, on_lost
+        self._subscribed = True
         self._join()
+
+    def unsubscribe(self) -> None:
+        """As the real one, it gives everything up with the next poll."""
+        self._subscribed = False
 
     def _join(self) -> None:
         self._lives += 1
@@ -171,6 +177,9 @@ class InputConsumer:
         return found[0] if found else None
 
     def _heartbeat(self) -> None:
+        if not self._subscribed:
+            self.close()
+            return
         member = self._group.members.get(self.member)
         if member is None:
             if lost := self._assigned():

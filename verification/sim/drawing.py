@@ -9,7 +9,7 @@ from verification.sim.commands import PRODUCTS, draw_commands, draw_repeated_com
 from verification.sim.fault import Fault, StepFault
 from verification.sim.forger import FORGED
 from verification.sim.plan import SERVICES, SimulationPlan
-from verification.sim.rare_plans import crowd, upgraded, zombie
+from verification.sim.rare_plans import crowd, left_behind, upgraded, zombie
 
 PLACES = (*(step.value for step in Step), "commit", "committed", "offsets")
 
@@ -50,7 +50,10 @@ def draw_plan(seed: int) -> SimulationPlan:
         faults=tuple(sorted([*faults, *_forgeries(Random(f"{seed} forged"), orders)], key=lambda f: f.at)),
         stuck=share(0.3, 0.1),
     )
-    return crowd(dice, plan) if dice.random() < 0.01 else upgraded(Random(f"{seed} upgraded"), plan)
+    if dice.random() < 0.01:
+        return crowd(dice, plan)
+    releases = Random(f"{seed} released")
+    return left_behind(releases, plan) if releases.random() < 0.01 else upgraded(releases, plan)
 
 
 def _faults(dice: Random, orders: list[str]) -> list[Fault]:

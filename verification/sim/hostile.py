@@ -39,6 +39,7 @@ def write(simulation: HostileTarget, fault: Fault) -> None:
         _parked_for_nobody,
         _due_for_ever,
         _nobodys,
+        _of_newer_code,
     )
     simulation.say("somebody", "writes", writers[fault.at % len(writers)].__name__[1:])
     writers[fault.at % len(writers)](simulation, fault, partition)
@@ -74,9 +75,18 @@ def _later_version(simulation: HostileTarget, fault: Fault, partition: int) -> N
 
 def _unreadable(simulation: HostileTarget, fault: Fault, partition: int) -> None:
     """It could be the next event of its key, but nobody can read it."""
+    _next_event(simulation, fault, partition, b"nonsense")
+
+
+def _of_newer_code(simulation: HostileTarget, fault: Fault, partition: int) -> None:
+    """It could be the next event of its key, in a version that a later release has; but no release has it."""
+    _next_event(simulation, fault, partition, NOBODYS)
+
+
+def _next_event(simulation: HostileTarget, fault: Fault, partition: int, value: bytes) -> None:
     known = [r for r in simulation.broker.log(LOG, partition).visible() if r.key == fault.key.encode()]
     version = len([r for r in known if not is_hostile(r)]) + 1
-    _append(simulation, LOG, partition, fault.key.encode(), b"nonsense", _claim(partition, version))
+    _append(simulation, LOG, partition, fault.key.encode(), value, _claim(partition, version))
 
 
 def _parked_for_nobody(simulation: HostileTarget, fault: Fault, partition: int) -> None:

@@ -17,6 +17,7 @@ from eventbus.model.errors import Poison, UnknownSchema
 from eventbus.model.folding import Folded
 from eventbus.model.places import Partition
 from eventbus.model.record import Headers, Raw
+from eventbus.processing.aside import Aside
 from eventbus.processing.fold_batch import FoldBatch
 from eventbus.processing.follower import Follower
 from eventbus.processing.offsets import OffsetTracker
@@ -244,6 +245,11 @@ def stopped_task_led() -> AbstractContextManager[Any]:
     return patch.object(Follower, "positions", positions)
 
 
+def nobody_steps_aside() -> AbstractContextManager[Any]:
+    """A replica that cannot lead a task which it is assigned keeps it."""
+    return patch.object(Aside, "turn", lambda self: None)
+
+
 def old_names_unread() -> AbstractContextManager[Any]:
     """Code of today reads only the names of headers that it writes."""
     sound = Raw.extension
@@ -313,6 +319,7 @@ MUTANTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
         unread_messages_overtaken,
         unread_messages_answered,
         stopped_task_led,
+        nobody_steps_aside,
         old_names_unread,
         old_names_unwritten,
         forgery_believed,

@@ -16,6 +16,8 @@ from verification.sim.release import Release
 
 PROMPT = 3_500
 """Ms within which a good order is charged: 3 s, and half a second for the services before payment."""
+GIVEN_UP = 8_000
+"""Ms within which a good order is charged while a task goes to a replica that cannot lead it, and back."""
 
 EVOLVING = (
     "CreateOrder",
@@ -94,10 +96,46 @@ def crowd(dice: Random, plan: SimulationPlan) -> SimulationPlan:
     # An order that costs nothing is not charged.
     priced = [(at, _priced(w) if isinstance(w, CreateOrder) else w) for at, w in commands]
     return replace(
-        plan,
+        _without_faults(plan),
         deadline=15_000,
         breaker=5,
         attempts=3,
+        commands=tuple(sorted(priced, key=lambda w: w[0])),
+        prompt=tuple((f"g{n}", at + PROMPT) for n, at in enumerate(good)),
+    )
+
+
+def left_behind(dice: Random, plan: SimulationPlan) -> SimulationPlan:
+    """A replica of the release before joins one of the last release, which has written for all tasks.
+
+    It is assigned a task whose log it cannot read. The orders of that task must not wait until it is upgraded.
+    """
+    service, evolved = dice.choice((("payment", "PaymentSucceeded"), ("order", "OrderCreated")))
+    orders = [(f"o{n}", dice.randint(100, 15_000)) for n in range(12)]
+    commands: list[tuple[int, Message]] = [
+        (0, AdjustStock(product_id=p, quantity=2_000, reason="at first", adjustment_id="first"))
+        for p in PRODUCTS
+    ]
+    for order, at in orders:
+        commands.append((at, _priced(replace(draw_order(dice, order, START + at), payment_method="tok_ok"))))
+    return replace(
+        _without_faults(plan),
+        partitions=2,
+        replicas=dict.fromkeys(plan.replicas, 1),
+        deadline=30_000,
+        evolved=frozenset({evolved}),
+        commands=tuple(sorted(commands, key=lambda w: w[0])),
+        faults=(
+            *(Fault(0, "deploy", name, name=Release.WRITES.name) for name in plan.replicas),
+            Fault(dice.randint(3_000, 6_000), "join", service),
+        ),
+        prompt=tuple((order, at + GIVEN_UP) for order, at in orders),
+    )
+
+
+def _without_faults(plan: SimulationPlan) -> SimulationPlan:
+    return replace(
+        plan,
         late=0.0,
         slow_markers=0.0,
         aborts=0.0,
@@ -106,9 +144,7 @@ def crowd(dice: Random, plan: SimulationPlan) -> SimulationPlan:
         delayed=0.0,
         stuck=0.0,
         skews=(0,) * len(plan.skews),
-        commands=tuple(sorted(priced, key=lambda w: w[0])),
         faults=(),
-        prompt=tuple((f"g{n}", at + PROMPT) for n, at in enumerate(good)),
     )
 
 

@@ -49,7 +49,7 @@ class ReleasedCodec(Codec):
         return NEW + value if is_new else value
 
     def as_read(self, message: Message) -> Message:
-        return message
+        return self._codec.as_read(message)
 
     def schema_headers(self, value: bytes) -> Headers:
         return []

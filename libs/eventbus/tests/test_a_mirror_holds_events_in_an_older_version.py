@@ -17,7 +17,7 @@ from eventbus.kafka.topics import Topic, topics_of
 from eventbus.model.folding import Folded
 from eventbus.model.mirror import check_mirrors
 from eventbus.model.record import Raw
-from eventbus.model.rules import check_outputs, has_one_writer
+from eventbus.model.rules import check_outputs, check_sends, has_one_writer
 from eventbus.processing.context import turn_context
 from eventbus.processing.outgoing import Outgoing, own_records, produced
 from eventbus.processing.work import WorkItem
@@ -130,6 +130,10 @@ def test_a_mirror_topic_is_made_as_a_log_by_its_owner_and_by_nobody_who_reads_it
         TypeError, match=r"MeterRead belongs to meter\.events\.v1, which only its owner writes"
     ):
         check_outputs(reader, None, [Old(meter_id="m1")])
+    with pytest.raises(
+        TypeError, match=r"MeterRead belongs to meter\.events\.v1, which only its owner writes"
+    ):
+        check_sends("bill.events", [Old])
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,9 +16,12 @@ from eventbus.headers import headers_of
 from eventbus.kafka.records import partition_of
 from eventbus.model.messages import Envelope
 from eventbus.model.record import Headers, Raw
-from eventbus.processing.own_log import Doubtful, Foreign, next_event, parked_message
+from eventbus.processing.fold_batch import FoldBatch
+from eventbus.processing.own_log import Doubtful, Foreign, Newer, next_event, parked_message
 from eventbus.retry.parked import FORMAT, RETRY, Parked, State
-from parcels.messages import CourierNoted, ParcelWeighed
+from eventbus.state.store import Store
+from parcels.decider import Parcel, decider
+from parcels.messages import CourierNoted, ParcelSent, ParcelWeighed
 
 CODEC = Codec("parcels")
 KEY = "o1"
@@ -87,8 +92,9 @@ BROKEN = {"unknown id": b"\0\0\x0f\x42\x40x", "no Avro": b"nonsense", "none": No
 
 @pytest.mark.parametrize("value", BROKEN.values(), ids=BROKEN)
 def test_what_may_be_real_but_cannot_be_read_is_doubtful(value: bytes | None) -> None:
-    with pytest.raises(Doubtful):
+    with pytest.raises(Doubtful) as doubtful:
         read(event(value=value))
+    assert isinstance(doubtful.value, Newer) == (value == BROKEN["unknown id"])
     with pytest.raises(Foreign):
         read(event(value=value), folded=1)
 
@@ -128,6 +134,28 @@ def test_a_message_that_waits_is_read_back() -> None:
 def test_what_newer_code_may_have_parked_is_doubtful() -> None:
     with pytest.raises(Doubtful, match="format 2, this code reads up to format 1"):
         parked_message(waiting(format="2", state="ASLEEP"), partitions, "parcel.events".__eq__)
+
+
+def batch(tmp_path: Path, evolve: Callable[[Parcel, ParcelSent], Parcel] | None = None) -> FoldBatch:
+    parcels = replace(decider, evolve=evolve) if evolve else decider
+    store = Store(tmp_path / "state.sqlite", [parcels], retry="parcel.retry")
+    return FoldBatch(store, CODEC, "parcel", partitions)
+
+
+def test_newer_records_of_a_watched_service_stop_nothing_here(tmp_path: Path) -> None:
+    raw = waiting(format="2")
+    with pytest.raises(Newer):
+        batch(tmp_path).take(raw)
+    with pytest.raises(Foreign, match="format 2"):
+        batch(tmp_path).take(raw._replace(topic="courier.retry"))
+
+
+def test_an_event_that_the_rules_here_cannot_fold_may_be_of_newer_code(tmp_path: Path) -> None:
+    def of_yesterday(parcel: Parcel, event: ParcelSent) -> Parcel:
+        raise AssertionError(event)
+
+    with pytest.raises(Newer, match="ParcelWeighed cannot be folded"):
+        batch(tmp_path, of_yesterday).take(event(version=1))
 
 
 def test_records_from_before_formats_were_numbered_are_read() -> None:

@@ -18,6 +18,7 @@ from tests.support.system import System
 from tests.support.waiting import eventually
 from verification.trees import COMMAND, FOREIGN_EVENT, NEW_EVENT, OWN_EVENT, Change, Release
 
+ENDS = ("CONFIRMED", "FAILED")
 ReleaseOf = Callable[[Change], Release]
 
 
@@ -49,6 +50,25 @@ def test_b1_a_replica_that_stood_still_has_no_hole_and_neither_has_one_that_went
         rolling.check_nothing_lost_or_doubled(new)
     rolling.check_no_dead_letter()
     rolling.check_rebuilt_identical_and_replayed(new)
+
+
+def test_an_older_replica_that_comes_back_leaves_its_tasks_to_the_newer_one(
+    system: System, release_of: ReleaseOf
+) -> None:
+    new = release_of(OWN_EVENT).released
+    rolling = Rolling(system, new)
+    older, newer = rolling.order
+    with rolling.watched():
+        for order in rolling.orders.place(12):
+            eventually(lambda o=order: rolling.shown(o).get("status") in ENDS, f"{order} has settled")  # type: ignore[misc]
+        older.restart(ROOT)
+        eventually(lambda: stands_still(older), "the older replica says that it stands still")
+        eventually(lambda: older.says("leaves the consumer group"), "the older replica steps aside")
+        for order in rolling.orders.place(12, at=newer):
+            eventually(lambda o=order: rolling.shown(o).get("status") in ENDS, f"{order} has settled")  # type: ignore[misc]
+        assert stands_still(older), "it was not needed for that"
+        rolling.roll(new, older)
+        rolling.check_nothing_lost_or_doubled(new)
 
 
 def upgrade_one_replica_first(system: System, new: Path) -> Rolling:

@@ -15,6 +15,7 @@ from eventbus import Bus, Envelope, Message, Position, Unavailable
 from eventbus.http.app import create_app
 from eventbus.service.runtime import http_routes
 from schemas import AdjustStock, ReleaseStock, ReserveStock, ShipStock
+from services.inventory.__main__ import service
 from services.inventory.api import stock_routes
 from services.inventory.settings import InventorySettings
 from services.inventory.stock import Stock, stock_decider
@@ -132,6 +133,11 @@ def test_what_is_adjusted_can_be_read(http: TestClient) -> None:
     assert "Idempotent-Replay" not in answer.headers
     answer = http.get("/stock/cup")
     assert (answer.status_code, answer.json()) == (200, cup(5))
+
+
+def test_the_interface_sends_the_command_that_the_service_declares(http: TestClient, bus: MemoryBus) -> None:
+    put(http, "cup", 5)
+    assert {type(command) for command in bus.sent} == set(service().sends)
 
 
 def test_reserved_and_shipped_pieces_show(http: TestClient, bus: MemoryBus) -> None:

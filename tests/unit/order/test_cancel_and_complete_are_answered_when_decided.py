@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from eventbus import Message, Position
+from services.order.__main__ import service
 from services.order.rules import REPEATS
 from tests.unit.order.memory_bus import HttpClient, MemoryBus
 from tests.unit.order.orders import CANCEL, COMPLETE, CREATE, DECLINED, HELD, SUCCEEDED
-from tests.unit.order.requests import confirm
+from tests.unit.order.requests import ONE, confirm
 
 
 def test_cancelling_is_answered_when_decided_and_may_be_repeated(client: HttpClient, bus: MemoryBus) -> None:
@@ -29,6 +30,16 @@ def test_completing_a_confirmed_order(client: HttpClient, bus: MemoryBus) -> Non
     for _ in range(2):
         assert client.post("/orders/o1/complete").json()["status"] == "COMPLETED"
     assert client.post("/orders/o1/cancel").status_code == 409
+
+
+def test_the_interface_sends_the_commands_that_the_service_declares(
+    client: HttpClient, bus: MemoryBus
+) -> None:
+    for what in ("cancel", "complete"):
+        order_id = client.post("/orders", json=ONE).json()["orderId"]
+        confirm(bus, order_id)
+        assert client.post(f"/orders/{order_id}/{what}").status_code == 202
+    assert {type(command) for command in bus.sent} == set(service().sends)
 
 
 def test_commands_for_an_unknown_order_are_404_and_write_nothing(client: HttpClient, bus: MemoryBus) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections import Counter
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -23,11 +24,13 @@ from verification.chaos.hostile_bursts import HostileBursts, HostileResult
 from verification.chaos.order_ends import OrderEnds
 from verification.chaos.order_load import LoadResult
 from verification.chaos.report import ChaosResult, table
-from verification.chaos.schedule import BROKER_REST, KINDS, TOPICS, Fault, Kind, missing, schedule
+from verification.chaos.rolling_upgrade import RollingUpgrade, UpgradeResult
+from verification.chaos.schedule import BROKER_REST, KINDS, TOPICS, UPGRADE, Fault, Kind, missing, schedule
 from verification.hostile.catalogue import FAMILIES, HEAVY, Catalogue
 from verification.hostile.consequences import EVENTS, LETTER, PASSED_OVER, Consequences
 from verification.hostile.record import Hostile
 from verification.hostile.wire import crc32c
+from verification.trees import Release
 
 SERVICES = [f"{name}-{n}" for name in ("order", "payment", "inventory", "notification") for n in range(2)]
 BROKERS = ["broker-1", "broker-2", "broker-3"]
@@ -64,6 +67,14 @@ def test_brokers_are_frozen_for_three_to_five_seconds() -> None:
     assert min(lengths) >= 3.0 and max(lengths) <= 5.0
 
 
+@pytest.mark.parametrize("seconds", [10, 60, 180])
+def test_an_upgrade_begins_first_and_once_and_others_come_amid_it(seconds: float) -> None:
+    for seed in range(100):
+        first, *others = planned(seed, seconds)
+        assert first == Fault(round(seconds / 9, 1), UPGRADE, "all services", 0.0)
+        assert others and all(fault.kind != UPGRADE for fault in others)
+
+
 def test_the_same_seed_gives_the_same_faults() -> None:
     assert planned(7, 60) == planned(7, 60) != planned(8, 60)
 
@@ -85,9 +96,13 @@ def chaos(whole: list[bool]) -> tuple[ChaosCluster, Broker]:
     return cast(ChaosCluster, SimpleNamespace(cluster=cluster, child=lambda name: broker)), broker
 
 
-def done_by(chaos: ChaosCluster, faults: list[Fault], seconds: float) -> FaultLog:
+def done_by(
+    chaos: ChaosCluster, faults: list[Fault], seconds: float, upgrades: list[str] | None = None
+) -> FaultLog:
+    upgrades = [] if upgrades is None else upgrades
     bursts = cast(HostileBursts, SimpleNamespace(write_burst=lambda: None))
-    return carry_out(chaos, faults, time.monotonic(), seconds, bursts, lambda line: None)
+    upgrade = cast(RollingUpgrade, SimpleNamespace(begin=lambda: upgrades.append("begun")))
+    return carry_out(chaos, faults, time.monotonic(), seconds, bursts, upgrade, lambda line: None)
 
 
 def test_a_fault_that_cannot_be_done_is_tried_again_until_its_kind_lands(
@@ -111,6 +126,84 @@ def test_a_fault_whose_kind_has_landed_is_left_out(monkeypatch: pytest.MonkeyPat
     assert (len(fault_log.of(FREEZE)), fault_log.left_out[FREEZE]) == (1, 1)
 
 
+def test_the_upgrade_is_begun_and_lasts_until_it_is_over() -> None:
+    where, _broker = chaos([])
+    begun: list[str] = []
+
+    fault_log = done_by(where, [Fault(0.0, UPGRADE, "all services", 0.0)], 0.05, begun)
+
+    assert begun == ["begun"]
+    (landed,) = fault_log.of(UPGRADE)
+    fault_log.lasted(UPGRADE, landed.began + 9.0)
+    assert fault_log.spans == [(landed.began, landed.began + 9.0)]
+
+
+class Replicas:
+    """Processes of two services that move at once, or never end (``stuck``)."""
+
+    def __init__(self, stuck: str = "") -> None:
+        self.replicas = {"order": ["order-0", "order-1"], "payment": ["payment-0"]}
+        self.children = self
+        self.stuck = stuck
+        self.moves: list[tuple[str, str]] = []
+        self.killed: list[str] = []
+        self.code: dict[str, Path] = {}
+
+    def move(self, name: str, tree: Path) -> None:
+        self.moves.append((name, tree.name))
+        if name != self.stuck:
+            self.code[name] = tree
+
+    def child(self, name: str) -> Any:
+        return SimpleNamespace(running=self.code.get(name), kill=lambda: self.killed.append(name))
+
+    def url(self, name: str) -> str:
+        return name
+
+
+def upgraded(replicas: Replicas, monkeypatch: pytest.MonkeyPatch) -> UpgradeResult:
+    monkeypatch.setattr("verification.chaos.rolling_upgrade.is_ready", lambda url: True)
+    monkeypatch.setattr("verification.chaos.rolling_upgrade.PATIENCE", 0.01)
+    release = Release(Path("held"), Path("released"))
+    upgrade = RollingUpgrade(cast(ChaosCluster, replicas), release, lambda line: None)
+    upgrade.begin()
+    return upgrade.end(5.0)
+
+
+def test_an_upgrade_moves_one_replica_of_a_service_at_a_time_and_all_are_held_before_one_is_released(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    replicas = Replicas()
+    result = upgraded(replicas, monkeypatch)
+
+    wave = ["order-0", "payment-0", "order-1"]
+    assert replicas.moves == [(name, step) for step in ("held", "released") for name in wave]
+    assert result.whole and replicas.killed == []
+
+
+def test_a_replica_that_cannot_end_begins_its_new_code_after_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    replicas = Replicas(stuck="order-1")
+    assert upgraded(replicas, monkeypatch).whole
+    assert replicas.killed == ["order-1", "order-1"]
+
+
+def test_an_upgrade_that_was_not_begun_or_broke_off_is_not_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not RollingUpgrade(cast(ChaosCluster, Replicas()), Release(Path(), Path()), print).end(0.0).whole
+    broken = Replicas()
+    broken.move = cast(Any, None)  # type: ignore[method-assign]
+    result = upgraded(broken, monkeypatch)
+    assert not result.whole and "TypeError" in result.failure
+    printed = table(outcome(upgrade=result))
+    assert "0 replicas held, 0 replicas released" in printed and "FAILED" in printed
+
+
+def test_a_run_is_clean_only_if_every_replica_took_both_steps() -> None:
+    verdict = AuditResult(1, 1, True)
+    assert outcome(verdict=verdict).clean
+    half = UpgradeResult({"held": ["order-0"]}, 1.0, 2.0)
+    assert not outcome(verdict=verdict, upgrade=half).clean
+
+
 def outcome(**more: Any) -> ChaosResult:
     load = LoadResult(began=0.0, ended=20.0)
     load.settled = {
@@ -125,6 +218,7 @@ def outcome(**more: Any) -> ChaosResult:
         "order_ends": OrderEnds(),
         "verdict": AuditResult(1, 1, True),
         "doubles": [],
+        "upgrade": UpgradeResult({"held": ["order-0"], "released": ["order-0"]}, 1.0, 31.0),
     }
     return ChaosResult("Chaos", **{**given, **more})
 
@@ -136,7 +230,8 @@ def test_the_report_says_how_soon_an_order_was_confirmed_after_each_kind_of_faul
 
 def test_the_report_names_the_kinds_that_never_landed() -> None:
     printed = table(outcome())
-    assert "never landed    kill broker, hostile records, kill service" in printed
+    assert "never landed    rolling upgrade, kill broker, hostile records, kill service" in printed
+    assert "1 replicas held, 1 replicas released, in 30 s" in printed
 
 
 def hostile_result() -> HostileResult:
@@ -213,4 +308,4 @@ def test_the_checksum_is_crc_32c() -> None:
 
 def test_the_kinds_include_hostile_records() -> None:
     assert str(Kind("hostile", TOPICS)) == "hostile records"
-    assert len(KINDS) == 7
+    assert len(KINDS) == 8

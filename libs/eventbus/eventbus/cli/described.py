@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from eventbus.cli.index import dead_letter
-from eventbus.codec import Codec
+from eventbus.codec import DATASCHEMA, Codec
 from eventbus.headers import rfc3339
 from eventbus.kafka.records import partition_of
 from eventbus.model.errors import Poison, UnknownSchema
@@ -116,7 +116,8 @@ def described(codec: Codec, raw: Raw, partitions: int | None = None) -> Describe
             problem = f"its key belongs to partition {right} (murmur2)"
     name, schema = original.header("ce_type") or "", ""
     try:
-        name, schema = codec.name_of(original.value), codec.version_of(original.value)
+        named = original.header(DATASCHEMA)
+        name, schema = codec.name_of(original.value, named), codec.version_of(original.value, named)
     except Poison:
         pass
     return Described(raw, original, name, schema, message, envelope, problem, failed)
@@ -133,7 +134,7 @@ def _decoded(codec: Codec, raw: Raw, has_failed: bool) -> tuple[Envelope | None,
     except Poison as error:
         problem = str(error)
     try:
-        return None, codec.record_of(codec.decode_value(raw.value)), problem
+        return None, codec.record_of(codec.decode_value(raw.value, raw.header(DATASCHEMA))), problem
     except Poison:
         return None, None, problem
 

@@ -13,9 +13,9 @@ class Mirror:
     """Has the events of one class also written to a topic beside their log, in an older major version.
 
     Both records are written in one transaction. They have the same key, partition number and headers, ``ce_id``
-    included, since they are one event (CloudEvents 1.0.2, "id"). An event that the older version cannot represent is
-    left out of the mirror and counted in ``eventbus_unrepresentable_total``. The mirror holds no event from before it
-    was switched on.
+    included, since they are one event (CloudEvents 1.0.2, "id"); only ``ce_dataschema``, if there is one, differs. An
+    event that the older version cannot represent is left out of the mirror and counted in
+    ``eventbus_unrepresentable_total``. The mirror holds no event from before it was switched on.
     """
 
     event: type[Event]

@@ -46,7 +46,7 @@ def check_sends(sender: str, sends: Sequence[Any]) -> None:
     for cls in sends:
         if not _is_message_class(cls):
             raise TypeError(f"{sender}: it sends {cls!r}, which is no message class with @message(topic=...)")
-        if cls.topic.endswith(LOG):
+        if has_one_writer(cls.topic):
             raise TypeError(f"{sender}: {cls.name} belongs to {cls.topic}, which only its owner writes")
 
 

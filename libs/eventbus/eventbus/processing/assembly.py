@@ -14,6 +14,7 @@ from eventbus.kafka.transactions import TransactionalWriter
 from eventbus.model.decider import Decider
 from eventbus.model.mirror import Mirror
 from eventbus.model.start import Start
+from eventbus.processing.aside import Aside
 from eventbus.processing.context import TurnContext, turn_context
 from eventbus.processing.due import DueQueue
 from eventbus.processing.due_work import DueWork
@@ -34,6 +35,7 @@ class Parts:
     ports: Ports
     context: TurnContext
     tasks: Tasks
+    aside: Aside
     intake: Intake
     starting: Starting
     due: DueQueue
@@ -104,6 +106,7 @@ def assemble(
         ports=ports,
         context=context,
         tasks=tasks,
+        aside=Aside(tasks, follower, ports.monotonic),
         intake=Intake(consumer, tasks, follower, ports.calls, context, settings),
         starting=Starting(start, service, deciders, consumer, follower, settings, partitions),
         due=due,

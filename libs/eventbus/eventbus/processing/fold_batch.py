@@ -11,7 +11,7 @@ from eventbus.model.folding import Folded, fold
 from eventbus.model.messages import Envelope
 from eventbus.model.places import Entity
 from eventbus.model.record import Raw
-from eventbus.processing.own_log import Doubtful, Foreign, next_event, parked_message
+from eventbus.processing.own_log import Doubtful, Foreign, Newer, next_event, parked_message
 from eventbus.processing.ports import StateStore
 from eventbus.retry.parked import Parked
 
@@ -50,7 +50,7 @@ class FoldBatch:
         try:
             folded = fold(decider, known(key), event)
         except Exception as error:
-            raise Doubtful(f"{event.message.name} cannot be folded: {error!r}") from error
+            raise Newer(f"{event.message.name} cannot be folded: {error!r}") from error
         self.folds[Entity(raw.topic, key)] = (raw.partition, folded)
         self.events.append(event)
 

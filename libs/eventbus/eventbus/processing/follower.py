@@ -24,7 +24,7 @@ from eventbus.model.places import Partition, Position
 from eventbus.model.record import Raw
 from eventbus.processing import skips
 from eventbus.processing.fold_batch import FoldBatch
-from eventbus.processing.own_log import Doubtful, Foreign
+from eventbus.processing.own_log import Doubtful, Foreign, Newer
 from eventbus.processing.ports import StateStore
 from eventbus.settings import Settings
 
@@ -38,6 +38,8 @@ class Stop(NamedTuple):
 
     place: Position
     reason: str
+    newer: bool = False
+    """Whether code that is newer than this may be able to read it."""
 
 
 class Follower:
@@ -136,7 +138,7 @@ class Follower:
                     self._pass_over(raw, str(reason))
                     passed.add(part)
                 except Doubtful as reason:
-                    self._stop(raw, str(reason))
+                    self._stop(raw, str(reason), newer=isinstance(reason, Newer))
                     continue
             reached[part] = max(upto, reached.get(part, 0))
         moved = {part: upto for part, upto in reached.items() if upto > self._next[part]}
@@ -163,14 +165,14 @@ class Follower:
         metrics.FOREIGN.labels(raw.topic).inc()
         log.error("%s was not written by this service, and is passed over: %s", raw.coordinates, reason)
 
-    def _stop(self, raw: Raw, reason: str) -> None:
+    def _stop(self, raw: Raw, reason: str, newer: bool) -> None:
         """Fold nothing further of this partition, and do not lead it: what comes next builds on this record."""
         reason = (
             f"task {raw.partition} stands still at {raw.coordinates}: {reason}. If newer code wrote the record, "
             "start that code here. If it is damaged or forged, set it aside: "
             f"eventbus skip {raw.topic} {raw.partition} {raw.offset} --reason '...'"
         )
-        self.stopped[Partition(raw.topic, raw.partition)] = Stop(raw.position, reason)
+        self.stopped[Partition(raw.topic, raw.partition)] = Stop(raw.position, reason, newer)
         metrics.STOPPED.labels(self._service).set(len(self.stopped))
         log.critical("%s", reason)
 

@@ -29,6 +29,10 @@ class Doubtful(EventBusError):
     """The leader may have written the record, but it cannot be folded here: the task stops until that is decided."""
 
 
+class Newer(Doubtful):
+    """Doubtful, and newer code would be able to say: a replica that runs it can lead the task."""
+
+
 class Claim(NamedTuple):
     """What a record says of itself: its key, and which event of that key it is."""
 
@@ -72,7 +76,7 @@ def next_event(raw: Raw, codec: Codec, partition_of: PartitionOf, folded: Callab
     try:
         envelope = codec.decode(raw)
     except UnknownSchema as error:
-        raise Doubtful(str(error)) from error
+        raise Newer(str(error)) from error
     except Poison as error:
         raise (Foreign if _readable(raw, codec) else Doubtful)(str(error)) from error
     name = envelope.message.name
@@ -100,7 +104,7 @@ def parked_message(raw: Raw, partition_of: PartitionOf, logs: Callable[[str], bo
     try:
         parked = Parked.from_record(raw)
     except NewerFormat as error:
-        raise (Doubtful if _may_wait_at(raw.key, raw.partition) else Foreign)(str(error)) from None
+        raise (Newer if _may_wait_at(raw.key, raw.partition) else Foreign)(str(error)) from None
     except (KeyError, ValueError) as error:
         raise Foreign(f"it is no record of a retry topic ({error!r})") from None
     if raw.key != parked.raw.coordinates.encode() or raw.partition != parked.raw.partition:

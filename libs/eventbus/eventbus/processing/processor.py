@@ -45,6 +45,7 @@ class Processor:
         self.service, self._context, self._follower = parts.service, parts.context, parts.follower
         self.tasks, self.health, self.breaker = parts.tasks, parts.health, parts.context.breaker
         self._intake, self._writer, self._starting = parts.intake, parts.writer, parts.starting
+        self._aside = parts.aside
         self._due, self._due_work, self._lag = parts.due, parts.due_work, parts.lag
         self._offsets, self._queues = parts.context.offsets, parts.context.queues
         self._store, self._calls = parts.ports.store, parts.ports.calls
@@ -115,6 +116,7 @@ class Processor:
         if events := self._follower.turn():
             self._publish(events, {})
         self.tasks.advance()
+        self._aside.turn()
         self._positions = self._follower.positions()
         for gauge, value in self._gauges:
             gauge.set(value())

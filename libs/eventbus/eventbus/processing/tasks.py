@@ -85,12 +85,38 @@ class Tasks:
         names = (*self._logs, *self._watches)
         self._follower.follow([Partition(name, i) for name in names for i in range(self._count)])
         self._joined_at = self._monotonic()
+        self.enter_group()
+
+    def enter_group(self) -> None:
+        """Become a member of the consumer group, as on :meth:`join`."""
         self._consumer.subscribe(
             [self._settings.topic(t) for t in self._topics],
             on_assign=self._on_assign,
             on_revoke=self._on_revoke,
             on_lost=self._on_lost,
         )
+
+    def leave_group(self) -> None:
+        """Give up all tasks, which other members get, and be no member until :meth:`enter_group`."""
+        self._consumer.unsubscribe()
+
+    @property
+    def assigned(self) -> set[int]:
+        """The tasks whose inputs are all assigned here, led or not."""
+        return {i for i in self._assigned if self._complete(i)}
+
+    @property
+    def assigned_all(self) -> bool:
+        """Whether this replica is assigned every task, so that it may be the only member."""
+        return len(self.assigned) == self._count
+
+    def behind(self, tasks: set[int]) -> bool:
+        """Whether an input of these tasks holds more than the group has decided. Raises KafkaException."""
+        for tp in self._committed(sorted(tasks)):
+            topic = tp.topic.removeprefix(self._settings.topic_prefix)
+            if self._follower.end(Partition(topic, tp.partition)) > max(tp.offset, 0):
+                return True
+        return False
 
     @property
     def following(self) -> bool:
@@ -164,16 +190,21 @@ class Tasks:
         """Steps 1 and 2 of a takeover. The client's OffsetFetch requires stable offsets under read_committed."""
         if not partitions:
             return
-        inputs = [TopicPartition(self._settings.topic(t), i) for i in partitions for t in self._topics]
-        committed = self._consumer.committed(inputs, timeout=1.0)
-        for tp in committed:
-            if tp.error is not None:
-                raise KafkaException(tp.error)
+        committed = self._committed(partitions)
         prefix = self._settings.topic_prefix
         offsets = {Partition(tp.topic.removeprefix(prefix), tp.partition): tp.offset for tp in committed}
         if self._listener.tasks_found(offsets):
             for i in partitions:
                 self._targets[i] = self._ends([Partition(name, i) for name in self._logs])
+
+    def _committed(self, partitions: list[int]) -> list[TopicPartition]:
+        """What the group has committed for the inputs of these tasks. Raises KafkaException."""
+        inputs = [TopicPartition(self._settings.topic(t), i) for i in partitions for t in self._topics]
+        committed = self._consumer.committed(inputs, timeout=1.0)
+        for tp in committed:
+            if tp.error is not None:
+                raise KafkaException(tp.error)
+        return committed
 
     def _lead(self, i: int) -> None:
         self.led.add(i)

@@ -23,7 +23,7 @@ class Effect(StrEnum):
     DEPENDS = "after a call"
     """It stands behind one that asks the outside."""
     FAILS = "fails"
-    """The rule raises an exception: it is a dead letter again."""
+    """The rule raises an exception, or its schema is still not known here: it is a dead letter again."""
     STAYS = "stays"
     """It stays parked behind one that failed."""
     DISCARDED = "discarded"

@@ -1,0 +1,128 @@
+"""A replica that newer code has left behind leaves its group, so that others lead its tasks; never all of them do."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from eventbus.model.places import Partition, Position
+from eventbus.processing.aside import LONGEST, PAUSE, Aside
+from eventbus.processing.follower import Follower, Stop
+from eventbus.processing.tasks import Tasks
+
+LOG = "parcel.events"
+
+
+class Replica:
+    """What a replica sees of its tasks and logs. Two tasks of three are assigned to it."""
+
+    def __init__(self) -> None:
+        self.now, self.away = 0.0, False
+        self.assigned, self.led = {0, 1}, {0, 1}
+        self.assigned_all = self.has_work = False
+        self.stopped: dict[Partition, Stop] = {}
+        self.ends: dict[Partition, int] = {}
+        self.moves: list[str] = []
+        self.aside = Aside(cast(Tasks, self), cast(Follower, self), lambda: self.now)
+
+    def stop(self, task: int, newer: bool = True) -> None:
+        self.stopped[Partition(LOG, task)] = Stop(Position(LOG, task, 5), "it cannot be read", newer)
+        self.ends[Partition(LOG, task)] = 6
+        self.led.discard(task)
+
+    def end(self, part: Partition) -> int:
+        if self.away:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, None, False, True))
+        return self.ends[part]
+
+    def behind(self, tasks: set[int]) -> bool:
+        return self.has_work
+
+    def leave_group(self) -> None:
+        self.moves.append("leaves")
+
+    def enter_group(self) -> None:
+        self.moves.append("enters")
+
+    def wait(self, seconds: float) -> list[str]:
+        """Turns for so many seconds; returns what it did in them."""
+        self.moves, until = [], self.now + seconds
+        while self.now <= until:
+            self.aside.turn()
+            self.now += 0.5
+        return self.moves
+
+
+@pytest.fixture
+def replica() -> Replica:
+    return Replica()
+
+
+def test_it_leaves_if_it_is_assigned_a_task_that_newer_code_has_led(replica: Replica) -> None:
+    assert replica.wait(10) == []
+    replica.stop(1)
+    assert replica.wait(1) == ["leaves"] and replica.aside.is_aside
+
+
+def test_it_stays_if_the_task_is_not_assigned_to_it(replica: Replica) -> None:
+    replica.stop(2)
+    assert replica.wait(60) == []
+
+
+def test_it_stays_if_newer_code_could_not_read_the_record_either(replica: Replica) -> None:
+    replica.stop(1, newer=False)
+    assert replica.wait(60) == []
+
+
+def test_it_stays_if_it_may_be_the_last_member(replica: Replica) -> None:
+    replica.stop(1)
+    replica.assigned_all = True
+    assert replica.wait(60) == []
+
+
+def test_it_stays_away_while_another_gets_on_with_the_task(replica: Replica) -> None:
+    replica.stop(1)
+    replica.wait(1)
+    replica.has_work = True
+    for _ in range(5):
+        replica.ends[Partition(LOG, 1)] += 1
+        assert replica.wait(PAUSE) == []
+
+
+def test_it_stays_away_while_the_task_has_no_work(replica: Replica) -> None:
+    replica.stop(1)
+    replica.wait(1)
+    assert replica.wait(600) == []
+
+
+def test_it_enters_again_when_the_record_is_set_aside(replica: Replica) -> None:
+    replica.stop(1)
+    replica.wait(1)
+    replica.stopped.clear()
+    assert replica.wait(PAUSE) == ["enters"]
+    assert replica.wait(60) == []
+
+
+def test_if_nobody_gets_on_with_the_task_it_enters_again_and_leaves_ever_more_seldom(
+    replica: Replica,
+) -> None:
+    """The record is forged, or all code is too old: the other tasks need this replica."""
+    replica.stop(1)
+    replica.has_work = True
+    assert replica.wait(PAUSE + 1) == ["leaves", "enters"]
+    assert replica.wait(PAUSE - 2) == []
+    assert replica.wait(PAUSE + 4) == ["leaves", "enters"]
+    moves = replica.wait(24 * 3600)
+    assert moves.count("leaves") <= 24 * 3600 / LONGEST + 10
+
+
+def test_it_waits_for_brokers_that_are_away(replica: Replica) -> None:
+    replica.stop(1)
+    replica.away = True
+    assert replica.wait(5) == [] and not replica.aside.is_aside
+    replica.away = False
+    assert replica.wait(1) == ["leaves"]
+    replica.away = True
+    assert replica.wait(PAUSE) == []

@@ -1,0 +1,1 @@
+"""A new service from a template: ``make new-service NAME=shipping``."""
