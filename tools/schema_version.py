@@ -258,11 +258,13 @@ def next_steps(file: SchemaFile, folder: Folder, made: str) -> str:
         f"1. Change {file.path}: {_rule(file)}. Then `{again}` completes its golden bytes and the classes.",
         "2. Use it: in `decide` and `evolve`, and in upcasts.py and downcasts.py if the defaults do not say what an "
         "older body means.",
-        "3. `make check`. Merge it, and restart every replica of every service with it: all can read it then.",
+        "3. `make reference` and `make check`. Merge it, and restart every replica of every service with it: all can "
+        "read it then.",
     ]
     if held:
         lines.append(
-            f"4. Release it: take the line of {file.name} out of {package}/written.json, merge, restart again."
+            f"4. Release it: take the line of {file.name} out of {package}/written.json, "
+            "`make reference`, merge, restart again."
         )
     return "\n".join(lines)
 
