@@ -16,6 +16,7 @@ import pytest
 from eventbus import Decider, Service
 from eventbus.cli.creation import load
 from schemas import OrderPaid
+from tests.support.processes import run_python
 from tools import registry
 from tools.catalogue import headers
 from tools.catalogue import system as systems
@@ -276,3 +277,19 @@ def test_words_of_a_schema_are_shown_as_they_are() -> None:
         r"a \| b \<img src=x\> \*c\* \`d\` \[e\](f) \&amp; \$g\$ \~h\~ " + "\\\\"
     )
     assert (code('"a|b"'), code("a`b"), code("``")) == (r'`"a\|b"`', "`` a`b ``", "``` `` ```")
+
+
+def test_where_a_service_begins_is_told_if_it_is_not_the_oldest_record(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    other = page(changed(monkeypatch, "payment", lambda service: replace(service, start_from="now")))
+    [told] = set(other.splitlines()) - set(PAGE.splitlines())
+    assert told.startswith("| payment |") and "It begins in the logs of others at `now`." in told
+
+
+def test_a_process_with_other_hashes_writes_the_same() -> None:
+    """The order of what is listed is no order of a set."""
+    code = "from tools.reference import pages; p = pages(); print(p['catalogue.md'] + p['asyncapi.json'], end='')"
+    done = run_python(["-c", code], {"PYTHONHASHSEED": "7", "PYTHONIOENCODING": "utf-8"})
+    written = PAGE + (ROOT / "docs" / "reference" / "asyncapi.json").read_text()
+    assert done.stdout == written, done.stderr
