@@ -50,6 +50,8 @@ audit: $(VENV)/.stack  ## check money and stock from the topics alone
 	@$(BIN)/python -m verification.audit
 dlq: $(VENV)/.stack  ## what waits for a person (ARGS="list", "show KEY", "redrive --dry-run", "discard --key KEY")
 	@$(BIN)/python -m tools.operate dlq $(or $(ARGS),--help)
+tail: $(VENV)/.stack  ## the records of a topic, decoded (TOPIC=order.events ARGS="--follow --json"); more: bin/eventbus --help
+	@$(BIN)/python -m tools.operate tail $(or $(TOPIC),--help) $(ARGS)
 skip: $(VENV)/.stack  ## set a record aside that stops a task (ARGS="order.events 3 17 --reason 'forged'")
 	@$(BIN)/python -m tools.operate skip $(or $(ARGS),--help)
 

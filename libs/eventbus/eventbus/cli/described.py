@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from eventbus.cli.index import dead_letter
-from eventbus.codec import DATASCHEMA, Codec
+from eventbus.codec import Codec
 from eventbus.headers import rfc3339
 from eventbus.kafka.records import partition_of
-from eventbus.model.errors import Poison
+from eventbus.model.errors import Poison, UnknownSchema
 from eventbus.model.messages import Envelope
 from eventbus.model.record import Raw
 from eventbus.retry.parked import Parked
 from eventbus.visible import visible, visible_json
+from eventbus.wire_format import DATASCHEMA
 
 FAILED = (".retry", ".dlq")
 """How the names of the topics end that hold messages which failed."""
@@ -65,6 +66,7 @@ class Described:
                 "id": envelope.id,
                 "source": envelope.source,
                 "correlationId": envelope.correlation_id,
+                "causationId": envelope.causation_id,
                 "cause": envelope.cause,
                 "keyVersion": envelope.key_version,
             }
@@ -128,6 +130,8 @@ def _decoded(codec: Codec, raw: Raw, has_failed: bool) -> tuple[Envelope | None,
     try:
         envelope = codec.decode(raw)
         return envelope, codec.record_of(envelope.message), ""
+    except UnknownSchema:
+        return None, None, f"unknown schema id {_schema_id(raw.value)}: no package of --schemas has it"
     except Poison as error:
         problem = str(error)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,6 +48,18 @@ def ask(question: str) -> None:
         agreed = False
     if not agreed:
         raise CommandError(Exit.NOTHING, "Nothing was done (--yes goes without asking).")
+
+
+def flush() -> None:
+    """Have what was printed seen now. Raises BrokenPipeError also if nothing was, once nobody reads the pipe."""
+    sys.stdout.flush()
+    try:
+        watched = select.poll()
+        watched.register(sys.stdout.fileno(), 0)
+    except OSError:  # no file: what a test prints to
+        return
+    if any(event & select.POLLERR for _, event in watched.poll(0)):
+        raise BrokenPipeError
 
 
 @contextmanager
