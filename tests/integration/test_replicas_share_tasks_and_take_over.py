@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from schemas import OrderPaid
 from tests.integration.orders import create, order_ids
+from tests.integration.test_hostile_records_stop_no_service import forge, skip
 from tests.support.processes import ServiceProcess
 from tests.support.system import System
 from tests.support.topic_client import by_key
@@ -124,3 +126,42 @@ def test_the_tasks_of_a_replica_that_fails_are_led_again_within_seconds(
         eventually(lambda: not second.alive or second.is_ready(), "it is back, or it has ended")
         if second.alive:
             assert second.get(f"/orders/{ids[-1]}").json() == first.get(f"/orders/{ids[-1]}").json()
+
+
+def test_an_event_that_nobody_can_read_stops_one_task_and_keeps_no_replica_away(
+    system: System, replicas: list[ServiceProcess]
+) -> None:
+    """It claims to be of newer code: who is assigned its task steps aside, and comes back as nobody can lead it."""
+    running, topics = run(replicas, 2), system.topics
+    (victim,) = order_ids(1)
+    topics.send(create(victim))
+    eventually(lambda: victim in decided(system), "it is decided")
+    place = forge(topics, OrderPaid(order_id=victim, amount=1, currency="GBP"), 2, b"\0\0\x0f\x42\x40?")
+    for replica in running:
+        replica.stop()
+    for replica in running:
+        replica.start()
+
+    eventually(lambda: says(running, "leaves the consumer group"), "one steps aside", timeout=30)
+    ids = order_ids(30)
+    topics.send(*(create(i) for i in ids))
+    others = {i for i in ids if topics.partition(i) != place.partition}
+    assert others != set(ids)
+    eventually(lambda: others <= decided(system), "all other tasks are led", timeout=30)
+    eventually(lambda: says(running, "enters the consumer group again"), "it is needed", timeout=40)
+    eventually(lambda: all(led := [r.leads() for r in running]) and sum(led) == 5, "both lead", timeout=30)
+    assert all(replica.alive and not replica.is_ready() for replica in running)
+
+    skip(system, place)
+    for replica in running:
+        replica.wait_ready()
+    eventually(lambda: set(ids) <= decided(system), "all is decided")
+
+
+def decided(system: System) -> set[str]:
+    """The orders of which order has written an event."""
+    return {raw.key.decode() for raw in system.topics.read("order.events") if raw.key}
+
+
+def says(running: list[ServiceProcess], what: str) -> bool:
+    return any(what in replica.log.read_text(errors="replace") for replica in running)

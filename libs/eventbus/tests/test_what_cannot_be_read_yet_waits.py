@@ -12,12 +12,16 @@ from eventbus.admin import Discard, Redrive
 from eventbus.codec import Codec
 from eventbus.model.decider import DeadlinePassed
 from eventbus.model.errors import Poison, Retryable, UnknownSchema
-from eventbus.model.places import Entity
+from eventbus.model.places import Entity, Position
 from eventbus.model.record import Raw
 from eventbus.processing.context import Router
+from eventbus.processing.skips import PARTITION, TOPIC, Skips
 from eventbus.processing.turn import Turn
 from eventbus.processing.work import WorkItem
 from eventbus.retry.parked import ERRORS, Parked, State
+from eventbus.retry.preview import Effect
+from eventbus.service.dry_run import dry_run
+from eventbus.settings import Settings
 from parcels.decider import decider as parcel_decider
 from parcels.messages import SendParcel
 from testbed.bench import DLQ, LOG, REACTOR, RETRY, Bench, lost, sent, weighed
@@ -90,6 +94,18 @@ def test_a_redrive_before_the_upgrade_changes_nothing_but_the_letters(bench: Old
     bench.feed(Redrive(message_key="a"))
     bench.answer("a")
     assert bench.story("a") == ("weighed 10", "CourierBooked")
+
+
+def test_a_dry_run_says_whether_the_code_knows_the_schema_by_now(bench: OldBench) -> None:
+    bench.feed(weighed("a", 1), sent("a"), weighed("a", 2))
+
+    def effects() -> list[Effect]:
+        command = Redrive(message_key="a")
+        return [p.effect for p in dry_run("courier", Settings(), bench.codec, bench.store, 1, command)]
+
+    assert effects() == [Effect.FAILS, Effect.STAYS, Effect.STAYS]
+    bench.upgrade()
+    assert effects() == [Effect.APPLIES, Effect.CALLS, Effect.DEPENDS]
 
 
 def test_a_queue_behind_an_unread_message_survives_a_takeover_by_either_code(bench: OldBench) -> None:
@@ -232,3 +248,13 @@ def test_once_it_can_be_read_it_must_be_what_it_said_and_what_its_decider_takes(
     bench.feed(Redrive(message_key="a"))
     assert bench.queue() == [("ParcelWeighed", DEAD, "Poison")]
     assert bench.story("a") == () and bench.asked() == []
+
+
+def test_a_skip_counts_even_if_its_reason_cannot_be_read() -> None:
+    """What is skipped stands in the key: older code must not fold what an operator has set aside."""
+    skips, place = Skips(Codec("parcels")), Position("parcel.events", 0, 7)
+    newer = Raw(TOPIC, PARTITION, 0, str(place).encode(), struct.pack(">bI", 0, 999_999), [], 0)
+    assert skips.take(newer) == place and place in skips
+    assert skips.reason(place).startswith("its reason cannot be read: unknown schema id 999999")
+    with pytest.raises(Poison):
+        skips.take(newer._replace(value=b"junk"))

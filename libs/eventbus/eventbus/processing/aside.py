@@ -45,7 +45,11 @@ class Aside:
 
     def turn(self) -> None:
         """Leave the group, or enter it again, if it is time for that. Cheap otherwise."""
-        if not (self._ends or self._follower.stopped) or self._monotonic() < self._due:
+        stopped = self._follower.stopped
+        if self._ends and not (self._ends.keys() & stopped.keys()):
+            self._pause = PAUSE
+            self._enter("no record of newer code stops it any more")
+        if not (self._ends or stopped) or self._monotonic() < self._due:
             return
         try:
             if self._ends:
@@ -74,10 +78,7 @@ class Aside:
     def _look(self) -> None:
         self._due = self._monotonic() + PAUSE
         ends = {part: self._follower.end(part) for part in self._ends if part in self._follower.stopped}
-        if not ends:
-            self._pause = PAUSE
-            self._enter("nothing of newer code stops it any more")
-        elif all(end <= self._ends[part] for part, end in ends.items()) and self._tasks.behind(
+        if all(end <= self._ends[part] for part, end in ends.items()) and self._tasks.behind(
             {part.number for part in ends}
         ):
             self._due = self._monotonic() + self._pause

@@ -21,6 +21,7 @@ from eventbus.processing.work import KeyQueues
 from eventbus.retry.breaker import Breaker
 from eventbus.retry.policy import RetryPolicy
 from eventbus.settings import Settings
+from eventbus.wire_format import DATASCHEMA
 
 log = logging.getLogger("eventbus.context")
 COMMANDS = ".commands"
@@ -46,22 +47,20 @@ class Router:
         An event that no decider takes is skipped. A command is always for somebody, so an unknown one is poison;
         one of an unknown schema is for the decider that takes the commands of the topic, once newer code runs here.
         """
-        name = raw.header("ce_type") or self._codec.name_of(raw.value)
+        name = raw.header("ce_type") or self._codec.name_of(raw.value, raw.header(DATASCHEMA))
         deciders = self._by_name.get((raw.topic, name), [])
         if not deciders and raw.topic.endswith(COMMANDS):
             takers = self._by_topic.get(raw.topic, [])
-            if len(takers) == 1 and self._is_of_newer_code(raw.value):
+            if len(takers) == 1 and self._is_of_newer_code(raw):
                 return takers
             raise Poison(f"{raw.topic} takes no {name[:100]}")
         return deciders
 
-    def _is_of_newer_code(self, value: bytes | None) -> bool:
+    def _is_of_newer_code(self, raw: Raw) -> bool:
         try:
-            self._codec.name_of(value)
-        except UnknownSchema:
-            return True
-        except Poison:
-            return False
+            self._codec.name_of(raw.value, raw.header(DATASCHEMA))
+        except Poison as error:
+            return isinstance(error, UnknownSchema)
         return False
 
 

@@ -50,9 +50,8 @@ class Skips:
     def _reason(self, record: Raw) -> str:
         try:
             skip = self._codec.decode(record).message
-        except (
-            UnknownSchema
-        ) as error:  # what is skipped stands in the key, so nothing else is needed of newer code
+        except UnknownSchema as error:
+            # Newer code wrote it. What is skipped stands in the key, so nothing else of it is needed.
             return f"its reason cannot be read: {error}"
         if not isinstance(skip, Skip):
             raise Poison(f"{record.topic} takes no {skip.name}")
