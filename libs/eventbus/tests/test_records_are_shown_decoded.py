@@ -181,8 +181,8 @@ def test_a_retry_in_a_format_of_newer_code_says_so() -> None:
     headers = [(name, b"99" if name == "__eventbus.retry.format" else value) for name, value in newer.headers]
     assert headers != newer.headers
     shown = described(CODEC, newer._replace(headers=headers))
-    assert (
-        shown.problem == "newer code wrote this: it is written in format 99, this code reads up to format 2"
+    assert shown.problem.startswith(
+        "newer code wrote this: it is written in format 99, this code reads up to"
     )
     assert shown.message is not None and not shown.failed
 
