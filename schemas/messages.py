@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from eventbus.model.messages import Command, Event, message
+from eventbus.model.messages import Command, Event, Int32, message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,7 @@ class Item:
     """One line of an order: so many of a product at a price."""
 
     product_id: str
-    quantity: int
+    quantity: Int32
     unit_price: int
 
 
@@ -35,8 +35,8 @@ class StockAnswered(Event):
     order_id: str
     product_id: str
     outcome: str
-    quantity: int
-    available_qty: int
+    quantity: Int32
+    available_qty: Int32
     timestamp: int = 0
 
 
@@ -48,8 +48,8 @@ class InventoryFailed(Event):
     order_id: str
     user_id: str
     product_id: str
-    quantity: int
-    available_qty: int
+    quantity: Int32
+    available_qty: Int32
     reason: str
     timestamp: int = 0
     version: str = "2.0"
@@ -93,8 +93,8 @@ class ProductRefused(Event):
 
     order_id: str
     product_id: str
-    quantity: int
-    available_qty: int
+    quantity: Int32
+    available_qty: Int32
     timestamp: int = 0
 
 
@@ -105,7 +105,7 @@ class ProductReleased(Event):
 
     order_id: str
     product_id: str
-    quantity: int
+    quantity: Int32
     timestamp: int = 0
 
 
@@ -116,7 +116,7 @@ class ProductReserved(Event):
 
     order_id: str
     product_id: str
-    quantity: int
+    quantity: Int32
     timestamp: int = 0
 
 
@@ -127,7 +127,7 @@ class ProductShipped(Event):
 
     order_id: str
     product_id: str
-    quantity: int
+    quantity: Int32
     timestamp: int = 0
 
 
@@ -308,7 +308,7 @@ class OrderCreated(Event):
     order_id: str
     user_id: str
     product_id: str | None = None
-    quantity: int | None = None
+    quantity: Int32 | None = None
     timestamp: int = 0
     version: str = "2.0"
     items: tuple[Item, ...] = ()
@@ -404,7 +404,7 @@ class OrderReservationFailed(Event):
     order_id: str
     reason: str
     product_id: str | None = None
-    available_qty: int | None = None
+    available_qty: Int32 | None = None
     timestamp: int = 0
 
 
@@ -452,7 +452,7 @@ class PaymentFailed(Event):
     order_id: str
     user_id: str
     product_id: str | None = None
-    quantity: int | None = None
+    quantity: Int32 | None = None
     reason: str
     timestamp: int = 0
     version: str = "2.0"
@@ -503,7 +503,7 @@ class AdjustStock(Command):
     """Asks to change the available quantity of a product."""
 
     product_id: str
-    quantity: int
+    quantity: Int32
     reason: str
     adjustment_id: str | None = None
     fingerprint: str = ""
@@ -527,7 +527,7 @@ class ReserveStock(Command):
 
     product_id: str
     order_id: str
-    quantity: int
+    quantity: Int32
     timestamp: int = 0
 
 
@@ -547,9 +547,9 @@ class StockAdjusted(Event):
     """The available quantity of a product was changed."""
 
     product_id: str
-    quantity: int
+    quantity: Int32
     reason: str
-    available_qty: int
+    available_qty: Int32
     adjustment_id: str | None = None
     fingerprint: str = ""
     timestamp: int = 0
@@ -563,8 +563,8 @@ class StockRefused(Event):
     product_id: str
     order_id: str | None = None
     command: str
-    quantity: int
-    available_qty: int
+    quantity: Int32
+    available_qty: Int32
     reason: str
     adjustment_id: str | None = None
     identical: bool | None = None
@@ -578,8 +578,8 @@ class StockReleased(Event):
 
     product_id: str
     order_id: str
-    quantity: int
-    available_qty: int
+    quantity: Int32
+    available_qty: Int32
     timestamp: int = 0
 
 
@@ -601,8 +601,8 @@ class StockReserved(Event):
 
     product_id: str
     order_id: str
-    quantity: int
-    available_qty: int
+    quantity: Int32
+    available_qty: Int32
     timestamp: int = 0
 
 
@@ -613,6 +613,6 @@ class StockShipped(Event):
 
     product_id: str
     order_id: str
-    quantity: int
-    available_qty: int
+    quantity: Int32
+    available_qty: Int32
     timestamp: int = 0

@@ -11,12 +11,13 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka import Message as Record
 
 from eventbus import Settings
-from eventbus.codec import DATASCHEMA, Codec
+from eventbus.codec import Codec
 from eventbus.kafka.clients import common, probe_consumer
 from eventbus.kafka.errors import is_unreadable
 from eventbus.kafka.records import after_unreadable, raw_of
 from eventbus.model.errors import Poison
 from eventbus.model.record import Raw
+from eventbus.wire_format import DATASCHEMA
 from schemas import OrderFailed
 
 LOG = "order.events"

@@ -35,7 +35,7 @@ from dataclasses import dataclass
 from eventbus.model.messages import {imports}
 '''
 
-PRIMITIVES = {"string": "str", "int": "int", "long": "int", "boolean": "bool"}
+PRIMITIVES = {"string": "str", "int": "Int32", "long": "int", "boolean": "bool"}
 
 
 def snake(name: str) -> str:
@@ -114,7 +114,8 @@ def generate(directory: Path = SCHEMAS) -> str:
     classes += [message_lines(file) for file in messages]
     bases = {file.record["kind"].capitalize() for file in messages}
     owner = "all services" if directory == SCHEMAS else "this package"
-    header = HEADER.format(owner=owner, imports=", ".join([*sorted(bases), "message"]))
+    imports = [*sorted(bases), *(["Int32"] if any("Int32" in text for text in classes) else []), "message"]
+    header = HEADER.format(owner=owner, imports=", ".join(imports))
     return "\n\n".join([header, *classes])
 
 

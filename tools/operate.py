@@ -1,4 +1,4 @@
-"""``python -m tools.operate dlq|skip …``: ``eventbus …`` for the local stack, wherever ``STACK_*`` has put it."""
+"""``bin/eventbus …``, ``make dlq | tail | skip``: ``eventbus …`` for the local stack (``STACK_*``)."""
 
 from __future__ import annotations
 

@@ -26,6 +26,7 @@ import eventbus.http_client
 import eventbus.metrics
 import eventbus.testing
 import services
+from eventbus.cli.ending import CommandError
 from eventbus.settings import RegistrySettings
 from tools.asyncapi import document as asyncapi
 from tools.catalogue import page as catalogue
@@ -257,8 +258,12 @@ def cell(text: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the pages, or with ``--check`` compare them; 1 if one is out of date."""
-    written = pages()
+    """Write the pages, or with ``--check`` compare them; 1 if one is out of date or cannot be made."""
+    try:
+        written = pages()
+    except (ValueError, CommandError) as error:  # a schema, a schema package or the wiring of a service
+        print(f"docs/reference cannot be written: {error}", file=sys.stderr)
+        return 1
     if arguments == ["--check"]:
         old = [name for name, text in written.items() if _read(FOLDER / name) != text]
         for name in old:

@@ -195,13 +195,19 @@ def _finish(folder: Folder, version: Version, known: Sequence[Folder]) -> Schema
         raise Refused(str(error)) from error
     for path, text in outdated(folder.path).items():
         path.write_text(text, encoding="utf-8")
-    older = [one for one in folder.files() if one.name == file.name and one.version < file.version]
-    if older and file.record["kind"] == "event":
-        try:
-            record_version(find(), file, older[-1].id)
-        except ValueError as error:
-            raise Refused(f"{file.id} is pinned, but not recorded: {error}") from error
     return file
+
+
+def record_event(folder: Folder, file: SchemaFile) -> str:
+    """Have a recording of its log hold an event; returns what is still to be done for that, or an empty text."""
+    older = [one for one in folder.files() if one.name == file.name and one.version < file.version]
+    if file.record["kind"] != "event" or not older:
+        return ""
+    try:
+        record_version(find(), file, older[-1].id)
+    except ValueError as error:
+        return f"Its recording is not complete: {error}\n"
+    return ""
 
 
 def _numbered(last: SchemaFile, version: Version) -> str:
@@ -252,11 +258,13 @@ def next_steps(file: SchemaFile, folder: Folder, made: str) -> str:
         f"1. Change {file.path}: {_rule(file)}. Then `{again}` completes its golden bytes and the classes.",
         "2. Use it: in `decide` and `evolve`, and in upcasts.py and downcasts.py if the defaults do not say what an "
         "older body means.",
-        "3. `make check`. Merge it, and restart every replica of every service with it: all can read it then.",
+        "3. `make reference` and `make check`. Merge it, and restart every replica of every service with it: all can "
+        "read it then.",
     ]
     if held:
         lines.append(
-            f"4. Release it: take the line of {file.name} out of {package}/written.json, merge, restart again."
+            f"4. Release it: take the line of {file.name} out of {package}/written.json, "
+            "`make reference`, merge, restart again."
         )
     return "\n".join(lines)
 
@@ -296,7 +304,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (Refused, ValueError) as error:
         print(str(error).replace(f"{ROOT}/", ""), file=sys.stderr)
         return 1
-    print(next_steps(file, folder, made).replace(f"{ROOT}/", ""))
+    print((record_event(folder, file) + next_steps(file, folder, made)).replace(f"{ROOT}/", ""))
     return 0
 
 

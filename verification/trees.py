@@ -12,11 +12,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from eventbus.model.versions import Version
 from tools.stack.settings import ROOT
 
 CODE = ("libs/eventbus/eventbus", "schemas", "services", "examples", "tools", "verification", "services.toml")
@@ -38,13 +39,11 @@ class Change:
     message: str
     """Topic and name: ``order.events/OrderConfirmed``."""
     field: Any
-    """The field, as in a schema, that the new version has beyond the latest one."""
+    """The field, as in a schema, that the new version has beyond the latest one; None if the message is new."""
     edits: tuple[Edit, ...] = ()
     """Of the held code and of the released code."""
     release: tuple[Edit, ...] = ()
     """Of the released code only."""
-    new: Any = None
-    """The schema of a message that does not exist yet."""
 
 
 def text(name: str, doc: str) -> dict[str, str]:
@@ -52,6 +51,8 @@ def text(name: str, doc: str) -> dict[str, str]:
     return {"name": name, "type": "string", "default": "", "doc": doc}
 
 
+FOLD = Edit("services/order/decider.py", "fold_version=", "fold_version=1 + ")
+"""A new field is in the timeline of each order, so the same log folds to something else."""
 OWN_EVENT = Change(
     "order.events/OrderConfirmed",
     text("note", "What the customer is told."),
@@ -71,7 +72,7 @@ OWN_EVENT = Change(
             "status=Status.CONFIRMED, allowed_at=event.timestamp",
             "status=Status.CONFIRMED, allowed_at=event.timestamp, note=event.note",
         ),
-        Edit("services/order/decider.py", "fold_version=", "fold_version=1 + "),
+        FOLD,
     ),
 )
 """An event that order alone writes and folds."""
@@ -79,6 +80,7 @@ FOREIGN_EVENT = Change(
     "order.events/OrderCreated",
     text("channel", "Where the customer ordered."),
     (
+        FOLD,
         Edit(
             "services/order/decider.py",
             "OrderCreated(\n        order_id=",
@@ -115,24 +117,6 @@ NEW_EVENT = Change(
             "contact=order.contact,\n            ),\n            OrderThanked(order_id=report.key),\n        ]",
         ),
     ),
-    {
-        "type": "record",
-        "name": "OrderThanked",
-        "namespace": "orders",
-        "doc": "The customer was thanked.",
-        "topic": "order.events",
-        "key": "orderId",
-        "kind": "event",
-        "fields": [
-            {"name": "orderId", "type": "string", "doc": "The order; the key of the message."},
-            {
-                "name": "timestamp",
-                "type": {"type": "long", "logicalType": "timestamp-millis"},
-                "default": 0,
-                "doc": "When it happened, ms since epoch (UTC); 0 means: stamped when recorded.",
-            },
-        ],
-    },
 )
 """An event of a type that older code does not know."""
 CHANGES = (OWN_EVENT, FOREIGN_EVENT, COMMAND)
@@ -151,14 +135,12 @@ def next_release(folder: Path, changes: Iterable[Change] = CHANGES) -> Release:
     """Make both trees below ``folder``. Raises ValueError if an edit does not fit today's code."""
     changes = tuple(changes)
     held = copy_of_today(folder / "held")
-    for change in changes:
-        _add_version(held, change)
-    _generate(held)
+    _add_versions(held, changes)
     for change in changes:
         _edit(held, change.edits)
     released = folder / "released"
     shutil.copytree(held, released)
-    (released / "schemas" / "written.json").unlink(missing_ok=True)
+    _release(released, {change.message.split("/")[1] for change in changes})
     for change in changes:
         _edit(released, change.release)
     return Release(held, released)
@@ -166,7 +148,7 @@ def next_release(folder: Path, changes: Iterable[Change] = CHANGES) -> Release:
 
 def copy_of_today(into: Path) -> Path:
     """A copy of the code as it stands in this repository; returns its folder."""
-    ignored = shutil.ignore_patterns("__pycache__", "recordings")
+    ignored = shutil.ignore_patterns("__pycache__")
     for name in CODE:
         source, target = ROOT / name, into / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -174,6 +156,9 @@ def copy_of_today(into: Path) -> Path:
             shutil.copytree(source, target, ignore=ignored)
         else:
             shutil.copy(source, target)
+    # they hold what today's folds make of each event: the next release would have to record them anew
+    for recordings in into.glob("services/*/recordings"):
+        shutil.rmtree(recordings)
     return into
 
 
@@ -182,38 +167,55 @@ def python_path(tree: Path) -> str:
     return f"{tree}{os.pathsep}{tree / 'libs' / 'eventbus'}"
 
 
-def run(tree: Path, *arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def run(tree: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run ``python ...`` with the code of a tree, to its end."""
-    environment = {**os.environ, **(env or {}), "PYTHONPATH": python_path(tree)}
+    environment = {**os.environ, "PYTHONPATH": python_path(tree)}
     return subprocess.run(
         [sys.executable, *arguments], cwd=tree, env=environment, capture_output=True, text=True, timeout=120
     )
 
 
-def _add_version(tree: Path, change: Change) -> None:
-    schemas = tree / "schemas"
-    topic, name = change.message.split("/")
-    ids = json.loads((schemas / "ids.json").read_text())
-    if change.new:
-        record, full = change.new, f"{name}.v1"
-    else:
-        latest = max((v for v in ids if v.startswith(f"{name}.v")), key=lambda v: v)
-        record = json.loads((schemas / topic / f"{latest}.avsc").read_text())
-        full = f"{latest}.1"
-        record["fields"].append(change.field)
-        written = (
-            json.loads((schemas / "written.json").read_text()) if (schemas / "written.json").exists() else {}
+def _add_versions(tree: Path, changes: Iterable[Change]) -> None:
+    """What ``make schema-version`` and then ``make schema-pin`` do. Raises ValueError with what they say."""
+    # the tool asks git whether a version was released
+    identity = ("-c", "user.name=nobody", "-c", "user.email=nobody@example.org")
+    for command in (
+        ("init", "--quiet", "--initial-branch=main"),
+        ("add", "."),
+        ("commit", "--quiet", "-m", "today"),
+    ):
+        subprocess.run(["git", *identity, *command], cwd=tree, check=True, capture_output=True)
+    _schema_version(
+        tree, *([change.message, *(["--new"] if change.field is None else [])] for change in changes)
+    )
+    grown = [change for change in changes if change.field is not None]
+    for change in grown:
+        topic, name = change.message.split("/")
+        path = max(
+            (tree / "schemas" / topic).glob(f"{name}.v*.avsc"), key=lambda path: Version.parse(path.stem)
         )
-        (schemas / "written.json").write_text(json.dumps({**written, name: latest}))
-    (schemas / topic / f"{full}.avsc").write_text(json.dumps(record, indent=2))
-    ids[full] = max(ids.values()) + 1
-    (schemas / "ids.json").write_text(json.dumps(ids))
+        record = json.loads(path.read_text())
+        record["fields"].append(change.field)
+        path.write_text(json.dumps(record, indent=2))
+    _schema_version(tree, *([change.message, "--pin"] for change in grown))
 
 
-def _generate(tree: Path) -> None:
-    done = run(tree, "-m", "tools.generate_messages")
+def _schema_version(tree: Path, *calls: Sequence[str]) -> None:
+    """``python -m tools.schema_version`` with each of these arguments, in one process."""
+    script = (
+        "import json, sys; from tools.schema_version import main; "
+        "sys.exit(any([main(call) for call in json.loads(sys.argv[1])]))"
+    )
+    done = run(tree, "-c", script, json.dumps(calls))
     if done.returncode:
-        raise ValueError(f"the classes of {tree} cannot be generated: {done.stdout}{done.stderr}")
+        raise ValueError(f"the next release in {tree} has no new versions: {done.stdout}{done.stderr}")
+
+
+def _release(tree: Path, names: Collection[str]) -> None:
+    """Take the lines of these messages out of ``written.json``."""
+    path = tree / "schemas" / "written.json"
+    written = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps({name: version for name, version in written.items() if name not in names}))
 
 
 def _edit(tree: Path, edits: Iterable[Edit]) -> None:

@@ -47,6 +47,28 @@ def test_three_replicas_of_payment_share_the_work(system: Stack, shop: Shop) -> 
     assert [shop.movements(order_id) for order_id in orders] == [[("CHARGE", 250)]] * 40
 
 
+def test_restart_replaces_the_replicas_of_one_service_while_orders_go_on(system: Stack, shop: Shop) -> None:
+    product = shop.stocked(100)
+    system.verb("scale", "payment=2")
+    before = system.pids() if isinstance(system, LocalStack) else {}
+    restart = subprocess.Popen(
+        [sys.executable, "-m", "tools.stack", "restart", "payment"],
+        cwd=ROOT,
+        env=system.shell_env(),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    orders = [shop.accepted(order_of(product)) for _ in range(20)]
+    printed, _ = restart.communicate(timeout=300)
+    assert restart.returncode == 0 and len(printed.splitlines()) == 2, printed
+    if isinstance(system, LocalStack):
+        gone = {name for name, pid in before.items() if system.pids().get(name) != pid}
+        assert gone == {"payment", "payment-1"}
+    assert {shop.settled(order_id)["status"] for order_id in orders} == {"CONFIRMED"}
+    system.verb("scale", "payment=1")
+    assert [shop.movements(order_id) for order_id in orders] == [[("CHARGE", 250)]] * 20
+
+
 def test_a_service_that_up_leaves_out_is_scaled_like_any_other(system: Stack, shop: Shop) -> None:
     order_id = shop.accepted(order_of(shop.stocked(10)))
     assert "fraud" not in system.verb("ps").split()

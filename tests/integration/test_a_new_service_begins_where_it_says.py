@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from eventbus.headers import headers_of
+from eventbus.kafka.clients import transactional_producer
+from eventbus.model.messages import Envelope
 from schemas import OrderConfirmed
 from tests.integration.orders import order_ids
 from tests.support.processes import ServiceProcess
@@ -92,6 +95,32 @@ def test_now_refuses_lost_offsets_and_a_time_mends_them(system: System) -> None:
     replica(system, began).start().wait_ready()
     wait_notified(system, answered | missed)
     assert not history & set(notified(system))
+
+
+def test_now_includes_what_a_transaction_holds_that_is_open(system: System) -> None:
+    """It becomes visible after the start, so it is read."""
+    [late] = order_ids(1)
+    message = OrderConfirmed(order_id=late, user_id="u1", total_amount=1, currency="GBP", timestamp=1)
+    partition = system.topics.partition(late)
+    envelope = Envelope.from_outside(message, message.topic, partition, time=1, source="/test")
+    producer = transactional_producer(
+        system.settings.model_copy(update={"transaction_timeout": 60.0}), "slow"
+    )
+    producer.init_transactions(10.0)
+    producer.begin_transaction()
+    producer.produce(
+        system.settings.topic(message.topic),
+        value=system.topics.codec.encode(message),
+        key=late.encode(),
+        partition=partition,
+        headers=list(headers_of(envelope)),
+    )
+    assert producer.flush(10.0) == 0
+
+    replica(system, "now").start().wait_ready()
+    assert not system.topics.is_stable("order.events")
+    producer.commit_transaction(10.0)
+    wait_notified(system, {late})
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from eventbus.codec import DATASCHEMA, load_packages
+from eventbus.codec import load_packages
 from eventbus.registry.agreement import entries
 from eventbus.registry.api import RegistryApi
 from eventbus.settings import RegistrySettings
+from eventbus.wire_format import DATASCHEMA
 from testbed.registry import FakeRegistry, serving
 from tests.support import official_client
 from tests.support.apicurio import NotHere, apicurio
@@ -67,6 +68,7 @@ def read_and_answered_by_the_official_client(system: System, order: ServiceProce
     eventually(is_cancelled, "the order is cancelled")
 
 
+@pytest.mark.timeout(600)  # it makes an environment the first time
 def test_the_official_client_reads_a_local_stack_by_the_registry_of_the_files(
     system: System, files: str
 ) -> None:
@@ -85,6 +87,7 @@ def filled(url: str) -> Filled:
     return asyncio.run(fill_it())
 
 
+@pytest.mark.timeout(600)  # it fetches 150 MB the first time
 def test_services_and_the_official_client_share_a_registry_that_we_did_not_write(
     system: System, tmp_path: Path
 ) -> None:

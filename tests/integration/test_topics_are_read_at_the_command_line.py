@@ -220,6 +220,19 @@ def test_it_follows_what_comes_until_it_is_interrupted(eventbus: CommandLine, tm
         following.interrupt()
 
 
+def test_it_ends_once_nobody_reads_its_pipe(eventbus: CommandLine) -> None:
+    words = " ".join(python("eventbus", "tail", "order.events", "--follow"))
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {words} | head -n 1"],
+        env=eventbus.env,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert (done.returncode, done.stderr) == (0, "") and "OrderCreated" in done.stdout
+
+
 def test_nothing_of_an_input_is_sent_if_a_line_of_it_is_wrong(system: System, eventbus: CommandLine) -> None:
     good, other = order_ids(2)
     lines = [json.dumps({"orderId": good}), json.dumps({"orderID": other})]

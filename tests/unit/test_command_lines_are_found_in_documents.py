@@ -54,7 +54,7 @@ def test_ports_of_local_addresses_are_replaced() -> None:
         with_ports("curl localhost:1234", ports)
 
 
-HOW_TO = ("add-a-service", "look-into-topics", "redrive", "scale")
+HOW_TO = ("add-a-service", "look-into-topics", "redrive", "scale", "use-the-topics")
 RUN = ["README.md", "docs/operations.md", *(f"docs/how-to/{name}.md" for name in HOW_TO)]
 
 

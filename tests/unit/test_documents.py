@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from tests.support.readme import File, steps
+from tools.stack.jars import VERSION
 from tools.stack.settings import ROOT
 
 PARTS = ("libs/eventbus/eventbus", "services", "verification", "tools")
@@ -76,6 +79,19 @@ def test_every_link_leads_to_something_that_is_there(document: Path) -> None:
         assert found.exists(), f"{document.name} links to {target}"
         if fragment and found.suffix == ".md":
             assert fragment in anchors(found), f"{document.name} links to {target}"
+
+
+def test_what_another_team_runs_needs_none_of_the_code_here() -> None:
+    page = steps((ROOT / "docs" / "how-to" / "use-the-topics.md").read_text())
+    files = {step.path: step.content for step in page if isinstance(step, File)}
+    programs = [content for path, content in files.items() if path.endswith(".py")]
+    imported = {
+        name for text in programs for name in re.findall(r"^(?:import|from) (\w+)", text, re.MULTILINE)
+    }
+    assert len(programs) == 2 and imported - set(sys.stdlib_module_names) == {"confluent_kafka", "fastavro"}
+    packages = set(re.findall(r"^import ((?:org|com)\.\w+\.\w+)", files["Orders.java"], re.MULTILINE))
+    assert packages == {"org.apache.kafka", "org.apache.avro", "com.fasterxml.jackson"}
+    assert f"<version>{VERSION}</version>" in files["pom.xml"]
 
 
 def test_the_readme_has_150_lines_at_most() -> None:

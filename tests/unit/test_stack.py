@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from supervisor.datatypes import dict_of_key_value_pairs
 
+from tests.support.processes import run_python
 from tools.stack.compose import compose_env, env_file
 from tools.stack.jars import find_jars, sha512_of
 from tools.stack.java import find_java, major_version
@@ -214,6 +215,25 @@ def test_a_scale_that_cannot_be_is_refused(words: list[str], says: str) -> None:
     assert parse_scale(["payment=3", "order=0"]) == {"payment": 3, "order": 0}
     with pytest.raises(StackError, match=says):
         parse_scale(words)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (
+            ["restart"],
+            "Which service? Write for example `make restart SERVICE=payment`. The services are order,",
+        ),
+        (["run"], "Which service? Write for example `make run SERVICE=payment`. The services are order,"),
+        (["run", "nosuch"], "There is no service nosuch. The services are order,"),
+        (["restart", "payment"], "The stack is not running: start it with `make up`."),
+        (["run", "fraud"], "The stack is not running: start it with `make up`."),
+    ],
+)
+def test_a_run_or_restart_that_cannot_be_is_one_sentence(words: list[str], says: str, tmp_path: Path) -> None:
+    done = run_python(["-m", "tools.stack", *words, "--run-dir", str(tmp_path)], {"STACK": "local"})
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(says) and done.stderr.count("\n") == 1
 
 
 def test_a_reader_that_goes_away_ends_ps_without_a_traceback(tmp_path: Path) -> None:

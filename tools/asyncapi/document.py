@@ -1,7 +1,7 @@
-"""``docs/reference/asyncapi.json``: AsyncAPI 3.0, Kafka binding 0.5.0, payloads in Avro.
+"""``docs/reference/asyncapi.json``: AsyncAPI 3.1, Kafka binding 0.5.0, payloads in Avro.
 
 JSON, since every YAML reader reads it, and none takes one of its texts for a number.
-Source: AsyncAPI 3.0.0; "Kafka Bindings" 0.5.0; Confluent "Wire format".
+Source: AsyncAPI 3.1.0; "Kafka Bindings" 0.5.0; Confluent "Wire format".
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def text(system: System) -> str:
 def document(system: System) -> Json:
     """The document of a system."""
     return {
-        "asyncapi": "3.0.0",  # what every tool for AsyncAPI 3 reads; 3.1.0 has nothing for Kafka
+        "asyncapi": "3.1.0",
         "info": {
             "title": "Orders on Kafka",
             "version": _version(),

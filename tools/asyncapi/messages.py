@@ -29,7 +29,7 @@ def components(system: System) -> Json:
         "schemas": {
             "MessageHeaders": _headers(headers.of_messages(), REQUIRED),
             "WaitingHeaders": _headers(headers.of_waiting()),
-            "DeadLetterHeaders": _headers(headers.of_letters(), optional=headers.CUT),
+            "DeadLetterHeaders": _headers(headers.of_letters()),
         },
         "correlationIds": {
             "request": {
@@ -101,15 +101,10 @@ def _copy(name: str, schema: str, summary: str) -> Json:
     }
 
 
-def _headers(
-    words: Mapping[str, str],
-    required: tuple[str, ...] | None = None,
-    optional: Mapping[str, str] | None = None,
-) -> Json:
-    """Headers as a schema; all are required unless some are named."""
-    needed = [name for name in words if name not in (optional or {})] if required is None else list(required)
+def _headers(words: Mapping[str, str], required: tuple[str, ...] = ()) -> Json:
+    """Headers as a schema. Records of older code lack some, so only what CloudEvents requires is required."""
     properties = {
         name: {"type": "string", "description": text} | ({"deprecated": True} if name in headers.OLD else {})
         for name, text in words.items()
     }
-    return {"type": "object", "required": needed, "properties": properties}
+    return {"type": "object", "required": list(required), "properties": properties}

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from eventbus.admin import Redrive
-from eventbus.codec import DATASCHEMA, URN
 from eventbus.headers import headers_of
 from eventbus.model.messages import Envelope
 from eventbus.model.record import Raw
 from eventbus.retry.parked import ERRORS, RETRY, TRUNCATED, Parked
+from eventbus.wire_format import DATASCHEMA, URN
 
 MESSAGE = {
     "ce_specversion": "The version of CloudEvents.",

@@ -10,7 +10,7 @@ from tools.catalogue.contract import Contract, Release
 from tools.catalogue.fields import changes, fields
 from tools.catalogue.flow import flowchart
 from tools.catalogue.markdown import anchor, code, codes, plain, table
-from tools.catalogue.system import OPERATORS, V1_TOPICS, Party, System
+from tools.catalogue.system import OPERATORS, V1_TOPICS, Party, System, Wired
 
 TOP = "../../"
 """From the page to the top of the repository."""
@@ -21,7 +21,7 @@ def page(system: System) -> str:
     """The catalogue as Markdown."""
     parts = [
         "# Topics and messages\n",
-        "Who writes and who reads is what the services declare: a process refuses to take or send anything else.\n"
+        "Who writes and who reads is what the services declare: a process takes and sends nothing else.\n"
         "The fields are those of the schemas. How a schema changes: [the contracts](../../schemas/README.md).\n"
         "The same for machines: [asyncapi.json](asyncapi.json) (AsyncAPI 3).\n",
         "## The flow\n",
@@ -51,13 +51,22 @@ def _services(system: System) -> str:
         rows.append(
             (
                 wired.name,
-                plain(wired.purpose) + ("" if wired.entry.start else " (`make up` does not start it.)"),
+                _purpose(wired),
                 codes(dict.fromkeys(cls.topic for decider in deciders for cls in decider.inputs)),
                 codes(decider.log for decider in deciders),
                 codes(dict.fromkeys(cls.topic for cls in sent)),
             )
         )
     return table(("service", "what it does", "reads", "writes", "sends to"), rows)
+
+
+def _purpose(wired: Wired) -> str:
+    parts = [plain(wired.purpose)]
+    if wired.service.start_from != "earliest":
+        parts.append(f"It begins in the logs of others at {code(wired.service.start_from)}.")
+    if not wired.entry.start:
+        parts.append("(`make up` does not start it.)")
+    return " ".join(parts)
 
 
 def _topics(system: System) -> str:

@@ -24,7 +24,9 @@ OPERATORS = "operators"
 """Who writes what redrives, discards or skips: people, with the ``eventbus`` command."""
 V1_TOPICS = "EVENTBUS_V1_TOPICS"
 """The setting that switches mirrors in version 1 on."""
-KINDS = ("retry", "dlq", "admin")
+ADMIN = "admin"
+"""The topic in the schemas of commands that operators give a service; it is ``<service>.admin`` in Kafka."""
+KINDS = ("retry", "dlq", ADMIN)
 """The topics that each service has for what fails."""
 
 
@@ -56,7 +58,7 @@ class Wired:
         return [*taken, *self.service.sends]
 
     def parties(self) -> Iterator[tuple[Party, Decider[Any]]]:
-        """Its deciders."""
+        """Its deciders, each with what it is called among the writers and readers."""
         for decider in self.service.deciders:
             yield Party(self.name, decider.log), decider
 
@@ -94,7 +96,7 @@ class System:
         )
         system = cls(services, contracts, _topics(services))
         for contract in contracts:
-            if contract.cls.topic != "admin" and contract.cls.topic not in system.topics:
+            if contract.cls.topic != ADMIN and contract.cls.topic not in system.topics:
                 raise ValueError(
                     f"{contract.latest.path}: no service of the registry writes or reads this topic"
                 )
@@ -109,7 +111,7 @@ class System:
 
     def carried(self, topic: str) -> tuple[Contract, ...]:
         """The messages of a topic, by name."""
-        home = "admin" if topic.endswith(".admin") else topic
+        home = ADMIN if topic.endswith(f".{ADMIN}") else topic
         return tuple(sorted((c for c in self.contracts if c.cls.topic == home), key=lambda c: c.name))
 
     @cached_property

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from eventbus.codec import DATASCHEMA, Codec
+from eventbus.codec import Codec
 from eventbus.model.errors import Poison
 from eventbus.model.messages import Envelope
 from eventbus.model.places import Position
 from eventbus.model.record import Raw
 from eventbus.processing import skips
 from eventbus.processing.own_log import Doubtful, Foreign, claim
+from eventbus.wire_format import DATASCHEMA
 from schemas import StockAdjusted, StockRefused, StockReleased, StockReserved, StockShipped
 from tools.registry import SERVICES
 from verification.audit.commands import CommandLedger

@@ -8,48 +8,26 @@ Source: Confluent "Wire format"; CloudEvents "Kafka Protocol Binding" 1.0.2; W3C
 from __future__ import annotations
 
 import io
-import struct
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import fastavro
-import fastavro.schema
 
 from eventbus.converters import converters
 from eventbus.headers import Told
-from eventbus.model.errors import Poison, UnknownSchema, Unrepresentable
+from eventbus.model.errors import Poison, Unrepresentable
 from eventbus.model.limits import MAX_KEY
 from eventbus.model.messages import Envelope, Message
 from eventbus.model.record import Headers, Raw
 from eventbus.model.rules import check_fields
 from eventbus.model.versions import Version
 from eventbus.schema_package import Cast, Record, SchemaPackage
+from eventbus.wire_format import DATASCHEMA, NUMBER, WireVersion, WireVersions
 
 OPERATION = "eventbus.admin"
 """The schema package of what operators say. Every process knows it."""
-NUMBER = "version"
-"""The field of a body that holds the number of its version, if its schema gives it that as its default."""
-DATASCHEMA = "ce_dataschema"
-"""The header that names the version of a value whose schema id is not the pinned one."""
-URN = "urn:avsc:"
-"""What stands before the version there."""
-
-
-@dataclass(frozen=True)
-class WireVersion:
-    """One version of a message, as values carry it."""
-
-    version: Version
-    schema: Any
-    """Parsed by fastavro."""
-    prefix: bytes
-    """The wire header: a zero byte and the schema id."""
-    number: str | None
-    """The default of the field ``version``, if there is one."""
-    schema_headers: Headers
-    """What each record of it carries: its name, unless the schema id is the pinned one."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +60,9 @@ class Codec:
         ``find``: asks the registry which version another id stands for; it must answer soon.
         Raises ValueError if a package is incomplete, or two claim the same message, schema or id.
         """
-        self._given, self._find = ids or {}, find
+        self._wire = WireVersions(ids or {}, find)
         self._upcasts: dict[tuple[str, int], Cast] = {}
         self._downcasts: dict[tuple[str, int], Cast] = {}
-        self._by_id: dict[int, WireVersion] = {}
-        self._versions: dict[Version, WireVersion] = {}
         self._shapes: dict[type[Message], Shape] = {}
         self._by_name: dict[str, Shape] = {}
         for package in load_packages(packages):
@@ -96,24 +72,10 @@ class Codec:
         for cls in package.classes:
             if cls.name in self._by_name:
                 raise ValueError(f"{package.folder}: another package has a message {cls.name}")
-        for version, schema_id in package.ids.items():
-            if taken := self._by_id.get(schema_id):
-                raise ValueError(
-                    f"{package.folder}/ids.json: the id {schema_id} of {version} is taken by {taken.version}: "
-                    "give the version that was not released yet another"
-                )
-            pinned = _wire_version(package, version, schema_id)
-            self._by_id[schema_id] = self._versions[version] = pinned
-            given = self._given.get(version, schema_id)
-            if given != schema_id:
-                if taken := self._by_id.get(given):
-                    raise ValueError(f"the id {given}, given to {version}, is that of {taken.version}")
-                headers: Headers = [(DATASCHEMA, f"{URN}{version}".encode())]
-                wire = replace(pinned, prefix=_prefix(given), schema_headers=headers)
-                self._by_id[given] = self._versions[version] = wire
+        self._wire.add(package)
         for cls in package.classes:
-            latest = self._versions[Version.parse(cls.schema)]
-            written = self._versions[package.written.get(cls.name, latest.version)]
+            latest = self._wire.versions[Version.parse(cls.schema)]
+            written = self._wire.versions[package.written.get(cls.name, latest.version)]
             shape = Shape(latest, written, *converters(cls, latest.schema))
             self._shapes[cls] = self._by_name[cls.name] = shape
         self._upcasts |= package.upcasts
@@ -157,7 +119,7 @@ class Codec:
 
     def _writable(self, cls: type[Message], text: str) -> WireVersion:
         version, latest = Version.parse(text), self._shapes[cls].latest.version
-        wire = self._versions.get(version)
+        wire = self._wire.versions.get(version)
         if wire is None or version.name != cls.name:
             raise ValueError(f"{cls.name} has no version {text}: its latest is {latest}")
         if version.major != latest.major and (cls.name, version.major) not in self._downcasts:
@@ -173,6 +135,7 @@ class Codec:
         try:
             record = shape.to_record(message)
             if wire is not shape.latest:
+                check_fields(message)  # those that the older version does not have, too
                 record = self._downcast(record, shape.latest, wire)
             fastavro.schemaless_writer(out, wire.schema, record)
         except (TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -223,57 +186,22 @@ class Codec:
 
         ``named``: as in :meth:`decode_value`.
         """
-        return self._wire_version_of(value, named).version.name
+        return self._wire.of(value, named).version.name
 
     def version_of(self, value: bytes | None, named: str | None = None) -> str:
         """The version of the message in a value, as ``OrderCreated.v2``, without reading the body; raises Poison."""
-        return str(self._wire_version_of(value, named).version)
+        return str(self._wire.of(value, named).version)
 
     def schema_headers(self, value: bytes) -> Headers:
         """The headers that a value written by this codec travels with, beside those of its envelope."""
-        return self._by_id[_schema_id(value)].schema_headers
-
-    def _wire_version_of(self, value: bytes | None, named: str | None = None) -> WireVersion:
-        """The version that a value was written in. ``named``: what its header says of that, if it says anything."""
-        if not value:
-            raise Poison("empty value: a message needs an Avro body")
-        if len(value) < 5 or value[0] != 0:
-            raise Poison("not in the Confluent wire format: expected 0x00 and a 4-byte schema id")
-        schema_id = _schema_id(value)
-        known = self._by_id.get(schema_id)
-        if named and named.startswith(URN):
-            return self._agreed(schema_id, known, named.removeprefix(URN))
-        if known is None and (version := self._find(schema_id)):
-            known = self._by_id[schema_id] = self._versions[version]
-        if known is None:
-            raise UnknownSchema(
-                f"unknown schema id {schema_id}: start code that knows it, then redrive what is parked for it "
-                "(no schema package of this code has it)"
-            )
-        return known
-
-    def _agreed(self, schema_id: int, known: WireVersion | None, named: str) -> WireVersion:
-        """The version that both the header and, where it is known, the id mean. Raises UnknownSchema."""
-        if known is not None and str(known.version) != named:
-            raise UnknownSchema(
-                f"the record is written in {named[:MAX_KEY]} under the schema id {schema_id}, which is the id of "
-                f"{known.version} here: was the schema registry set up anew? Use one with the ids of before, or "
-                "unset SCHEMA_REGISTRY_URL; then redrive what is parked for it"
-            )
-        try:
-            return known or self._versions[Version.parse(named)]
-        except (ValueError, KeyError):
-            raise UnknownSchema(
-                f"unknown schema {named[:MAX_KEY]}: start code that knows it, then redrive what is parked for it "
-                "(no schema package of this code has it)"
-            ) from None
+        return self._wire.of(value).schema_headers
 
     def decode_value(self, value: bytes | None, named: str | None = None) -> Message:
         """The message in a value of any released version; raises Poison.
 
         ``named``: the text of the record's header ``ce_dataschema``, if there is one.
         """
-        writer = self._wire_version_of(value, named)
+        writer = self._wire.of(value, named)
         assert value is not None
         shape = self._by_name[writer.version.name]
         body = io.BytesIO(value[5:])
@@ -331,45 +259,3 @@ class Codec:
             size=len(raw.value or b""),
             causation_id=told.extension("causationid"),
         )
-
-
-def _wire_version(package: SchemaPackage, version: Version, schema_id: int) -> WireVersion:
-    schema = package.schemas[version]
-    try:
-        parsed = fastavro.parse_schema(_plain(schema), named_schemas={})
-        numbers = [field.get("default") for field in schema["fields"] if field["name"] == NUMBER]
-    except (
-        Exception
-    ) as error:  # fastavro raises whatever the file provokes, KeyError and AttributeError among them
-        raise ValueError(
-            f"{package.folder}: the file of {version} is no Avro schema: {type(error).__name__} {error}"
-        ) from error
-    return WireVersion(version, parsed, _prefix(schema_id), numbers[0] if numbers else None, [])
-
-
-def _prefix(schema_id: int) -> bytes:
-    return b"\0" + struct.pack(">I", schema_id)
-
-
-def _schema_id(value: bytes) -> int:
-    return int.from_bytes(value[1:5], "big")
-
-
-def canonical_form(schema: Any) -> str:
-    """What of an Avro schema decides how bytes are read: its Parsing Canonical Form. Raises ValueError.
-
-    Source: Avro 1.11 "Transforming into Parsing Canonical Form".
-    """
-    try:
-        return str(fastavro.schema.to_parsing_canonical_form(schema))
-    except (
-        Exception
-    ) as error:  # fastavro raises whatever the schema provokes, KeyError and RecursionError among them
-        raise ValueError(f"no Avro schema: {type(error).__name__} {str(error)[:300]}") from error
-
-
-def _plain(schema: Any) -> Any:
-    """The schema without logical types: on the wire it is the same, and ints stay ints."""
-    if isinstance(schema, dict):
-        return {k: _plain(v) for k, v in schema.items() if k != "logicalType"}
-    return [_plain(s) for s in schema] if isinstance(schema, list) else schema

@@ -7,7 +7,7 @@ No broker, no clock, no I/O: hundreds of these run in a second.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import reduce
 from typing import Any, Generic, TypeVar
 
@@ -36,11 +36,10 @@ class Scenario(Generic[S]):
         another log or another key, a field of the wrong type.
         """
         check_input(self.decider, message)
+        _check_all([message])
         outputs = list(self.decider.decide(message, self.state))
         check_outputs(self.decider, _key_of(message), outputs)
-        for output in outputs:
-            if isinstance(output, Message):
-                check_fields(output)
+        _check_all(outputs)
         own = [o for o in outputs if isinstance(o, Message) and o.topic == self.decider.log]
         return Scenario(self.decider, reduce(self.decider.evolve, own, self.state), outputs)
 
@@ -50,13 +49,23 @@ class Scenario(Generic[S]):
         return self
 
 
+def _check_all(values: Iterable[Any]) -> None:
+    for value in values:
+        if isinstance(value, Message):
+            check_fields(value)
+
+
 def _key_of(message: Message | Outcome) -> str | None:
     """The key that the processor would decide the message for; None for the outcome of a call."""
     return message.key if isinstance(message, Message | DeadlinePassed) else None
 
 
 def given(decider: Decider[S], *past: Any, state: S | None = None) -> Scenario[S]:
-    """Start from the decider's initial state (or ``state``) with ``past`` events folded."""
+    """Start from the decider's initial state (or ``state``) with ``past`` events folded.
+
+    Raises TypeError for a definition that the processor would refuse, and for a field of the wrong type.
+    """
     check_definition(decider)
+    _check_all(past)
     start = decider.initial if state is None else state
     return Scenario(decider, reduce(decider.evolve, past, start))

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
+import ssl
 import struct
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from eventbus.codec import DATASCHEMA, Codec, load_packages
+from eventbus import Decider, Mirror
+from eventbus.codec import Codec, load_packages
 from eventbus.model.errors import Misconfigured, Poison, Retryable, UnknownSchema
+from eventbus.model.folding import Folded
 from eventbus.model.record import Headers, Raw
 from eventbus.model.versions import Version
+from eventbus.processing.context import turn_context
+from eventbus.processing.outgoing import Outgoing, produced
+from eventbus.processing.work import WorkItem
 from eventbus.registry.agreement import Entry, entries
 from eventbus.registry.connection import LOOK_UP, MOST, PAUSE, SchemaRegistry
-from eventbus.settings import RegistrySettings
-from meters.messages import MeterRead
+from eventbus.settings import RegistrySettings, Settings
+from eventbus.wire_format import DATASCHEMA
+from meters.messages import Counter, MeterRead, ReadMeter
 from parcels.messages import ParcelSent, ParcelWeighed
 from testbed.registry import Answer, FakeRegistry, serving
 
@@ -69,7 +80,8 @@ def ids_of(registry: SchemaRegistry) -> dict[Version, int]:
     """What is agreed upon at once: a registry that does not answer raises Retryable here."""
 
     def tell(reason: str) -> None:
-        raise Retryable(reason)
+        if reason != f"waiting for the schema registry: {registry._api.url}":
+            raise Retryable(reason)
 
     ids = registry.wait_for_ids(threading.Event(), tell)
     assert ids is not None
@@ -125,6 +137,24 @@ def test_documentation_and_defaults_may_differ_in_the_registry(fake: FakeRegistr
     fake.subjects[WEIGHED.subject] = [500]
 
     assert ids_of(connect())[WEIGHED.version] == 500
+
+
+def test_versions_that_differ_in_a_default_only_get_an_id_each(
+    fake: FakeRegistry, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    v2, later = KNOWN["MeterRead.v2"], KNOWN["MeterRead.v2.1"]
+    schema = json.loads(v2.text)
+    for field in schema["fields"]:
+        if field["name"] == "version":
+            field["default"] = "2.1"
+    alike = replace(later, text=json.dumps(schema), form=v2.form)
+    known = [alike if entry is later else entry for entry in KNOWN.values()]
+    monkeypatch.setattr("eventbus.registry.connection.entries", lambda packages: known)
+
+    ids = ids_of(connect())
+
+    assert ids[v2.version] != ids[later.version]
+    assert ids_of(connect()) == ids
 
 
 def other(**change: Any) -> str:
@@ -226,8 +256,13 @@ def test_a_number_that_is_no_id_is_nonsense(fake: FakeRegistry, connect: Connect
         ("GET", (401, {"error_code": 401, "message": "Unauthorized"}), "401"),
         ("GET", (403, b"forbidden"), "403"),
         ("GET", (404, b"<html>no such page</html>"), "404"),
+        ("GET", (404, {"error_code": [40403]}), "404"),
         ("POST", (404, {"error_code": 404, "message": "HTTP 404 Not Found"}), "404"),
-        ("POST", (409, {"error_code": 409, "message": "incompatible"}), "incompatible"),
+        (
+            "POST",
+            (409, {"error_code": 409, "message": "incompatible"}),
+            r"incompatible.*set it to NONE there",
+        ),
         ("POST", (422, {"error_code": 42201, "message": "Invalid schema"}), "Invalid schema"),
     ],
 )
@@ -284,14 +319,16 @@ def test_a_registry_that_is_away_is_waited_for_until_it_comes(
 
     def tell(reason: str) -> None:
         said.append(reason)
-        fake.trouble = lambda method, path: None
+        if len(said) == 2:
+            fake.trouble = lambda method, path: None
 
     ids = connect().wait_for_ids(threading.Event(), tell)
 
     assert ids is not None
     assert ids[WEIGHED.version] == WEIGHED.pinned
-    assert len(said) == 1
-    assert said[0].startswith("waiting for the schema registry: the schema of id 1: ")
+    assert said[0] == f"waiting for the schema registry: {fake.url}"
+    assert said[1].startswith("waiting for the schema registry: the schema of id 1: ")
+    assert len(said) == 2
 
 
 def test_a_process_that_is_stopped_waits_no_more(fake: FakeRegistry, connect: Connect) -> None:
@@ -457,3 +494,79 @@ def test_no_other_error_than_poison_comes_of_an_id(fake: FakeRegistry, connect: 
     for damage in (b"", b"\0\0", b"\0\xff\xff\xff\xff", b"\0\x00\x00\x00\x05", b"\1\0\0\0\5x"):
         with pytest.raises(Poison):
             codec.decode(raw(damage))
+
+
+async def test_the_event_loop_does_not_wait_for_itself(fake: FakeRegistry) -> None:
+    settings = RegistrySettings(url=fake.url)
+    registry = SchemaRegistry(settings, load_packages(PACKAGES), asyncio.get_running_loop())
+
+    assert registry.find(777) is None
+    assert fake.asked == []
+
+
+def test_the_record_in_a_mirror_names_its_own_version_and_not_that_of_the_event() -> None:
+    versions = [KNOWN[name].version for name in ("MeterRead.v1", "MeterRead.v2")]
+    codec = Codec(*PACKAGES, ids=dict(zip(versions, (FAR, FAR + 1), strict=True)))
+
+    event, copy = mirrored(codec)
+
+    assert (event.topic, copy.topic) == ("meter.events", "meter.events.v1")
+    named = [dict(record.headers)[DATASCHEMA] for record in (event, copy)]
+    assert named == [b"urn:avsc:MeterRead.v2", b"urn:avsc:MeterRead.v1"]
+    for record in (event, copy):
+        assert [name for name, _ in record.headers].count(DATASCHEMA) == 1
+        written = Raw(record.topic, 0, 0, record.key, record.value, record.headers, 1)
+        assert codec.decode(written).message == Codec(*PACKAGES).decode(written).message
+
+
+def mirrored(codec: Codec) -> list[Outgoing]:
+    """The own event and its copy in version 1 that one input leads to."""
+    read = MeterRead(meter_id="m1", units=7, counters=(Counter(name="", units=7),))
+    decider: Decider[int] = Decider(
+        "meter.events", (ReadMeter,), 0, lambda message, state: [read], lambda state, event: state + 1
+    )
+    context = turn_context(
+        "meter",
+        {decider.log: decider},
+        codec,
+        Settings(),
+        None,  # type: ignore[arg-type]
+        lambda key: 0,
+        clock=lambda: 9,
+        jitter=lambda: 0.0,
+        mirrors=(Mirror(MeterRead, major=1),),
+    )
+    raw = Raw("meter.commands", 0, 0, b"m1", codec.encode(ReadMeter(meter_id="m1")), [], 1)
+    records, _ = produced(context, WorkItem.of(decider, raw, codec.decode(raw)), Folded(0), [read])
+    return records
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``cert.pem`` and ``key.pem`` of 127.0.0.1, signed by itself."""
+    folder = tmp_path_factory.mktemp("tls")
+    if shutil.which("openssl") is None:
+        pytest.skip("the program openssl, which makes certificates, is not installed here")
+    command = (
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=registry"
+    )
+    extra = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem"]
+    subprocess.run([*command.split(), *extra], cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+def test_over_tls_both_sides_may_ask_for_a_certificate(certificates: Path, connect: Connect) -> None:
+    cert, key = certificates / "cert.pem", certificates / "key.pem"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    context.load_verify_locations(cert)
+    context.verify_mode = ssl.CERT_REQUIRED
+    with serving(FakeRegistry(), context) as secure:
+        pinned_into(secure)
+        trusting = {"url": secure.url, "ssl_ca_location": cert}
+        known = {**trusting, "ssl_certificate_location": cert, "ssl_key_location": key}
+        assert ids_of(connect(**known))[WEIGHED.version] == WEIGHED.pinned
+        with pytest.raises(Retryable, match="https://127"):
+            ids_of(connect(**trusting))
+        with pytest.raises(Retryable, match="certificate verify failed"):
+            ids_of(connect(url=secure.url))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from eventbus import Command, Decider, Event, Message
+from eventbus import Command, Decider, Event, Message, Service
 from eventbus.cli import main
 from eventbus.kafka.topics import SKIPS, Topic, topics_of
 from eventbus.model.messages import message
@@ -64,6 +64,13 @@ def test_a_topic_that_two_deciders_need_is_there_once() -> None:
         Topic.passing("parcel.commands"),
         *BESIDE,
     )
+
+
+def test_a_service_needs_the_topics_that_it_sends_to_and_makes_none_of_them() -> None:
+    sender = replace(decider("parcel.events", Sold), sends=(Weighed,))
+    service = Service("parcel", (sender,), (), sends=(SendParcel,))
+    assert {"depot.answers", "parcel.commands"} <= set(service.topics())
+    assert topics_of("parcel", service.deciders) == (Topic.log("parcel.events"), *BESIDE)
 
 
 def test_a_log_whose_name_does_not_say_so_is_refused() -> None:

@@ -33,3 +33,10 @@ def release_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Change], R
         return next_release(tmp_path_factory.mktemp("next"), (change,))
 
     return make
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            # each restarts a dozen processes, one after the other
+            item.add_marker(pytest.mark.timeout(600))

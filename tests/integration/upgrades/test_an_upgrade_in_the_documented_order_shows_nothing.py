@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.integration.upgrades.rolling import Rolling, header
+from tests.integration.upgrades.rolling import Rolling
+from tests.support.processes import ROOT
 from tests.support.system import System
 from verification.trees import Release
 
@@ -18,12 +19,14 @@ def test_readers_first_and_then_writers_and_back(system: System, release: Releas
         for replica in rolling.others.values():
             replica.wait_ready()
         written_held = versions(system)
+        rolling.roll(ROOT, rolling.order[1])  # back before the release
+        rolling.roll(release.held, rolling.order[1])
 
         rolling.roll(release.released, *rolling.order)
         rolling.wait_ended()
         written = versions(system)
 
-        rolling.roll(release.held, *rolling.order)  # back by one step
+        rolling.roll(release.held, *rolling.order)  # back by one step after it
         rolling.roll(release.released, rolling.order[0])
         rolling.check_nothing_lost_or_doubled(release.released)
     assert len(written) > len(written_held), "nothing new was written: this test tested nothing"
@@ -39,5 +42,5 @@ def versions(system: System) -> set[bytes]:
     """The schemas of what stands in the topics of orders, and the types."""
     records = [raw for topic in ("order.commands", "order.events") for raw in system.topics.read(topic)]
     return {raw.value[:5] for raw in records if raw.value} | {
-        (header(raw, "ce_type") or "").encode() for raw in records
+        (raw.header("ce_type") or "").encode() for raw in records
     }

@@ -16,6 +16,7 @@ import pytest
 from eventbus import Decider, Service
 from eventbus.cli.creation import load
 from schemas import OrderPaid
+from tests.support.processes import run_python
 from tools import registry
 from tools.catalogue import headers
 from tools.catalogue import system as systems
@@ -93,11 +94,15 @@ def test_the_picture_has_an_arrow_for_each_topic_from_a_writer_to_a_reader_and_n
     assert {end for arrow in arrows for end in (arrow[0], arrow[2])} <= nodes
 
 
+SHOP = {"order", "payment", "inventory", "notification"}
+"""The services of the architecture page. The catalogue has those that are made later, too."""
+
+
 def test_the_architecture_page_names_the_topics_and_messages_that_the_code_has() -> None:
     text = (ROOT / "docs" / "explanation" / "architecture.md").read_text()
     table = re.findall(r"^\| `([a-z.]+)` \| (\w+) \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", text, re.MULTILINE)
     rows = {topic: (key, writers, carries, kept) for topic, key, writers, carries, kept in table}
-    started = [entry for entry in SYSTEM.services if entry.entry.start]
+    started = [entry for entry in SYSTEM.services if entry.entry.name in SHOP]
     known = {decider.log for wired in started for decider in wired.service.deciders}
     known |= {cls.topic for wired in started for cls in wired.declared()}
     assert set(rows) == known
@@ -105,7 +110,9 @@ def test_the_architecture_page_names_the_topics_and_messages_that_the_code_has()
         contracts = {contract.name: contract for contract in SYSTEM.carried(topic)}
         assert set(re.findall(r"\b(?:[A-Z][a-z]+){2,}\b", carries)) <= set(contracts), topic
         assert {contract.latest.schema["key"] for contract in contracts.values()} == {key}
-        assert {party.service for party in SYSTEM.topic_writers(topic)} <= set(re.findall(r"\w+", writers))
+        assert {party.service for party in SYSTEM.topic_writers(topic)} & SHOP <= set(
+            re.findall(r"\w+", writers)
+        )
         assert (SYSTEM.topics[topic].config["retention.ms"] == "-1") == (kept == "for ever")
 
 
@@ -270,3 +277,19 @@ def test_words_of_a_schema_are_shown_as_they_are() -> None:
         r"a \| b \<img src=x\> \*c\* \`d\` \[e\](f) \&amp; \$g\$ \~h\~ " + "\\\\"
     )
     assert (code('"a|b"'), code("a`b"), code("``")) == (r'`"a\|b"`', "`` a`b ``", "``` `` ```")
+
+
+def test_where_a_service_begins_is_told_if_it_is_not_the_oldest_record(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    other = page(changed(monkeypatch, "payment", lambda service: replace(service, start_from="now")))
+    [told] = set(other.splitlines()) - set(PAGE.splitlines())
+    assert told.startswith("| payment |") and "It begins in the logs of others at `now`." in told
+
+
+def test_a_process_with_other_hashes_writes_the_same() -> None:
+    """The order of what is listed is no order of a set."""
+    code = "from tools.reference import pages; p = pages(); print(p['catalogue.md'] + p['asyncapi.json'], end='')"
+    done = run_python(["-c", code], {"PYTHONHASHSEED": "7", "PYTHONIOENCODING": "utf-8"})
+    written = PAGE + (ROOT / "docs" / "reference" / "asyncapi.json").read_text()
+    assert done.stdout == written, done.stderr

@@ -8,6 +8,7 @@ from types import FunctionType
 import pytest
 from pydantic_settings import BaseSettings
 
+from eventbus.cli.ending import CommandError, Exit
 from tools import reference
 from tools.reference import FOLDER, main, metrics, settings_classes, variable
 
@@ -15,7 +16,7 @@ SETTINGS = (FOLDER / "settings.md").read_text()
 ROWS = dict(re.findall(r"^\| `([A-Z0-9_]+)` \| (unset|`[^`]*`{1,2}) \|", SETTINGS, re.MULTILINE))
 
 
-@pytest.mark.parametrize("page", ["library.md", "settings.md", "metrics.md"])
+@pytest.mark.parametrize("page", ["library.md", "settings.md", "metrics.md", "catalogue.md", "asyncapi.json"])
 def test_the_page_is_what_the_code_says(page: str) -> None:
     assert (FOLDER / page).read_text() == reference.pages()[page], "run `make reference`"
 
@@ -29,6 +30,20 @@ def test_a_page_that_is_out_of_date_fails_and_is_named(
     assert (
         "docs/reference/metrics.md is not what the code says: run `make reference`" in capsys.readouterr().err
     )
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("schemas/ids.json is missing"), CommandError(Exit.USAGE, "no module shop")]
+)
+def test_what_cannot_be_described_is_said_in_a_sentence(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken() -> dict[str, str]:
+        raise error
+
+    monkeypatch.setattr(reference, "pages", broken)
+    assert main([]) == 1
+    assert capsys.readouterr().err == f"docs/reference cannot be written: {error}\n"
 
 
 def test_every_setting_has_a_row_and_every_row_a_setting() -> None:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -22,6 +26,8 @@ from tools.schema_registry.__main__ import main
 from tools.schema_registry.answers import SchemaFiles
 from tools.schema_registry.register import Filled, fill
 from tools.schema_registry.server import SchemaServer
+from tools.stack.ports import free_port
+from tools.stack.settings import ROOT, passed_on
 
 KNOWN = entries(load_packages(SCHEMAS))
 FILES = SchemaFiles(KNOWN)
@@ -197,3 +203,36 @@ def test_the_command_says_what_it_did_or_what_is_wrong(
     fake.trouble = lambda method, path: (401, b"who are you?")
     assert main(["register"]) == 1
     assert "401" in capsys.readouterr().err
+
+
+def test_make_registry_serves_until_ctrl_c_beside_a_stack_and_says_how_to_use_it() -> None:
+    base = free_port() - 91
+    command = [sys.executable, "-m", "tools.schema_registry", "serve"]
+    env = {
+        **os.environ,
+        "STACK_PORT_BASE": str(base),
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'libs' / 'eventbus'}",
+    }
+    with subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        lines = [process.stdout.readline() for _ in range(3)]
+        url = f"http://127.0.0.1:{base + 91}"
+        assert url in lines[0]
+        assert lines[1].strip() == f"curl -sS {url}/subjects"
+        connection = http.client.HTTPConnection("127.0.0.1", base + 91, timeout=5)
+        connection.request("GET", "/subjects")
+        assert SUBJECT in json.loads(connection.getresponse().read())
+        connection.close()
+        second = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=30)
+        assert (second.returncode, second.stderr.count("STACK_PORT_BASE")) == (1, 1)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+
+
+def test_a_stack_hands_the_settings_of_a_registry_on_to_its_services() -> None:
+    env = {
+        "SCHEMA_REGISTRY_URL": "http://r:8081",
+        "SCHEMA_REGISTRY_BASIC_AUTH_USER_INFO": "u:p",
+        "HOME": "/h",
+    }
+    assert passed_on(env) == {name: env[name] for name in sorted(env) if name != "HOME"}

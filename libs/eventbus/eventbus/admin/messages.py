@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from eventbus.model.messages import Command, message
+from eventbus.model.messages import Command, Int32, message
 
 
 @message(topic="admin", key="message_key", schema="Discard.v1")
@@ -18,7 +18,7 @@ class Discard(Command):
 
     message_key: str
     log: str | None = None
-    count: int | None = None
+    count: Int32 | None = None
     timestamp: int = 0
 
 

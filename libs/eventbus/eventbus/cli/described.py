@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from eventbus.cli.index import dead_letter
-from eventbus.codec import DATASCHEMA, Codec
+from eventbus.codec import Codec
 from eventbus.headers import rfc3339
 from eventbus.kafka.records import partition_of
 from eventbus.model.errors import Poison
@@ -16,6 +16,7 @@ from eventbus.model.messages import Envelope
 from eventbus.model.record import Raw
 from eventbus.retry.parked import Parked
 from eventbus.visible import visible, visible_json
+from eventbus.wire_format import DATASCHEMA
 
 FAILED = (".retry", ".dlq")
 """How the names of the topics end that hold messages which failed."""
@@ -65,6 +66,7 @@ class Described:
                 "id": envelope.id,
                 "source": envelope.source,
                 "correlationId": envelope.correlation_id,
+                "causationId": envelope.causation_id,
                 "cause": envelope.cause,
                 "keyVersion": envelope.key_version,
             }

@@ -6,11 +6,12 @@ import base64
 from typing import Any
 
 from eventbus.cli.index import BURIED, DeadLetterIndex, Item
-from eventbus.codec import DATASCHEMA, Codec
+from eventbus.codec import Codec
 from eventbus.headers import rfc3339
 from eventbus.model.errors import Poison
 from eventbus.model.record import Raw
 from eventbus.retry.parked import Parked
+from eventbus.wire_format import DATASCHEMA
 
 
 def message_details(index: DeadLetterIndex, codec: Codec, item: Item) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,11 +50,28 @@ def ask(question: str) -> None:
         raise CommandError(Exit.NOTHING, "Nothing was done (--yes goes without asking).")
 
 
+def take_any_text() -> None:
+    """Have standard output escape what its encoding does not have, rather than end the command."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def flush() -> None:
+    """Have what was printed seen now. Raises BrokenPipeError also if nothing was, once nobody reads the pipe."""
+    sys.stdout.flush()
+    try:
+        watched = select.poll()
+        watched.register(sys.stdout.fileno(), 0)
+    except OSError:  # no file: what a test prints to
+        return
+    if any(event & select.POLLERR for _, event in watched.poll(0)):
+        raise BrokenPipeError
+
+
 @contextmanager
 def output() -> Iterator[None]:
     """For a command that prints much: Ctrl-C, and a reader of its pipe that ends, end it without a word."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+    take_any_text()
     try:
         yield
         sys.stdout.flush()

@@ -5,18 +5,20 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from eventbus.cli.ending import CommandError, Exit, unreachable
 from eventbus.cli.record_reader import TIMEOUT, RecordReader
 from eventbus.kafka.clients import probe_consumer
-from eventbus.kafka.errors import is_unreadable
+from eventbus.kafka.errors import is_unreadable, passes
 from eventbus.kafka.records import partition_of, raw_of, unreadable
 from eventbus.model.places import Partition, Position
 from eventbus.model.record import Raw
 from eventbus.settings import Settings
+
+T = TypeVar("T")
 
 
 class TopicReader:
@@ -66,21 +68,15 @@ class TopicReader:
     def bounds(self, partition: Partition, *, committed: bool = True) -> tuple[int, int]:
         """The first offset of a partition and the one after the last, ``committed`` or also of open transactions."""
         consumer = self._stable if committed else self._uncommitted
-        try:
-            marks = consumer.get_watermark_offsets(self._named(partition), timeout=TIMEOUT)
-        except KafkaException as exception:
-            raise self._unreachable(exception) from exception
+        marks = self._ask(lambda timeout: consumer.get_watermark_offsets(self._named(partition), timeout))
         if marks is None:
-            raise self._unreachable(KafkaException(KafkaError(KafkaError._TIMED_OUT)))
+            raise unreachable(self.servers, "it does not say where a partition ends")
         return marks
 
-    def first_since(self, partitions: Iterable[Partition], time: int) -> dict[Partition, int]:
-        """By partition, the offset of the first record written at ``time`` (ms since epoch) or later; -1 for none."""
-        asked = [self._named(partition, time) for partition in partitions]
-        try:
-            found = self._stable.offsets_for_times(asked, timeout=TIMEOUT)
-        except KafkaException as exception:
-            raise self._unreachable(exception) from exception
+    def first_since(self, partitions: Iterable[Partition], moment: int) -> dict[Partition, int]:
+        """By partition, the offset of the first record of ``moment`` (ms since epoch) or later; -1 for none."""
+        asked = [self._named(partition, moment) for partition in partitions]
+        found = self._ask(lambda timeout: self._stable.offsets_for_times(asked, timeout))
         return {self._partition(tp): tp.offset for tp in found}
 
     def names(self) -> list[str]:
@@ -90,13 +86,20 @@ class TopicReader:
 
     def _topics(self, name: str | None = None) -> dict[str, Any]:
         """What the cluster says of its topics, or of the one that is named."""
-        try:
-            found = (
-                self._stable.list_topics(name, TIMEOUT) if name else self._stable.list_topics(timeout=TIMEOUT)
-            )
-            return dict(found.topics)
-        except KafkaException as exception:
-            raise self._unreachable(exception) from exception
+        if name is None:
+            return dict(self._ask(lambda timeout: self._stable.list_topics(timeout=timeout)).topics)
+        return dict(self._ask(lambda timeout: self._stable.list_topics(name, timeout)).topics)
+
+    def _ask(self, question: Callable[[float], T]) -> T:
+        """The answer of the brokers; asked again while they do not know it yet, for TIMEOUT seconds in all."""
+        until = time.monotonic() + TIMEOUT
+        while True:
+            try:
+                return question(max(until - time.monotonic(), 0.1))
+            except KafkaException as exception:
+                if not passes(exception.args[0]) or time.monotonic() > until:
+                    raise unreachable(self.servers, exception.args[0].str()) from exception
+                time.sleep(0.05)
 
     def partition_count(self, topic: str) -> int:
         """How many partitions a topic has; 0 if there is no such topic."""
@@ -149,10 +152,8 @@ class TopicReader:
         """Up to where a service has decided partitions it takes as input."""
         group = self._groups.get(service) or probe_consumer(self._settings, service, "read_committed")
         self._groups[service] = group
-        try:
-            found = group.committed([self._named(partition) for partition in partitions], timeout=TIMEOUT)
-        except KafkaException as exception:
-            raise self._unreachable(exception) from exception
+        asked = [self._named(partition) for partition in partitions]
+        found = self._ask(lambda timeout: group.committed(asked, timeout))
         return {self._partition(tp): tp.offset for tp in found}
 
     def admin_partition(self, service: str, key: str) -> Partition:
@@ -164,9 +165,6 @@ class TopicReader:
 
     def _partition(self, tp: TopicPartition) -> Partition:
         return Partition(tp.topic.removeprefix(self._settings.topic_prefix), tp.partition)
-
-    def _unreachable(self, exception: KafkaException) -> CommandError:
-        return unreachable(self._settings.bootstrap_servers, exception.args[0].str())
 
     def close(self) -> None:
         """Close the consumers."""

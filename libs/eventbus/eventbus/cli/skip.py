@@ -7,13 +7,14 @@ from eventbus.cli.ending import CommandError, Exit, ask
 from eventbus.cli.printing import console, print_line
 from eventbus.cli.reader import TopicReader
 from eventbus.cli.writer import CommandWriter
-from eventbus.codec import DATASCHEMA, Codec
+from eventbus.codec import Codec
 from eventbus.headers import rfc3339
 from eventbus.model.errors import Poison
 from eventbus.model.places import Partition, Position
 from eventbus.model.record import Raw
 from eventbus.processing.skips import PARTITION, TOPIC
 from eventbus.settings import Settings
+from eventbus.wire_format import DATASCHEMA
 
 
 def skip(

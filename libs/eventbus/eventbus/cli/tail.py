@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -12,7 +11,7 @@ from typing import Annotated
 import typer
 
 from eventbus.cli.described import FAILED, Described, described
-from eventbus.cli.ending import CommandError, Exit, output
+from eventbus.cli.ending import CommandError, Exit, flush, output
 from eventbus.cli.options import Keys, moment
 from eventbus.cli.reader import TopicReader
 from eventbus.cli.record_reader import RecordReader
@@ -59,7 +58,7 @@ def tail(
             "--from",
             help="where to begin: beginning, end, an offset (17), offsets before the end (-10), a time "
             "(2026-05-04T10:00 in UTC, or 15m, 2h, 1d ago); for one partition: 3:17 (repeat for more) "
-            f"[default: {LAST} in each partition; beginning, if something is looked for]",
+            f"(default: {LAST} in each partition; beginning, if something is looked for)",
         ),
     ] = None,
     until: Annotated[str | None, typer.Option("--until", help="up to this time; not with --follow")] = None,
@@ -106,7 +105,7 @@ def coming(reader: RecordReader) -> Iterator[Raw]:
     """What there is and what comes, for ever; what was printed of it is seen before the next wait."""
     while True:
         yield from reader.batch(IDLE)
-        sys.stdout.flush()
+        flush()
 
 
 def print_all(found: Iterable[Described], count: int | None, *, json: bool) -> int:

@@ -11,12 +11,25 @@ import dataclasses
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from typing import Annotated, ClassVar, NamedTuple, TypeVar
 
 from eventbus.model.places import Position
 from eventbus.model.versions import Version
 
 M = TypeVar("M", bound="type[Message]")
+
+
+class Range(NamedTuple):
+    """The whole numbers that a field may hold, both ends included."""
+
+    low: int
+    high: int
+
+
+INT64 = Range(-(2**63), 2**63 - 1)
+"""Of a field that is a plain ``int``: Avro's ``long``."""
+Int32 = Annotated[int, Range(-(2**31), 2**31 - 1)]
+"""Of a field that Avro calls ``int``: 32 bits."""
 
 
 class Message:

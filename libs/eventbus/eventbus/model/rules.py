@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from eventbus.model.decider import Decider, Outcome, Request
-from eventbus.model.messages import Event, Message
+from eventbus.model.messages import INT64, Event, Message, Range
 
 LOG = ".events"
 """How the name of an event log ends. No other topic's name ends so."""
@@ -99,37 +99,60 @@ def check_outputs(decider: Decider[Any], key: str | None, outputs: Sequence[Any]
 
 
 def check_fields(value: Any, where: str = "") -> None:
-    """That each field of a message, and of the records in it, has a value of the type that its class declares."""
+    """That each field of a message, and of the records in it, has a value of the type that its class declares.
+
+    Types are exact, as a reader gets them: no ``bool`` for an ``int``, no number beyond its range, no text that UTF-8
+    cannot hold. Only a subclass of ``str`` passes for its text.
+    """
     where = where or type(value).__name__
-    for name, hint in _hints(value.__class__).items():
-        _check(getattr(value, name), hint, f"{where}.{name}")
+    for name, hint in field_types(value.__class__).items():
+        check(getattr(value, name), hint, f"{where}.{name}")
 
 
 @lru_cache(maxsize=1_000)
-def _hints(cls: Any) -> dict[str, Any]:
-    hints = typing.get_type_hints(cls)
+def field_types(cls: Any) -> dict[str, Any]:
+    """The declared type of each field of a dataclass; an :data:`Int32` with its range."""
+    hints = typing.get_type_hints(cls, include_extras=True)
     return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
 
 
-def _check(value: Any, hint: Any, where: str) -> None:
+def range_of(hint: Any) -> Range | None:
+    """The range of the whole numbers that a field of this type holds; None for any other type."""
+    if hint is int:
+        return INT64
+    return next((one for one in getattr(hint, "__metadata__", ()) if isinstance(one, Range)), None)
+
+
+def check(value: Any, hint: Any, where: str) -> None:
+    """That a value is of the type that a field declares; ``where`` names it."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (typing.Union, types.UnionType):
+    if (limits := range_of(hint)) is not None:
+        _require(type(value) is int, "int", value, where)
+        if not limits.low <= value <= limits.high:
+            raise TypeError(f"{where} must be from {limits.low} to {limits.high}, not {value!r:.100}")
+    elif origin in (typing.Union, types.UnionType):
         if value is None and type(None) in arguments:
             return
         [hint, *others] = [a for a in arguments if a is not type(None)]
-        if others:
-            return  # unions of several types are left to Avro
-        _check(value, hint, where)
+        if not others:  # unions of several types are left to Avro
+            check(value, hint, where)
     elif origin is tuple:
-        if not isinstance(value, tuple):
-            raise TypeError(f"{where} must be tuple, not {type(value).__name__} ({value!r:.100})")
+        _require(type(value) is tuple, "tuple", value, where)
         for index, one in enumerate(value):
-            _check(one, arguments[0], f"{where}[{index}]")
+            check(one, arguments[0], f"{where}[{index}]")
     elif dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        if not isinstance(value, hint):
-            raise TypeError(f"{where} must be {hint.__name__}, not {type(value).__name__} ({value!r:.100})")
+        _require(type(value) is hint, hint.__name__, value, where)
         check_fields(value, where)
-    elif isinstance(hint, type) and (
-        not isinstance(value, hint) or (hint is int and isinstance(value, bool))
-    ):
-        raise TypeError(f"{where} must be {hint.__name__}, not {type(value).__name__} ({value!r:.100})")
+    elif hint is str:
+        _require(isinstance(value, str), "str", value, where)
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise TypeError(f"{where} must be text that UTF-8 can hold, not {value!r:.100}") from None
+    elif isinstance(hint, type):
+        _require(type(value) is hint, hint.__name__, value, where)
+
+
+def _require(holds: bool, wanted: str, value: Any, where: str) -> None:
+    if not holds:
+        raise TypeError(f"{where} must be {wanted}, not {type(value).__name__} ({value!r:.100})")

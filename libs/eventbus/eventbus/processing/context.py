@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from eventbus import metrics
-from eventbus.codec import DATASCHEMA, Codec
+from eventbus.codec import Codec
 from eventbus.model.decider import Decider
 from eventbus.model.errors import Poison, UnknownSchema
 from eventbus.model.limits import Limits
@@ -21,6 +21,7 @@ from eventbus.processing.work import KeyQueues
 from eventbus.retry.breaker import Breaker
 from eventbus.retry.policy import RetryPolicy
 from eventbus.settings import Settings
+from eventbus.wire_format import DATASCHEMA
 
 log = logging.getLogger("eventbus.context")
 COMMANDS = ".commands"

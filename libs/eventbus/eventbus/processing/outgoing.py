@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from eventbus.codec import DATASCHEMA
 from eventbus.headers import headers_of
 from eventbus.model.errors import Poison, Unrepresentable
 from eventbus.model.folding import Folded, fold
@@ -19,6 +18,7 @@ from eventbus.model.rules import check_outputs
 from eventbus.processing.context import TurnContext
 from eventbus.processing.work import WorkItem
 from eventbus.retry.parked import TRUNCATED, Parked
+from eventbus.wire_format import DATASCHEMA
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from eventbus.codec import DATASCHEMA, Codec
+from eventbus.codec import Codec
 from eventbus.model.errors import EventBusError, Poison, UnknownSchema
 from eventbus.model.limits import MAX_KEY
 from eventbus.model.messages import Envelope
 from eventbus.model.places import Position, whole_number
 from eventbus.model.record import Raw
 from eventbus.retry.parked import NewerFormat, Parked, State
+from eventbus.wire_format import DATASCHEMA
 
 PartitionOf = Callable[[bytes], int]
 

@@ -15,14 +15,14 @@ type may stand in several topics.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from eventbus.codec import canonical_form
 from eventbus.model.errors import Misconfigured
 from eventbus.model.versions import Version
 from eventbus.registry.api import RegistryApi
 from eventbus.schema_package import SchemaPackage
+from eventbus.wire_format import canonical_form
 
 SHOWN = 200
 REMEDY = (
@@ -34,7 +34,7 @@ REMEDY = (
 
 @dataclass(frozen=True)
 class Entry:
-    """One version of a message: what the files say of it. ``form``: see :func:`~eventbus.codec.canonical_form`."""
+    """What the files say of one version. ``form``: its :func:`~eventbus.wire_format.canonical_form`."""
 
     version: Version
     pinned: int
@@ -69,7 +69,7 @@ async def agree(api: RegistryApi, wanted: Sequence[Entry], *, may_register: bool
     given = {entry.version: entry.pinned for entry in wanted if entry not in absent}
     owners = {entry.pinned: entry.version for entry in wanted}
     for entry in absent:
-        schema_id = await _given(api, entry, may_register)
+        schema_id = await _given(api, entry, owners, may_register)
         owner = owners.setdefault(schema_id, entry.version)
         if owner != entry.version:
             raise Misconfigured(
@@ -90,10 +90,11 @@ async def pinned_there(api: RegistryApi, entry: Entry) -> bool:
     return schema is not None
 
 
-async def _given(api: RegistryApi, entry: Entry, may_register: bool) -> int:
+async def _given(api: RegistryApi, entry: Entry, owners: Mapping[int, Version], may_register: bool) -> int:
     """The id under which the registry has a version, or takes it in. What it claims is checked."""
     for schema_id, schema in await api.registered(entry.subject):
-        if same(entry, schema):
+        # Two versions may differ in a default only: then the id of the one is not free for the other.
+        if same(entry, schema) and owners.get(schema_id, entry.version) == entry.version:
             return await _checked(api, entry, schema_id)
     if not may_register:
         raise Misconfigured(

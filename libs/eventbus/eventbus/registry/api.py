@@ -19,7 +19,8 @@ HIGHEST = 2**31 - 1
 """Ids are positive Java ints."""
 MOST_VERSIONS = 100
 """Of a subject so many are looked at, the latest."""
-NOT_FOUND = {40401, 40402, 40403}
+INCOMPATIBLE = ". Its rule for the subject is another than ours, which make check holds: set it to NONE there"
+NOT_FOUND = (40401, 40402, 40403)
 """The errors of a registry that holds no such subject, version or schema."""
 _HEADERS = {
     "Accept": "application/vnd.schemaregistry.v1+json",
@@ -115,7 +116,8 @@ class RegistryApi:
         if answer.status >= 400:
             if isinstance(content, dict) and content.get("error_code") in NOT_FOUND:
                 return None
-            raise Misconfigured(self._said(what, method, path, answer))
+            hint = INCOMPATIBLE if answer.status == 409 else ""
+            raise Misconfigured(self._said(what, method, path, answer) + hint)
         if not isinstance(content, kind):
             raise Retryable(f"{self._said(what, method, path, answer)}, which no schema registry answers")
         return content

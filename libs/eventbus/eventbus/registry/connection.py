@@ -15,13 +15,13 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
-from eventbus.codec import canonical_form
 from eventbus.model.errors import EventBusError, Retryable
 from eventbus.model.versions import Version
 from eventbus.registry.agreement import Entry, agree, entries
 from eventbus.registry.api import RegistryApi
 from eventbus.schema_package import SchemaPackage
 from eventbus.settings import RegistrySettings
+from eventbus.wire_format import canonical_form
 
 log = logging.getLogger("eventbus.registry")
 T = TypeVar("T")
@@ -62,6 +62,7 @@ class SchemaRegistry:
 
         ``tell`` is given what is waited for, each time. Raises Misconfigured if registry and files contradict.
         """
+        tell(f"waiting for the schema registry: {self._api.url}")
         while not stopping.is_set():
             wanted = agree(self._api, self._entries, may_register=self._settings.auto_register)
             try:
@@ -73,7 +74,12 @@ class SchemaRegistry:
         return None
 
     def find(self, schema_id: int) -> Version | None:
-        """The version here that the registry has under an id; None if it is none of ours, or cannot be asked now."""
+        """The version here that the registry has under an id; None if it is none of ours, or cannot be asked now.
+
+        The event loop cannot ask: it would wait for itself.
+        """
+        if asyncio._get_running_loop() is self._loop:
+            return None
         now = self._monotonic()
         if now < self._unknown.get(schema_id, 0.0) or not self._may_ask(now):
             return None
@@ -95,7 +101,11 @@ class SchemaRegistry:
 
     def close(self) -> None:
         """Close the connections. The event loop must still run."""
-        asyncio.run_coroutine_threadsafe(self._api.close(), self._loop).result(LOOK_UP)
+        closing = asyncio.run_coroutine_threadsafe(self._api.close(), self._loop)
+        try:
+            closing.result(LOOK_UP)
+        except concurrent.futures.TimeoutError:
+            pass  # the process ends
 
     def _await(self, wanted: Coroutine[Any, Any, T], stopping: threading.Event) -> T | None:
         future = asyncio.run_coroutine_threadsafe(wanted, self._loop)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from eventbus.model.messages import Command, Event, message
+from eventbus.model.messages import Command, Event, Int32, message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,8 +16,8 @@ class Counter:
     """What one counter of a meter shows."""
 
     name: str
-    units: int
-    digits: int = 6
+    units: Int32
+    digits: Int32 = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class Place:
     """Where a meter hangs."""
 
     city: str
-    floor: int | None = None
+    floor: Int32 | None = None
     indoors: bool = True
 
 
@@ -46,7 +46,7 @@ class MeterRead(Event):
     """A meter was read."""
 
     meter_id: str
-    units: int | None = None
+    units: Int32 | None = None
     timestamp: int = 0
     version: str = "2.1"
     counters: tuple[Counter, ...] = ()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from eventbus.model.messages import Command, Event, message
+from eventbus.model.messages import Command, Event, Int32, message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +16,7 @@ class Content:
     """One line of a parcel's contents."""
 
     article: str
-    pieces: int
+    pieces: Int32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

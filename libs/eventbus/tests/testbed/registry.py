@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,10 +33,11 @@ class FakeRegistry:
     authorizations: set[str | None] = field(default_factory=set)
     trouble: Callable[[str, str], Answer | bytes | None] = lambda method, path: None
     port: int = 0
+    scheme: str = "http"
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     def answer(self, method: str, path: str, body: Any) -> Answer:
         match method, [unquote(part) for part in path.partition("?")[0].strip("/").split("/")]:
@@ -77,7 +79,7 @@ class FakeRegistry:
 
 
 @contextmanager
-def serving(registry: FakeRegistry) -> Iterator[FakeRegistry]:
+def serving(registry: FakeRegistry, tls: ssl.SSLContext | None = None) -> Iterator[FakeRegistry]:
     """The registry, reachable at its ``url`` until the block ends. The same port serves again later."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -103,6 +105,9 @@ def serving(registry: FakeRegistry) -> Iterator[FakeRegistry]:
 
     server = ThreadingHTTPServer(("127.0.0.1", registry.port), Handler)
     registry.port = server.server_port
+    if tls:
+        registry.scheme = "https"
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
