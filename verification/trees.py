@@ -167,9 +167,9 @@ def python_path(tree: Path) -> str:
     return f"{tree}{os.pathsep}{tree / 'libs' / 'eventbus'}"
 
 
-def run(tree: Path, *arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def run(tree: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run ``python ...`` with the code of a tree, to its end."""
-    environment = {**os.environ, **(env or {}), "PYTHONPATH": python_path(tree)}
+    environment = {**os.environ, "PYTHONPATH": python_path(tree)}
     return subprocess.run(
         [sys.executable, *arguments], cwd=tree, env=environment, capture_output=True, text=True, timeout=120
     )

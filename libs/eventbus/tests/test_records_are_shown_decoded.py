@@ -29,6 +29,7 @@ from eventbus.kafka.records import partition_of
 from eventbus.model.messages import Envelope, Message
 from eventbus.model.places import Partition
 from eventbus.model.record import Headers, Raw
+from eventbus.model.versions import Version
 from eventbus.retry.parked import Parked, State
 from parcels.messages import RecallParcel, SendParcel
 
@@ -83,6 +84,14 @@ def test_an_older_version_is_shown_as_todays_code_reads_it_and_under_its_own_nam
     assert (shown.type, shown.schema) == ("SendParcel", "SendParcel.v1")
     assert shown.message is not None
     assert shown.message["contents"] == [{"article": "cup", "pieces": 1}]
+
+
+def test_a_record_under_an_id_of_a_registrys_own_is_read_by_the_version_that_its_header_names() -> None:
+    registered = Codec("parcels", ids={Version.parse("RecallParcel.v1"): 1_005})
+    value = registered.encode(RECALL)
+    shown = described(CODEC, foreign(value, headers=registered.schema_headers(value)))
+    assert (shown.schema, shown.problem) == ("RecallParcel.v1", "") and shown.as_json()["schemaId"] == 1_005
+    assert shown.message == {"parcelId": "p1", "reason": "no", "timestamp": 1}
 
 
 @pytest.mark.parametrize(

@@ -94,9 +94,12 @@ class Recorder:
         )
         return place.partition, place.offset
 
-    def create(self, order: str, method: str = "tok_ok", *, lines: Any = None, until: int = NEVER) -> None:
+    def create(
+        self, order: str, method: str = "tok_ok", *, lines: Any = None, until: int | None = NEVER
+    ) -> tuple[int, int]:
+        """Write CreateOrder; returns its partition and offset."""
         items = [{"productId": p, "quantity": q, "unitPrice": c} for p, q, c in lines or [("cup", 2, 250)]]
-        self.command(
+        return self.command(
             "CreateOrder",
             order,
             userId="anne",
@@ -126,17 +129,7 @@ class Recorder:
         self.system.wait_consumed("order")
         self.services["order"].stop()
         for order, quantity in (("version-1", 2), ("version-1-short", 4_000)):
-            partition, offset = self.command(
-                "CreateOrder",
-                order,
-                userId="anne",
-                items=[{"productId": "pot", "quantity": quantity, "unitPrice": 0}],
-                currency="GBP",
-                paymentMethod="tok_ok",
-                contact=None,
-                fingerprint="",
-                deadlineAt=None,
-            )
+            partition, offset = self.create(order, lines=[("pot", quantity, 0)], until=None)
             record = {
                 "orderId": order,
                 "userId": "anne",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import threading
 import time
@@ -18,7 +17,8 @@ from eventbus.model.record import Raw
 from tests.support.processes import ROOT, ServiceProcess
 from tests.support.system import OWN_LOGS, SERVICES, Simulator, System
 from tests.support.waiting import eventually
-from verification import trees
+from tools.system import System as Address
+from verification.audit.elsewhere import audit_by
 
 OTHERS = ("payment", "inventory", "notification")
 BODY = {"userId": "anne", "items": [{"productId": "cup", "quantity": 2, "unitPrice": "2.50"}]}
@@ -235,16 +235,10 @@ class Rolling:
         """Every order has ended, no message waits, the audit of ``tree`` is clean, and no event is there twice."""
         self.wait_ended()
         self.system.wait_consumed(*SERVICES)
-        settings = self.system.settings
-        done = trees.run(
-            tree,
-            *("-m", "verification.audit", "--json", "--bootstrap-servers", settings.bootstrap_servers),
-            *("--topic-prefix", settings.topic_prefix),
-            *("--gateway-url", f"http://127.0.0.1:{self.simulator.process.port}"),
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        found = json.loads(done.stdout)
-        assert not found["open"] and not found["deadLettered"], found
+        gateway = f"http://127.0.0.1:{self.simulator.process.port}"
+        result = audit_by(tree, Address("", "", gateway, self.system.settings), wait=30.0)
+        assert result.clean, result.violations
+        assert not result.open and not result.dead
         assert self.simulator.doubles() == []
         for logs in OWN_LOGS.values():
             for log in logs:
@@ -274,14 +268,9 @@ class Rolling:
         eventually(lambda: self.system.dump("order", slot=1) == before, "the state is rebuilt as it was")
 
 
-def header(raw: Raw, *names: str) -> str | None:
-    """The first of these headers that a record has."""
-    return next((value for name in names if (value := raw.header(name)) is not None), None)
-
-
 def assert_no_event_twice(records: list[Raw]) -> None:
     """No id and no version of a key stands in the log twice."""
-    versions = Counter((raw.key, header(raw, "ce_keyversion", "keyversion")) for raw in records)
+    versions = Counter((raw.key, raw.extension("keyversion")) for raw in records)
     ids = Counter(raw.header("ce_id") for raw in records)
     twice = [one for counted in (versions, ids) for one, count in counted.items() if count > 1]
     assert not twice, twice

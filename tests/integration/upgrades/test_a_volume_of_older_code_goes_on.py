@@ -6,6 +6,7 @@ waits for its next try, and one that payment has not read.
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 import tarfile
@@ -41,6 +42,17 @@ def system(tmp_path: Path) -> Iterator[System]:
         system.close()
 
 
+def as_answered_today(service: str) -> dict[str, Any]:
+    """What was recorded, but for one thing: version 1 knew no money, and older code took its price for zero."""
+    expected = copy.deepcopy(ANSWERS[service])
+    if service == "order":
+        for order in ("version-1", "version-1-short"):
+            created = expected[f"/orders/{order}/events"]["events"][0]["data"]
+            for body in (expected[f"/orders/{order}"], created):
+                body["currency"] = body["totalAmount"] = body["items"][0]["unitPrice"] = None
+    return expected
+
+
 def answers(process: ServiceProcess, service: str) -> dict[str, Any]:
     return {path: process.get(path).json() for path in ANSWERS[service]}
 
@@ -53,12 +65,12 @@ def test_a_volume_of_older_code_goes_on(system: System) -> None:
     for process in (*services.values(), rebuilt):
         process.wait_ready()
     system.wait_consumed(*services)
-    assert answers(services["order"], "order") == answers(rebuilt, "order") == ANSWERS["order"]
-    assert answers(services["inventory"], "inventory") == ANSWERS["inventory"]
+    assert answers(services["order"], "order") == answers(rebuilt, "order") == as_answered_today("order")
+    assert answers(services["inventory"], "inventory") == as_answered_today("inventory")
 
     simulator = system.simulator()
     services["payment"] = system.service("payment").start().wait_ready()
-    assert answers(services["payment"], "payment") == ANSWERS["payment"]
+    assert answers(services["payment"], "payment") == as_answered_today("payment")
     (new,) = order_ids(1)
     system.topics.send(create(new))
     Operator(system, {"payment": services["payment"]}).dlq("redrive", "--key", "held", "--yes")

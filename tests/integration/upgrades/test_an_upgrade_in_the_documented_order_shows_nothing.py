@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.integration.upgrades.rolling import Rolling, header
+from tests.integration.upgrades.rolling import Rolling
 from tests.support.processes import ROOT
 from tests.support.system import System
 from verification.trees import Release
@@ -42,5 +42,5 @@ def versions(system: System) -> set[bytes]:
     """The schemas of what stands in the topics of orders, and the types."""
     records = [raw for topic in ("order.commands", "order.events") for raw in system.topics.read(topic)]
     return {raw.value[:5] for raw in records if raw.value} | {
-        (header(raw, "ce_type") or "").encode() for raw in records
+        (raw.header("ce_type") or "").encode() for raw in records
     }

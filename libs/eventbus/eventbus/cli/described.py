@@ -11,7 +11,7 @@ from eventbus.cli.index import dead_letter
 from eventbus.codec import Codec
 from eventbus.headers import rfc3339
 from eventbus.kafka.records import partition_of
-from eventbus.model.errors import Poison, UnknownSchema
+from eventbus.model.errors import Poison
 from eventbus.model.messages import Envelope
 from eventbus.model.record import Raw
 from eventbus.retry.parked import Parked
@@ -130,8 +130,6 @@ def _decoded(codec: Codec, raw: Raw, has_failed: bool) -> tuple[Envelope | None,
     try:
         envelope = codec.decode(raw)
         return envelope, codec.record_of(envelope.message), ""
-    except UnknownSchema:
-        return None, None, f"unknown schema id {_schema_id(raw.value)}: no package of --schemas has it"
     except Poison as error:
         problem = str(error)
     try:

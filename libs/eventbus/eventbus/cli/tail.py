@@ -58,7 +58,7 @@ def tail(
             "--from",
             help="where to begin: beginning, end, an offset (17), offsets before the end (-10), a time "
             "(2026-05-04T10:00 in UTC, or 15m, 2h, 1d ago); for one partition: 3:17 (repeat for more) "
-            f"[default: {LAST} in each partition; beginning, if something is looked for]",
+            f"(default: {LAST} in each partition; beginning, if something is looked for)",
         ),
     ] = None,
     until: Annotated[str | None, typer.Option("--until", help="up to this time; not with --follow")] = None,
