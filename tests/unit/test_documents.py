@@ -104,8 +104,9 @@ def test_every_word_of_the_glossary_has_one_meaning() -> None:
     assert [word for word, count in Counter(words).items() if count > 1 and word not in ("word", "---")] == []
 
 
-def test_hosted_ci_is_one_call_of_make_that_the_makefile_knows() -> None:
+def test_hosted_ci_installs_kcat_and_is_one_call_of_make_that_the_makefile_knows() -> None:
     workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
-    [command] = re.findall(r"^\s+- run: (.*)$", workflow, re.MULTILINE)
+    [install, command] = re.findall(r"^\s+- run: (.*)$", workflow, re.MULTILINE)
+    assert install.endswith("apt-get install -y kcat")
     assert command == "make ci"
     assert re.search(r"^ci: check test\b", (ROOT / "Makefile").read_text(), re.MULTILINE)
