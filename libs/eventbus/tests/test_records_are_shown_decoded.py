@@ -176,6 +176,17 @@ def test_a_dead_letter_shows_its_message_and_the_reason() -> None:
     assert "(1 try of parcel.commands-0-7) ValueError: not Avro" in described(CODEC, letter(poison)).line()
 
 
+def test_a_retry_in_a_format_of_newer_code_says_so() -> None:
+    newer = retry(failed(State.WAITING))
+    headers = [(name, b"99" if name == "__eventbus.retry.format" else value) for name, value in newer.headers]
+    assert headers != newer.headers
+    shown = described(CODEC, newer._replace(headers=headers))
+    assert shown.problem.startswith(
+        "newer code wrote this: it is written in format 99, this code reads up to"
+    )
+    assert shown.message is not None and not shown.failed
+
+
 @pytest.mark.parametrize("topic", ["parcel.retry", "parcel.dlq"])
 def test_what_somebody_else_wrote_to_such_a_topic_is_shown_as_it_is(topic: str) -> None:
     forged: Headers = [("__eventbus.errors.topic", b"t"), ("__eventbus.errors.offset", b"-1")]

@@ -40,7 +40,7 @@ class Wanted:
         """The partitions in which such records can be. What failed may stand in another one than its key's."""
         if not self.keys or topic.endswith(FAILED):
             return [Partition(topic, number) for number in range(count)]
-        numbers = {partition_of(key.encode(), count) for key in self.keys}
+        numbers = {partition_of(key.encode("utf-8", "surrogateescape"), count) for key in self.keys}
         return [Partition(topic, number) for number in sorted(numbers)]
 
     def match(self, found: Described) -> bool:
