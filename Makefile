@@ -86,9 +86,11 @@ new-service: $(VENV)/.dev  ## a new service from the template, as package, image
 schema-version: $(VENV)/.dev  ## a new version of a message: MESSAGE=order.events/OrderCreated (MAJOR=1, NEW=1 KEY=, PACKAGE=)
 	@$(BIN)/python -m tools.schema_version "$(MESSAGE)" $(if $(MAJOR),--major) $(if $(NEW),--new) $(if $(KEY),--key "$(KEY)") \
 	$(if $(PACKAGE),--package "$(PACKAGE)")
+	@$(BIN)/python -m tools.reference
 schema-pin: $(VENV)/.dev  ## pin what is not pinned, or a version anew that is not released: MESSAGE=order.events/OrderCreated
 	@$(if $(MESSAGE),$(BIN)/python -m tools.schema_version "$(MESSAGE)" --pin $(if $(PACKAGE),--package "$(PACKAGE)"),\
 	$(BIN)/python -m tools.pin_schemas $(PACKAGE))
+	@$(BIN)/python -m tools.reference
 reference: $(VENV)/.dev  ## renew docs/reference from the code
 	@$(BIN)/python -m tools.reference
 ci: check test  ## what a change must pass: check, then test

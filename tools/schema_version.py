@@ -201,8 +201,10 @@ def _finish(folder: Folder, version: Version, known: Sequence[Folder]) -> Schema
 def record_event(folder: Folder, file: SchemaFile) -> str:
     """Have a recording of its log hold an event; returns what is still to be done for that, or an empty text."""
     older = [one for one in folder.files() if one.name == file.name and one.version < file.version]
-    if file.record["kind"] != "event" or not older:
+    if file.record["kind"] != "event":
         return ""
+    if not older:
+        return "A recording of its log is to hold it once `evolve` folds it: see schemas/README.md.\n"
     try:
         record_version(find(), file, older[-1].id)
     except ValueError as error:
@@ -258,8 +260,7 @@ def next_steps(file: SchemaFile, folder: Folder, made: str) -> str:
         f"1. Change {file.path}: {_rule(file)}. Then `{again}` completes its golden bytes and the classes.",
         "2. Use it: in `decide` and `evolve`, and in upcasts.py and downcasts.py if the defaults do not say what an "
         "older body means.",
-        "3. `make reference` and `make check`. Merge it, and restart every replica of every service with it: all can "
-        "read it then.",
+        "3. `make check`. Merge it, and restart every replica of every service with it: all can read it then.",
     ]
     if held:
         lines.append(

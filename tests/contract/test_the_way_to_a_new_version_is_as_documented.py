@@ -27,6 +27,7 @@ COPIED = (
         "examples",
         "tools",
         "tests",
+        "docs",
         "Makefile",
         "pyproject.toml",
         "services.toml",
@@ -37,6 +38,7 @@ PROGRAMS = (
     "tools.check_schemas",
     "tools.generate_messages --check",
     "tools.recordings --check",
+    "tools.reference --check",
 )
 """What `make check` runs about messages."""
 
@@ -184,6 +186,7 @@ def test_the_page_on_a_new_field_leads_to_a_check_that_passes_before_and_after_t
     assert id_written(tree) == ids["OrderCancelled.v1"]
 
     (tree.root / "schemas/written.json").unlink()
+    tree.must("make reference")
 
     tree.must(check)
     assert id_written(tree) == ids["OrderCancelled.v1.1"]

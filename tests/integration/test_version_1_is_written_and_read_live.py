@@ -93,11 +93,12 @@ def test_orders_of_version_1_in_the_log_are_never_free_and_those_of_version_2_be
 ) -> None:
     """The order service of version 1 has written; then all services of today start and go on."""
     old, new = order_ids(3), order_ids(3)
+    [inventory] = system.start("inventory")
+    system.stock(inventory, 100, "cup")
     for order_id, position in zip(old, system.topics.send(*map(create, old)), strict=True):
         write_old(system, "order.events", "OrderCreated", order_id, position)
     simulator = system.simulator()
-    order, inventory, *_ = system.start("order", "inventory", "payment", "notification")
-    system.stock(inventory, 100, "cup")
+    order, *_ = system.start("order", "payment", "notification")
     system.topics.send(*map(create, new))
 
     assert ends(order, *old) == [("FAILED", "PAYMENT")] * 3

@@ -73,3 +73,45 @@ def test_a_package_without_messages_or_ids_is_named(package: Path) -> None:
         Codec("pings")
     with pytest.raises(ValueError, match="nowhere is no schema package"):
         Codec("nowhere")
+
+
+@pytest.mark.parametrize(
+    ("ids", "reason"),
+    [
+        ('{"Ping.v1": 900001, "Ping.v2": 900001}', r"the id 900001 of Ping\.v2 is taken by Ping\.v1"),
+        ('{"Ping.v1": 9001, "Ping.v2": 900002}', r"the id 9001 of Redrive\.v1 is taken by Ping\.v1"),
+        ('{"Ping.v1": 900001, "Ping.v1": 900002}', "'Ping.v1' stands there more than once"),
+        ('{"Ping.v1": "1", "Ping.v2": 900002}', r"the id of Ping\.v1 is '1': give a number"),
+        ('{"Ping.v1": true, "Ping.v2": 900002}', r"the id of Ping\.v1 is True: give a number"),
+        ('{"Ping.v1": 4294967296, "Ping.v2": 900002}', r"the id of Ping\.v1 is 4294967296: give a number"),
+        ('{"Ping": 900001, "Ping.v2": 900002}', "'Ping' is no version of a message"),
+        ('{"Ping.v2": ', r"ids\.json cannot be read"),
+        ("[]", r"ids\.json is no JSON object"),
+    ],
+)
+def test_ids_that_are_none_or_given_twice_are_named(package: Path, ids: str, reason: str) -> None:
+    (package / "ids.json").write_text(ids)
+    with pytest.raises(ValueError, match=reason):
+        Codec("pings")
+
+
+@pytest.mark.parametrize(
+    ("schema", "reason"),
+    [
+        ("{", r"Ping\.v1\.avsc cannot be read"),
+        ("[]", r"Ping\.v1\.avsc is no JSON object"),
+        (
+            '{"type": "record", "name": "Ping", "fields": [{"name": "a", "type": "text"}]}',
+            r"Ping\.v1 is no Avro",
+        ),
+        (
+            '{"type": "record", "name": "Ping", "fields": [{"name": "a", "type": "int", "default": "x"}]}',
+            r"Ping\.v1 is no Avro schema: .*Default value <x> must match",
+        ),
+        ('{"type": "record", "name": "Ping"}', r"Ping\.v1 is no Avro schema"),
+    ],
+)
+def test_an_invalid_schema_file_is_named(package: Path, schema: str, reason: str) -> None:
+    (package / "ping.events" / "Ping.v1.avsc").write_text(schema)
+    with pytest.raises(ValueError, match=reason):
+        Codec("pings")
