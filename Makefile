@@ -34,9 +34,9 @@ logs: python  ## show and follow the logs (SERVICE=payment)
 scale: python  ## run more replicas: make scale payment=3
 	@$(FOUND) -m tools.stack scale $(foreach word,$(filter-out $(FOR_MAKE),$(MAKEOVERRIDES)),'$(word)')
 run: python  ## one replica more of a service, beside what runs, until Ctrl-C (SERVICE=fraud); to keep it: make scale fraud=1
-	@$(FOUND) -m tools.stack run $(SERVICE)
+	@$(FOUND) -m tools.stack run "$(SERVICE)"
 restart: python  ## restart the replicas of a service one by one, with today's code (SERVICE=payment)
-	@$(FOUND) -m tools.stack restart $(SERVICE)
+	@$(FOUND) -m tools.stack restart "$(SERVICE)"
 registry: $(VENV)/.stack  ## a schema registry of the schema files, read-only, for registry-aware tools, until Ctrl-C
 	@$(BIN)/python -m tools.schema_registry serve
 schema-register: $(VENV)/.stack  ## fill a schema registry with the pinned ids (SCHEMA_REGISTRY_URL=http://...)
@@ -82,7 +82,7 @@ check: $(VENV)/.dev  ## lint, format, types, import rules, generated files, reco
 	run "generated messages of tests" $(BIN)/python tools/generate_messages.py --check $(TEST_SCHEMAS); \
 	if [ -n "$$failed" ]; then printf 'make check failed:\n%s' "$$failed" >&2; exit 1; fi
 new-service: $(VENV)/.dev  ## a new service from the template, as package, image, tests and entries (NAME=shipping)
-	@$(BIN)/python -m tools.new_service $(NAME)
+	@$(BIN)/python -m tools.new_service "$(NAME)"
 schema-version: $(VENV)/.dev  ## a new version of a message: MESSAGE=order.events/OrderCreated (MAJOR=1, NEW=1 KEY=, PACKAGE=)
 	@$(BIN)/python -m tools.schema_version "$(MESSAGE)" $(if $(MAJOR),--major) $(if $(NEW),--new) $(if $(KEY),--key "$(KEY)") \
 	$(if $(PACKAGE),--package "$(PACKAGE)")

@@ -7,15 +7,22 @@ Source: Avro 1.11 specification, "Schema Declaration".
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Iterator
 from typing import Any
+
+from eventbus.model.messages import Message
 
 RANGES = {"int": 2**31, "long": 2**63}
 PYTHON = {"string": str, "int": int, "long": int, "boolean": bool}
 NAME = re.compile(r"[a-z][A-Za-z0-9]*")
 TYPE_NAME = re.compile(r"[A-Z][A-Za-z0-9]*")
 KINDS = ("command", "event")
+TAKEN = {name for name in (*vars(Message), *Message.__annotations__) if not name.startswith("_")}
+"""What each message class has beside its fields."""
+IMPORTED = {"Command", "Event", "Int32"}
+"""What the module of the generated classes has beside them."""
 
 
 def flaws(record: Any) -> list[str]:
@@ -25,10 +32,26 @@ def flaws(record: Any) -> list[str]:
     found = list(_record_flaws(record, ""))
     if record.get("kind") not in KINDS:
         found.append(f"kind is {record.get('kind')!r}: give {' or '.join(KINDS)}")
-    types = {field["name"]: field.get("type") for field in _fields(record) if "name" in field}
-    if types.get(record.get("key")) != "string":
+    types = {str(field.get("name")): field.get("type") for field in _fields(record)}
+    if types.get(str(record.get("key"))) != "string":
         found.append(f"key is {record.get('key')!r}: name a field of the type string")
-    return found
+    found += [f"{name}: a message has this name already: give another" for name in types if name in TAKEN]
+    names = list(_record_names(record))
+    twice = sorted({name for name in names if names.count(name) > 1})
+    return found + [f"the record {name} is defined twice: give one of them another name" for name in twice]
+
+
+def _record_names(avro: Any) -> Iterator[str]:
+    """The names of all records in a type, itself included."""
+    if isinstance(avro, list):
+        for branch in avro:
+            yield from _record_names(branch)
+    elif isinstance(avro, dict) and avro.get("type") == "array":
+        yield from _record_names(avro.get("items"))
+    elif isinstance(avro, dict) and avro.get("type") == "record":
+        yield str(avro.get("name"))
+        for field in _fields(avro):
+            yield from _record_names(field.get("type"))
 
 
 def _fields(record: dict[str, Any]) -> list[dict[str, Any]]:
@@ -38,8 +61,9 @@ def _fields(record: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _record_flaws(record: dict[str, Any], path: str) -> Iterator[str]:
     where = path or "the message"
-    if not TYPE_NAME.fullmatch(str(record.get("name"))):
-        yield f"{where}: the name of a record is {record.get('name')!r}: write it as OrderCreated"
+    kind = str(record.get("name"))
+    if not TYPE_NAME.fullmatch(kind) or keyword.iskeyword(kind) or kind in IMPORTED:
+        yield f"{where}: the name of a record is {kind!r}: give one such as OrderCreated"
     if not record.get("doc"):
         yield f"{where}: the record has no doc"
     fields = _fields(record)
@@ -48,8 +72,8 @@ def _record_flaws(record: dict[str, Any], path: str) -> Iterator[str]:
     names = [field.get("name") for field in fields]
     for field in fields:
         name = field.get("name")
-        if not isinstance(name, str) or not NAME.fullmatch(name):
-            yield f"{where}: the name of a field is {name!r}: write it as orderId"
+        if not isinstance(name, str) or not NAME.fullmatch(name) or keyword.iskeyword(name):
+            yield f"{where}: the name of a field is {name!r}: give one such as orderId"
             continue
         place = f"{path}.{name}" if path else name
         if names.count(name) > 1:

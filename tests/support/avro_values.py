@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-KEY = {"name": "key", "type": "string", "doc": "The key."}
+KEY = {"name": "thingId", "type": "string", "doc": "The key."}
 NAMES = ("alpha", "beta", "gamma")
 DEFAULTS = {
     "string": st.sampled_from(["", "x"]),
@@ -70,7 +70,7 @@ def message(record: dict[str, Any]) -> dict[str, Any]:
     return {
         **record,
         "topic": "thing.events",
-        "key": "key",
+        "key": KEY["name"],
         "kind": "event",
         "fields": [KEY, *record["fields"]],
     }

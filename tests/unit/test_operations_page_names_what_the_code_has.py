@@ -25,4 +25,4 @@ def test_every_header_of_a_dead_letter_is_listed() -> None:
 
 def test_every_verdict_and_every_exit_code_is_listed() -> None:
     assert re.findall(r"^\| `([a-z ]+)` \|", REDRIVE, re.MULTILINE) == [v.value for v in Effect]
-    assert re.findall(r"^\| ([0-9]) \|", REDRIVE, re.MULTILINE) == [str(e.value) for e in Exit]
+    assert re.findall(r"^\| ([0-9]+) \|", REDRIVE, re.MULTILINE) == [str(e.value) for e in Exit]

@@ -23,13 +23,13 @@ from tools.schema_folders import folders as schema_folders
 TEMPLATE = Path(__file__).parent / "template"
 SUFFIX = ".tmpl"
 GENERATORS = (
-    ("tools.generate_messages",),
-    ("ruff", "check", "--quiet", "--select", "I", "--fix", "$folders"),
-    ("ruff", "format", "--quiet", "$folders"),
-    ("tools.recordings", "--record"),
-    ("tools.reference",),
+    "tools.generate_messages services/$name",
+    "ruff check --quiet --select I --fix services/$name tests/unit/$name",
+    "ruff format --quiet services/$name tests/unit/$name",
+    "tools.recordings --record",
+    "tools.reference",
 )
-"""Modules that renew what follows from code and schemas, with their arguments."""
+"""Modules that make what follows from code and schemas, with their arguments."""
 NEXT = """\
 services/$name is a reactor on OrderConfirmed, with its tests in tests/unit/$name. It answers on port $port.
 Next:
@@ -52,7 +52,7 @@ def filled(made: Plan, root: Path) -> dict[Path, str]:
 
 
 def make(name: str, root: Path = registry.ROOT) -> Plan:
-    """Make a service. Raises Refused."""
+    """Make a service. Raises Refused, or ValueError for schemas that cannot be pinned; nothing is changed then."""
     made = plan(name, root)
     shared = entered(made, root)
     before = {
@@ -64,7 +64,7 @@ def make(name: str, root: Path = registry.ROOT) -> Plan:
             path.write_text(text, encoding="utf-8")
         package = Folder(f"services.{name}", root / "services" / name)
         pin(package, [*schema_folders(), package])
-        _generate(name, root)
+        _generate(made, root)
     except BaseException:
         for path, text in before.items():
             path.write_text(text, encoding="utf-8")
@@ -74,18 +74,14 @@ def make(name: str, root: Path = registry.ROOT) -> Plan:
     return made
 
 
-def _generate(name: str, root: Path) -> None:
-    for module, *arguments in GENERATORS:
-        words = [
-            word for a in arguments for word in (map(str, folders(name, root)) if a == "$folders" else [a])
-        ]
+def _generate(made: Plan, root: Path) -> None:
+    for generator in GENERATORS:
+        command = Template(generator).substitute(made.words)
         done = subprocess.run(
-            [sys.executable, "-m", module, *words], cwd=root, capture_output=True, text=True
+            [sys.executable, "-m", *command.split()], cwd=root, capture_output=True, text=True
         )
         if done.returncode:
-            raise Refused(
-                f"{' '.join([module, *arguments])} failed, nothing is changed:\n{done.stderr}{done.stdout}"
-            )
+            raise Refused(f"{command} failed, nothing is changed:\n{done.stderr}{done.stdout}")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -97,7 +93,7 @@ def main(arguments: list[str] | None = None) -> int:
     name: str = parser.parse_args(arguments).name
     try:
         made = make(name)
-    except (Refused, registry.RegistryError) as error:
+    except (Refused, registry.RegistryError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     print(Template(NEXT).substitute(made.words), end="")

@@ -66,8 +66,11 @@ class LocalStack:
 
     def replicas(self, service: str) -> int:
         """How many replicas of a service run."""
+        return len(self._numbers(service))
+
+    def _numbers(self, service: str) -> list[int]:
         alive = self._alive()
-        return sum(program_name(service, replica) in alive for replica in range(MAX_REPLICAS))
+        return [replica for replica in range(MAX_REPLICAS) if program_name(service, replica) in alive]
 
     def url(self, service: str, replica: int) -> str:
         """Where a replica answers."""
@@ -75,11 +78,11 @@ class LocalStack:
 
     def restart(self, service: str) -> None:
         """End its replicas and start them again, one after the other: the next one once the one before is ready."""
-        count = self.replicas(service)
-        if not count:
+        running = self._numbers(service)
+        if not running:
             raise StackError(f"No replica of {service} runs: start one with `make scale {service}=1`.")
         self._create_topics(Record.load(self.settings.run_dir))
-        for replica in range(count):
+        for replica in running:
             name, url = program_name(service, replica), self.url(service, replica)
             self.supervisor.stop(name)
             self.supervisor.start(name)

@@ -147,6 +147,7 @@ class InputConsumer:
             group,
             name,
         )
+        self._broker = broker
         self._positions: dict[Place, int] = {}
         self._buffer: list[Fetched] = []
         self._lives = 0
@@ -232,6 +233,10 @@ class InputConsumer:
         if not self._connection.up() or any(self._group.pending.get(place) for place in places):
             raise failure(KafkaError._TIMED_OUT, retriable=True)
         return [TopicPartition(*p, self._group.committed.get(p, OFFSET_INVALID)) for p in places]
+
+    def get_watermark_offsets(self, tp: TopicPartition, timeout: float) -> tuple[int, int] | None:
+        """The end is what a reader of committed records can see."""
+        return (0, self._broker.log(tp.topic, tp.partition).stable) if self._connection.up() else None
 
     def seek(self, tp: TopicPartition) -> None:
         place = (tp.topic, tp.partition)

@@ -71,6 +71,7 @@ class Process:
             simulation.partitions,
             ports,
             transactional_id=replica.name,
+            start=service.start_from,
         )
         self.processor = Processor(parts)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from eventbus.codec import Codec
 from eventbus.model.decider import Decider
@@ -49,3 +49,5 @@ class Service:
     start: Start
     inputs: tuple[str, ...]
     logs: tuple[str, ...]
+    start_from: Literal["earliest", "now"] = "earliest"
+    """Where its group begins in event logs of others."""

@@ -29,6 +29,7 @@ from eventbus.kafka.records import partition_of
 from eventbus.model.messages import Envelope, Message
 from eventbus.model.places import Partition
 from eventbus.model.record import Headers, Raw
+from eventbus.model.versions import Version
 from eventbus.retry.parked import Parked, State
 from parcels.messages import RecallParcel, SendParcel
 
@@ -83,6 +84,14 @@ def test_an_older_version_is_shown_as_todays_code_reads_it_and_under_its_own_nam
     assert (shown.type, shown.schema) == ("SendParcel", "SendParcel.v1")
     assert shown.message is not None
     assert shown.message["contents"] == [{"article": "cup", "pieces": 1}]
+
+
+def test_a_record_under_an_id_of_a_registrys_own_is_read_by_the_version_that_its_header_names() -> None:
+    registered = Codec("parcels", ids={Version.parse("RecallParcel.v1"): 1_005})
+    value = registered.encode(RECALL)
+    shown = described(CODEC, foreign(value, headers=registered.schema_headers(value)))
+    assert (shown.schema, shown.problem) == ("RecallParcel.v1", "") and shown.as_json()["schemaId"] == 1_005
+    assert shown.message == {"parcelId": "p1", "reason": "no", "timestamp": 1}
 
 
 @pytest.mark.parametrize(
@@ -165,6 +174,17 @@ def test_a_dead_letter_shows_its_message_and_the_reason() -> None:
 
     poison = Parked.rejected(foreign(b"junk"), ValueError("not Avro"), NOW)
     assert "(1 try of parcel.commands-0-7) ValueError: not Avro" in described(CODEC, letter(poison)).line()
+
+
+def test_a_retry_in_a_format_of_newer_code_says_so() -> None:
+    newer = retry(failed(State.WAITING))
+    headers = [(name, b"99" if name == "__eventbus.retry.format" else value) for name, value in newer.headers]
+    assert headers != newer.headers
+    shown = described(CODEC, newer._replace(headers=headers))
+    assert shown.problem.startswith(
+        "newer code wrote this: it is written in format 99, this code reads up to"
+    )
+    assert shown.message is not None and not shown.failed
 
 
 @pytest.mark.parametrize("topic", ["parcel.retry", "parcel.dlq"])

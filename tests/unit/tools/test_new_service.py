@@ -90,9 +90,11 @@ def test_a_shared_file_without_the_place_for_an_entry_is_named(tree: Path) -> No
 def test_a_generator_that_fails_leaves_everything_as_it_was(
     tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(new_service, "GENERATORS", (("nosuchmodule",),))
+    monkeypatch.setattr(new_service, "GENERATORS", ("nosuchmodule $name",))
     before = contents(tree)
-    with pytest.raises(Refused, match=r"nosuchmodule failed, nothing is changed:\n.*No module named"):
+    with pytest.raises(
+        Refused, match=r"nosuchmodule couriers failed, nothing is changed:\n.*No module named"
+    ):
         make("couriers", tree)
     assert contents(tree) == before
 

@@ -195,15 +195,15 @@ def create_(
 @app.callback()
 def common(
     bootstrap_servers: Annotated[
-        str | None, typer.Option(help="Kafka [default: EVENTBUS_BOOTSTRAP_SERVERS]")
+        str | None, typer.Option(help="Kafka (default: EVENTBUS_BOOTSTRAP_SERVERS)")
     ] = None,
     topic_prefix: Annotated[
-        str | None, typer.Option(help="before every topic [default: EVENTBUS_TOPIC_PREFIX]")
+        str | None, typer.Option(help="before every topic (default: EVENTBUS_TOPIC_PREFIX)")
     ] = None,
     schemas: Annotated[
         list[str] | None,
         typer.Option(
-            help="a schema package whose messages are shown decoded (repeat for more) [default: EVENTBUS_SCHEMAS]"
+            help="a schema package whose messages are shown decoded (repeat for more) (default: EVENTBUS_SCHEMAS)"
         ),
     ] = None,
 ) -> None:

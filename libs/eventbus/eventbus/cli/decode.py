@@ -3,7 +3,7 @@
 The input is what kcat prints with ``-f '%t %p %o %T %K %S\\n%k%s\\n'``: for each record a line with its topic,
 partition, offset, time (ms since epoch), and the lengths of its key and value (-1: none), then the key and the value,
 and a line break. Keys and values may hold any byte, so they are read by their lengths. Headers have none there, and
-are left out.
+are left out: ``tail`` shows them, and reads by them what was written under the ids of a registry's own.
 """
 
 from __future__ import annotations

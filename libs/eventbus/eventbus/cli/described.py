@@ -11,10 +11,10 @@ from eventbus.cli.index import dead_letter
 from eventbus.codec import Codec
 from eventbus.headers import rfc3339
 from eventbus.kafka.records import partition_of
-from eventbus.model.errors import Poison, UnknownSchema
+from eventbus.model.errors import Poison
 from eventbus.model.messages import Envelope
 from eventbus.model.record import Raw
-from eventbus.retry.parked import Parked
+from eventbus.retry.parked import NewerFormat, Parked
 from eventbus.visible import visible, visible_json
 from eventbus.wire_format import DATASCHEMA
 
@@ -109,8 +109,9 @@ class Described:
 
 def described(codec: Codec, raw: Raw, partitions: int | None = None) -> Described:
     """A record of any topic. ``partitions``: how many its topic has; None leaves its partition unchecked."""
-    original, failed = _failed(raw)
+    original, failed, unknown = _failed(raw)
     envelope, message, problem = _decoded(codec, original, bool(failed))
+    problem = unknown or problem
     if envelope is not None and partitions and not raw.topic.endswith(FAILED):
         right = partition_of(raw.key or b"", partitions)
         if right != raw.partition:
@@ -130,8 +131,6 @@ def _decoded(codec: Codec, raw: Raw, has_failed: bool) -> tuple[Envelope | None,
     try:
         envelope = codec.decode(raw)
         return envelope, codec.record_of(envelope.message), ""
-    except UnknownSchema:
-        return None, None, f"unknown schema id {_schema_id(raw.value)}: no package of --schemas has it"
     except Poison as error:
         problem = str(error)
     try:
@@ -140,16 +139,21 @@ def _decoded(codec: Codec, raw: Raw, has_failed: bool) -> tuple[Envelope | None,
         return None, None, problem
 
 
-def _failed(raw: Raw) -> tuple[Raw, dict[str, Any]]:
-    """The message that failed, and what is said of it; the record itself, and nothing, if it is no such record."""
+def _failed(raw: Raw) -> tuple[Raw, dict[str, Any], str]:
+    """The message that failed, and what is said of it; the record itself, and nothing, if it is no such record.
+
+    The last says why this code cannot tell.
+    """
     if not raw.topic.endswith(FAILED):
-        return raw, {}
+        return raw, {}, ""
     is_retry = raw.topic.endswith(".retry")
     try:
         parked = Parked.from_record(raw) if is_retry else dead_letter(raw)
+    except NewerFormat as error:
+        return raw, {}, f"newer code wrote this: {error}"
     except (KeyError, ValueError):
-        return raw, {}
-    return parked.raw, {
+        return raw, {}, ""
+    about = {
         "state": parked.state.value if is_retry else "DEAD LETTER",
         "record": parked.raw.coordinates,
         "attempts": parked.attempt,
@@ -158,6 +162,7 @@ def _failed(raw: Raw) -> tuple[Raw, dict[str, Any]]:
         "events": list(parked.events),
         "error": f"{parked.exception}: {parked.message}" if parked.exception else "",
     }
+    return parked.raw, about, ""
 
 
 def _schema_id(value: bytes | None) -> int | None:

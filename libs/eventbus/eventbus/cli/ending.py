@@ -50,6 +50,12 @@ def ask(question: str) -> None:
         raise CommandError(Exit.NOTHING, "Nothing was done (--yes goes without asking).")
 
 
+def take_any_text() -> None:
+    """Have standard output escape what its encoding does not have, rather than end the command."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 def flush() -> None:
     """Have what was printed seen now. Raises BrokenPipeError also if nothing was, once nobody reads the pipe."""
     sys.stdout.flush()
@@ -65,8 +71,7 @@ def flush() -> None:
 @contextmanager
 def output() -> Iterator[None]:
     """For a command that prints much: Ctrl-C, and a reader of its pipe that ends, end it without a word."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+    take_any_text()
     try:
         yield
         sys.stdout.flush()

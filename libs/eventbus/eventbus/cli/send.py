@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from eventbus.cli.described import described
-from eventbus.cli.ending import CommandError, Exit, output
+from eventbus.cli.ending import CommandError, Exit, take_any_text
 from eventbus.cli.json_fields import WrongJson, record_of_json
 from eventbus.cli.options import SCHEMAS
 from eventbus.cli.reader import TopicReader
@@ -62,24 +62,24 @@ def send(
     topics = TopicReader(settings)
     count = existing(topics, cls.topic)
     envelopes = [envelope_of(command, count, source) for command in commands]
-    with output():
-        if dry_run:
-            for envelope in envelopes:
-                print_envelope(Partition(envelope.topic, envelope.partition), envelope)
-                print(visible_json(codec.record_of(envelope.message), indent=None))
-            return
-        answers = None if wait is None else Answers(settings, codec, topics, commands)
-        writer, sent = CommandWriter(settings, codec), list[Position]()
+    take_any_text()
+    if dry_run:
         for envelope in envelopes:
-            sent.append(writer.write(envelope))
-            print_envelope(sent[-1], envelope)
-        if answers is not None and wait is not None:
-            answers.show(sent, wait)
+            print_envelope(Partition(envelope.topic, envelope.partition), envelope)
+            print(visible_json(codec.record_of(envelope.message), indent=None))
+        return
+    answers = None if wait is None else Answers(settings, codec, topics, commands)
+    writer, sent = CommandWriter(settings, codec), list[Position]()
+    for envelope in envelopes:
+        sent.append(writer.write(envelope))
+        print_envelope(sent[-1], envelope)
+    if answers is not None and wait is not None:
+        answers.show(sent, wait)
 
 
 def print_envelope(place: Partition | Position, envelope: Envelope) -> None:
     """Print where a command stands, what it is, its key, and its id."""
-    print(visible(f"{place} {envelope.message.name} {envelope.message.key} {envelope.id}"))
+    print(visible(f"{place} {envelope.message.name} {envelope.message.key} {envelope.id}"), flush=True)
 
 
 def command_class(codec: Codec, name: str) -> type[Message]:

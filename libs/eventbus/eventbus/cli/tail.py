@@ -40,7 +40,7 @@ class Wanted:
         """The partitions in which such records can be. What failed may stand in another one than its key's."""
         if not self.keys or topic.endswith(FAILED):
             return [Partition(topic, number) for number in range(count)]
-        numbers = {partition_of(key.encode(), count) for key in self.keys}
+        numbers = {partition_of(key.encode("utf-8", "surrogateescape"), count) for key in self.keys}
         return [Partition(topic, number) for number in sorted(numbers)]
 
     def match(self, found: Described) -> bool:
@@ -58,7 +58,7 @@ def tail(
             "--from",
             help="where to begin: beginning, end, an offset (17), offsets before the end (-10), a time "
             "(2026-05-04T10:00 in UTC, or 15m, 2h, 1d ago); for one partition: 3:17 (repeat for more) "
-            f"[default: {LAST} in each partition; beginning, if something is looked for]",
+            f"(default: {LAST} in each partition; beginning, if something is looked for)",
         ),
     ] = None,
     until: Annotated[str | None, typer.Option("--until", help="up to this time; not with --follow")] = None,

@@ -110,13 +110,18 @@ class Tasks:
         """Whether this replica is assigned every task, so that it may be the only member."""
         return len(self.assigned) == self._count
 
-    def behind(self, tasks: set[int]) -> bool:
-        """Whether an input of these tasks holds more than the group has decided. Raises KafkaException."""
-        for tp in self._committed(sorted(tasks)):
-            topic = tp.topic.removeprefix(self._settings.topic_prefix)
-            if self._follower.end(Partition(topic, tp.partition)) > max(tp.offset, 0):
-                return True
-        return False
+    def backlog(self) -> dict[Partition, int]:
+        """The inputs of all tasks that hold more than the group has decided, each with the offset up to which it has.
+
+        Raises KafkaException.
+        """
+        found = {}
+        for tp in self._committed(list(range(self._count))):
+            partition = Partition(tp.topic.removeprefix(self._settings.topic_prefix), tp.partition)
+            upto = max(tp.offset, 0)
+            if self._follower.end(partition) > upto:
+                found[partition] = upto
+        return found
 
     @property
     def following(self) -> bool:
