@@ -146,6 +146,12 @@ def next_release(folder: Path, changes: Iterable[Change] = CHANGES) -> Release:
     return Release(held, released)
 
 
+def new_ids(release: Release) -> set[int]:
+    """The ids of the schemas that today's code does not know."""
+    ids = [json.loads((tree / "schemas" / "ids.json").read_text()) for tree in (release.released, ROOT)]
+    return set(ids[0].values()) - set(ids[1].values())
+
+
 def copy_of_today(into: Path) -> Path:
     """A copy of the code as it stands in this repository; returns its folder."""
     ignored = shutil.ignore_patterns("__pycache__")

@@ -26,7 +26,7 @@ from verification.chaos.order_load import OrderLoad
 from verification.chaos.report import ChaosResult, table
 from verification.chaos.rolling_upgrade import RollingUpgrade
 from verification.chaos.schedule import UPGRADE, missing, schedule
-from verification.trees import next_release
+from verification.trees import new_ids, next_release
 
 RATE = 15.0
 """Orders a second that two cores hold beside three brokers, with faults."""
@@ -137,7 +137,7 @@ def run(run_dir: Path, options: argparse.Namespace) -> ChaosResult | None:
                 chaos.wait_ready()
                 verdict = chaos.audit(tree=release.released)
             doubles = [d["orderId"] for d in json.loads(request(f"{chaos.url(SIMULATOR)}/doubles")[1])]
-            found = order_ends.read(chaos.kafka)
+            found = order_ends.read(chaos.kafka, new_ids(release))
     return ChaosResult(heading, load.result, fault_log, found, verdict, doubles, ends, hostile, upgraded)
 
 

@@ -16,15 +16,19 @@ SETTLING = ONCE[1:]
 
 @dataclass
 class OrderEnds:
-    """By order id, how often each type of event stands in ``order.events``."""
+    """By order id, how often each type of event stands in ``order.events``; and how many have one of ``new_ids``."""
 
     orders: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    new_ids: Collection[int] = ()
+    """The schema ids of the next release."""
+    newer: int = 0
 
     def take(self, raw: Raw) -> None:
         """Count one record, if it is an event that order wrote."""
         kind, cause = raw.header("ce_type"), raw.extension("cause")
         if raw.topic == "order.events" and raw.key is not None and kind is not None and cause is not None:
             self.orders[raw.key.decode("utf-8", "backslashreplace")][kind] += 1
+            self.newer += int.from_bytes((raw.value or b"")[1:5], "big") in self.new_ids
 
     def lost(self, accepted: Collection[str]) -> list[str]:
         """Orders that were answered 202 but do not stand in the log."""
@@ -49,9 +53,9 @@ def _twice(kinds: Counter[str]) -> bool:
     return any(kinds[k] > 1 for k in ONCE) or bool(failed_too or gone_and_back)
 
 
-def read(settings: Settings) -> OrderEnds:
+def read(settings: Settings, new_ids: Collection[int] = ()) -> OrderEnds:
     """Everything committed up to now. Raises KafkaAway."""
-    ends, topics = OrderEnds(), AuditReader(settings)
+    ends, topics = OrderEnds(new_ids=new_ids), AuditReader(settings)
     try:
         topics.read(topics.ends(("order.events",)), ends.take)
     finally:

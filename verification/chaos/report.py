@@ -97,7 +97,7 @@ def table(outcome: ChaosResult) -> str:
             "audit", "clean" if outcome.verdict.clean else f"{len(outcome.verdict.violations):,} violations"
         ),
         _row("hostile records", _hostile(outcome)),
-        _row("upgrade", _upgrade(outcome.upgrade)),
+        _row("upgrade", f"{_upgrade(outcome.upgrade)}; {outcome.order_ends.newer:,} events in new versions"),
         *_faults(outcome),
         _row("ended by itself", _counts(_restarts(outcome.restarts)) or "none"),
         *_latencies(outcome),

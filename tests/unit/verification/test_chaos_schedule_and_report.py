@@ -13,7 +13,7 @@ import pytest
 
 from eventbus.codec import Codec
 from eventbus.model.places import Position
-from eventbus.model.record import Raw
+from eventbus.model.record import Headers, Raw
 from eventbus.retry.parked import ERRORS
 from tools.arrivals import Settled
 from verification.audit.findings import DeadLetter
@@ -197,6 +197,14 @@ def test_an_upgrade_that_was_not_begun_or_broke_off_is_not_whole(monkeypatch: py
     assert "0 replicas held, 0 replicas released" in printed and "FAILED" in printed
 
 
+def test_events_in_new_versions_are_counted_by_their_schema_ids() -> None:
+    ends = OrderEnds(new_ids={57})
+    headers: Headers = [("ce_type", b"OrderConfirmed"), ("ce_cause", b"payment.events-0-1")]
+    for value in (b"\0\0\0\0\x39...", b"\0\0\0\0\x12...", b"", None):
+        ends.take(Raw("order.events", 0, 1, b"o1", value, headers, 0))
+    assert (ends.newer, ends.orders["o1"]["OrderConfirmed"]) == (1, 4)
+
+
 def test_a_run_is_clean_only_if_every_replica_took_both_steps() -> None:
     verdict = AuditResult(1, 1, True)
     assert outcome(verdict=verdict).clean
@@ -215,7 +223,7 @@ def outcome(**more: Any) -> ChaosResult:
     given = {
         "load": load,
         "fault_log": fault_log,
-        "order_ends": OrderEnds(),
+        "order_ends": OrderEnds(newer=7),
         "verdict": AuditResult(1, 1, True),
         "doubles": [],
         "upgrade": UpgradeResult({"held": ["order-0"], "released": ["order-0"]}, 1.0, 31.0),
@@ -231,7 +239,7 @@ def test_the_report_says_how_soon_an_order_was_confirmed_after_each_kind_of_faul
 def test_the_report_names_the_kinds_that_never_landed() -> None:
     printed = table(outcome())
     assert "never landed    rolling upgrade, kill broker, hostile records, kill service" in printed
-    assert "1 replicas held, 1 replicas released, in 30 s" in printed
+    assert "1 replicas held, 1 replicas released, in 30 s; 7 events in new versions" in printed
 
 
 def hostile_result() -> HostileResult:
