@@ -17,11 +17,9 @@ from eventbus.codec import Codec
 from eventbus.model.errors import Poison
 from eventbus.schema_package import MAX_ID
 from tools.avro_rules import version_conflicts
-from tools.pin_schemas import encode, form_problems, pinned
+from tools.pin_schemas import encode, form_problems, is_copy, pinned, remedy
 from tools.registry import ROOT
 from tools.schema_folders import Folder, Json, SchemaFile, folders, taken
-
-PIN = "`make schema-pin`"
 
 
 def file_problems(checked: Sequence[Folder]) -> list[str]:
@@ -56,8 +54,10 @@ def _pin_problems(
         if version not in released and version not in by_id:
             yield f"{folder.path}: ids.json or golden.json names {version}, of which there is no file"
     for file in files:
-        if file.id not in released:
-            yield f"{file.path} is not pinned: run {PIN}"
+        if is_copy(file, ids):
+            yield remedy(file)
+        elif file.id not in released:
+            yield f"{file.path} is not pinned: run `make schema-pin`"
         elif file.id in ids and (changes := list(differences(released[file.id], pinned(file, ids[file.id])))):
             yield (
                 f"{file.id} was released, and its file is not what it was: {'; '.join(changes)}. Bring it back, "

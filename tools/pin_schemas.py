@@ -1,8 +1,9 @@
 """Pins what a schema version must keep for ever: its id, its content and its bytes.
 
 ``python -m tools.pin_schemas`` appends to ``ids.json``, ``released.json`` and ``golden.json`` of each schema package
-what is missing there, and changes no entry that is there. Each new version needs a sample record in ``golden.json``:
-``"OrderCreated.v3": [{"record": {...}}]``; the bytes are added.
+what is missing there, and changes no entry that is there. The first version of a message needs a sample record in
+``golden.json``: ``"OrderThanked.v1": [{"record": {...}}]``; the bytes are added. A further version is made by
+``make schema-version``, which also holds it back until all code can read it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 import fastavro
 
+from eventbus.model.versions import Version
 from tools.avro_rules import version_conflicts
 from tools.schema_folders import Folder, Json, SchemaFile, folders, taken
 from tools.schema_form import flaws
@@ -90,6 +92,19 @@ def pin(folder: Folder, known: Sequence[Folder]) -> list[str]:
     return added
 
 
+def is_copy(file: SchemaFile, ids: Json) -> bool:
+    """Whether a file is a further version of a message, made by hand: it would be written before all code reads it."""
+    return file.id not in ids and file.name in {Version.parse(version).name for version in ids}
+
+
+def remedy(file: SchemaFile) -> str:
+    """What to do about such a file."""
+    return (
+        f"{file.path} was not made by `make schema-version`, so it would be written before all code can read it: "
+        f"move it away, then make schema-version MESSAGE={file.path.parent.name}/{file.name}"
+    )
+
+
 def complete_samples(file: SchemaFile, samples: list[Json]) -> list[str]:
     """Adds the bytes to the samples that have none, and returns them (hex). Raises ValueError for a wrong sample."""
     added = []
@@ -114,6 +129,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("package", nargs="*", help="further schema packages than those of services.toml")
     try:
         known = folders(beside=parser.parse_args(arguments).package)
+        if copies := [f for folder in known for f in folder.files() if is_copy(f, folder.load("ids"))]:
+            raise ValueError("\n".join(map(remedy, copies)))
         added = [line for folder in known for line in pin(folder, known)]
     except ValueError as error:
         print(error, file=sys.stderr)

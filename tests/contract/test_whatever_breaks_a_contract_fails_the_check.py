@@ -24,6 +24,7 @@ ORDER = "schemas/order.events/OrderCreated.v2.avsc"
 NEXT = "schemas/order.events/OrderCreated.v2.1.avsc"
 MAJOR = "schemas/order.events/OrderCreated.v3.avsc"
 FRAUD = "examples/fraud/fraud.events/FraudSuspected.v1.avsc"
+NEW = "examples/fraud/fraud.events/FraudForgotten.v1.avsc"
 
 
 class Tree:
@@ -194,6 +195,10 @@ def another_file_name(tree: Tree) -> None:
 
 
 def not_pinned(tree: Tree) -> None:
+    tree.change(FRAUD, lambda schema: schema.update(name="FraudForgotten"), NEW)
+
+
+def copied_by_hand(tree: Tree) -> None:
     tree.field(ORDER, "version", NEXT, default="2.1")
 
 
@@ -257,7 +262,8 @@ BROKEN: dict[Callable[[Tree], None], tuple[str, ...]] = {
     a_default_of_the_wrong_type: (f"{ORDER}: totalAmount: the default '0' is no long",),
     a_truth_value_as_a_number: (f"{ORDER}: totalAmount: the default True is no long",),
     another_file_name: ("OrderCreated.v2.0.avsc: 'OrderCreated.v2.0' is no version of a message",),
-    not_pinned: (f"{NEXT} is not pinned: run `make schema-pin`",),
+    not_pinned: (f"{NEW} is not pinned: run `make schema-pin`",),
+    copied_by_hand: (f"{NEXT} was not made by `make schema-version`, so it would be written before",),
     golden_bytes_changed: ("schemas/golden.json: the bytes of OrderPaid.v1 are not those of its record",),
     golden_bytes_gone: ("OrderPaid.v1 was released, and schemas has no id or no golden bytes of it",),
     an_upcast_that_breaks: (
@@ -286,7 +292,7 @@ def test_a_broken_contract_is_found_in_its_files_and_named(
 
 
 @pytest.mark.parametrize(
-    "mutate", [*WITH_PACKAGES, no_default, deleted, bad_json], ids=lambda mutate: mutate.__name__
+    "mutate", [*WITH_PACKAGES, no_default, renamed_in_the_next, narrowed_in_the_next, deleted, bad_json], ids=lambda mutate: mutate.__name__
 )
 def test_a_broken_contract_ends_the_program_with_a_failure_and_is_named(
     tree: Tree, mutate: Callable[[Tree], None]

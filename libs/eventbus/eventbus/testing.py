@@ -26,22 +26,27 @@ async def no_call(request: Any) -> Outcome:
 class Scenario(Generic[S]):
     """A decider, its state so far, and what the last message led to."""
 
-    def __init__(self, decider: Decider[S], state: S, outputs: Sequence[Output] = ()) -> None:
-        self.decider, self.state, self.outputs = decider, state, list(outputs)
+    def __init__(
+        self, decider: Decider[S], state: S, outputs: Sequence[Output] = (), key: str | None = None
+    ) -> None:
+        """``key``: of the entity, if a message or an event has told it already."""
+        self.decider, self.state, self.outputs, self.key = decider, state, list(outputs), key
 
     def when(self, message: Message | Outcome) -> Scenario[S]:
         """Decide one message and fold the own events it led to.
 
         Raises TypeError for what the processor would refuse: an input that the decider does not take, an event of
-        another log or another key, a field of the wrong type.
+        another log or another key, a field of the wrong type. The outcome of a call has the key of what came before
+        it; where nothing did, its own events must have one key among them.
         """
         check_input(self.decider, message)
         _check_all([message])
         outputs = list(self.decider.decide(message, self.state))
-        check_outputs(self.decider, _key_of(message), outputs)
-        _check_all(outputs)
         own = [o for o in outputs if isinstance(o, Message) and o.topic == self.decider.log]
-        return Scenario(self.decider, reduce(self.decider.evolve, own, self.state), outputs)
+        key = message.key if isinstance(message, Message | DeadlinePassed) else self.key or _key_of(own)
+        check_outputs(self.decider, key, outputs)
+        _check_all(outputs)
+        return Scenario(self.decider, reduce(self.decider.evolve, own, self.state), outputs, key)
 
     def then(self, *expected: Output) -> Scenario[S]:
         """The last message led to exactly this, in this order; no arguments means to nothing."""
@@ -55,9 +60,8 @@ def _check_all(values: Iterable[Any]) -> None:
             check_fields(value)
 
 
-def _key_of(message: Message | Outcome) -> str | None:
-    """The key that the processor would decide the message for; None for the outcome of a call."""
-    return message.key if isinstance(message, Message | DeadlinePassed) else None
+def _key_of(events: Iterable[Any]) -> str | None:
+    return next((event.key for event in events if isinstance(event, Message)), None)
 
 
 def given(decider: Decider[S], *past: Any, state: S | None = None) -> Scenario[S]:
@@ -68,4 +72,4 @@ def given(decider: Decider[S], *past: Any, state: S | None = None) -> Scenario[S
     check_definition(decider)
     _check_all(past)
     start = decider.initial if state is None else state
-    return Scenario(decider, reduce(decider.evolve, past, start))
+    return Scenario(decider, reduce(decider.evolve, past, start), key=_key_of(past))

@@ -16,7 +16,7 @@ from eventbus.model.rules import check_definition, check_fields
 from eventbus.retry.parked import State
 from eventbus.testing import given
 from parcels.messages import CourierNoted, ParcelLost, ParcelSent, ParcelWeighed, RecallParcel, SendParcel
-from testbed.bench import DLQ, LOG, REACTOR, Ask, Bench, sent, weighed
+from testbed.bench import DLQ, LOG, REACTOR, Answered, Ask, Bench, sent, weighed
 
 OTHER_KEY = CourierNoted(parcel_id="another", note="n")
 OTHER_LOG = ParcelSent(parcel_id="a", sender="s")
@@ -55,6 +55,16 @@ def test_a_test_of_the_rules_finds_wrong_outputs(output: Any, reason: str) -> No
     with pytest.raises(TypeError) as refused:
         given(deciding(OWN, output)).when(weighed("a"))
     assert str(refused.value) == f"{LOG}: {reason}"
+
+
+def test_a_test_of_the_rules_knows_the_key_that_the_outcome_of_a_call_is_for() -> None:
+    """An outcome names no key. It is that of the message or the event before it, or of the first own event."""
+    asked = given(changed(REACTOR, decide=lambda message, life: [Ask("a")])).when(weighed("a"))
+    asked.decider = deciding(OTHER_KEY)
+    for scenario in (asked, given(deciding(OTHER_KEY), OWN), given(deciding(OWN, OTHER_KEY))):
+        with pytest.raises(TypeError, match="CourierNoted has the key 'another', but its input has the key 'a'"):
+            scenario.when(Answered("a"))
+    given(deciding(OWN)).when(Answered("a")).then(OWN)
 
 
 @pytest.mark.parametrize(("output", "reason"), WRONG_OUTPUTS.values(), ids=WRONG_OUTPUTS)
