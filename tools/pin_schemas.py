@@ -93,7 +93,7 @@ def pin(folder: Folder, known: Sequence[Folder]) -> list[str]:
 
 
 def is_copy(file: SchemaFile, ids: Json) -> bool:
-    """Whether a file is a further version of a message, made by hand: it would be written before all code reads it."""
+    """Whether a file is a further version of a message, made by hand: nothing would hold it back."""
     return file.id not in ids and file.name in {Version.parse(version).name for version in ids}
 
 

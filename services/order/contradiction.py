@@ -22,10 +22,11 @@ def contradiction(report: Message, order: Order) -> str | None:
     """How ``report`` contradicts the order it is about, as a predicate for its name; None if it does not.
 
     The money, products and quantities that the report carries are compared. What it leaves out contradicts nothing.
-    An order that names no price cannot be paid. A refund of nothing may come: payment once took its price for zero.
+    An order that names no price cannot be paid. A payment and a refund of nothing may come: older code of
+    payment takes its price for zero.
     """
     match report:
-        case PaymentRefunded(amount=0) if order.unpriced:
+        case PaymentSucceeded(amount=0) | PaymentRefunded(amount=0) if order.unpriced:
             return None
         case PaymentSucceeded() | PaymentRefunded():
             return _other_money(report.amount, report.currency, order)

@@ -103,7 +103,7 @@ def _settle(report: Message, order: Order) -> list[Message]:
         case InventoryReleased():
             return [_failed(report, order, "INVENTORY", "the reservation was given back")]
     held = order.inventory in (Inventory.RESERVED, Inventory.SHIPPED)
-    if order.payment is Payment.PAID and held and order.unpriced:
+    if order.payment is Payment.PAID and order.unpriced:
         return [_failed(report, order, "PAYMENT", "it was taken as paid, but it names no price")]
     if order.payment is Payment.PAID and held:
         return [

@@ -278,6 +278,14 @@ BROKEN: dict[Callable[[Tree], None], tuple[str, ...]] = {
 
 
 WITH_PACKAGES = (an_upcast_that_breaks, a_version_written_that_there_is_not)
+BY_PROGRAM = [
+    *WITH_PACKAGES,
+    no_default,
+    renamed_in_the_next,
+    narrowed_in_the_next,
+    deleted,
+    bad_json,
+]
 ONLY_FILES = [mutate for mutate in BROKEN if mutate not in WITH_PACKAGES]
 
 
@@ -291,9 +299,7 @@ def test_a_broken_contract_is_found_in_its_files_and_named(
         assert words in said
 
 
-@pytest.mark.parametrize(
-    "mutate", [*WITH_PACKAGES, no_default, renamed_in_the_next, narrowed_in_the_next, deleted, bad_json], ids=lambda mutate: mutate.__name__
-)
+@pytest.mark.parametrize("mutate", BY_PROGRAM, ids=lambda mutate: mutate.__name__)
 def test_a_broken_contract_ends_the_program_with_a_failure_and_is_named(
     tree: Tree, mutate: Callable[[Tree], None]
 ) -> None:

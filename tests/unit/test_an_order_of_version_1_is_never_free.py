@@ -127,9 +127,18 @@ def test_a_failed_payment_of_it_fails_the_order() -> None:
 
 
 @pytest.mark.parametrize("currency", ["GBP", NO_CURRENCY])
-def test_the_order_cannot_be_paid_not_even_with_nothing(currency: str) -> None:
-    paid = PaymentSucceeded(order_id="o1", user_id="u1", amount=0, currency=currency)
-    refused(given(ORDER, OLD), paid)
+def test_the_order_cannot_be_paid(currency: str) -> None:
+    refused(given(ORDER, OLD), PaymentSucceeded(order_id="o1", user_id="u1", amount=1, currency=currency))
+
+
+def test_one_that_older_code_of_payment_took_for_free_fails_at_once() -> None:
+    paid = PaymentSucceeded(order_id="o1", user_id="u1", amount=0, currency="GBP")
+    given(ORDER, OLD).when(paid).then(
+        OrderPaid(order_id="o1", amount=0, currency="GBP"),
+        OrderFailed(
+            order_id="o1", user_id="u1", stage="PAYMENT", reason="it was taken as paid, but it names no price"
+        ),
+    )
 
 
 def test_one_that_was_taken_as_paid_once_is_not_confirmed_and_can_be_refunded() -> None:

@@ -62,7 +62,9 @@ def test_a_test_of_the_rules_knows_the_key_that_the_outcome_of_a_call_is_for() -
     asked = given(changed(REACTOR, decide=lambda message, life: [Ask("a")])).when(weighed("a"))
     asked.decider = deciding(OTHER_KEY)
     for scenario in (asked, given(deciding(OTHER_KEY), OWN), given(deciding(OWN, OTHER_KEY))):
-        with pytest.raises(TypeError, match="CourierNoted has the key 'another', but its input has the key 'a'"):
+        with pytest.raises(
+            TypeError, match="CourierNoted has the key 'another', but its input has the key 'a'"
+        ):
             scenario.when(Answered("a"))
     given(deciding(OWN)).when(Answered("a")).then(OWN)
 

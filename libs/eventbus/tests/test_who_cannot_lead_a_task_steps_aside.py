@@ -7,12 +7,13 @@ from typing import cast
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from eventbus.model.places import Partition, Position
-from eventbus.processing.aside import LONGEST, LOOK, PAUSE, Aside
+from eventbus.model.places import Entity, Partition, Position
+from eventbus.processing.aside import LONGEST, LOOK, PAUSE, SPREAD, Aside
 from eventbus.processing.follower import Follower, Stop
 from eventbus.processing.tasks import Tasks
 
 LOG, INPUT = "parcel.events", Partition("parcel.commands", 1)
+ENTITY = Entity(LOG, "a")
 
 
 class Replica:
@@ -24,8 +25,12 @@ class Replica:
         self.assigned_all = False
         self.stopped: dict[Partition, Stop] = {}
         self.work: dict[Partition, int] = {}
+        self.late: dict[Entity, int] = {}
+        self.dice, self.refuses = 0.0, 0
         self.moves: list[str] = []
-        self.aside = Aside(cast(Tasks, self), cast(Follower, self), lambda: self.now)
+        self.aside = Aside(
+            cast(Tasks, self), cast(Follower, self), self.overdue, lambda: self.dice, lambda: self.now
+        )
 
     def stop(self, task: int, newer: bool = True) -> None:
         self.stopped[Partition(LOG, task)] = Stop(Position(LOG, task, 5), "it cannot be read", newer)
@@ -36,10 +41,16 @@ class Replica:
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT, None, False, True))
         return self.work.copy()
 
+    def overdue(self, but: set[int]) -> set[tuple[Entity, int]]:
+        return set() if but == {0, 1, 2} else set(self.late.items())
+
     def leave_group(self) -> None:
         self.moves.append("leaves")
 
     def enter_group(self) -> None:
+        if self.refuses:
+            self.refuses -= 1
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, None, False, True))
         self.moves.append("enters")
 
     def wait(self, seconds: float) -> list[str]:
@@ -82,7 +93,7 @@ def test_it_stays_away_while_another_gets_on_with_the_task(replica: Replica) -> 
     replica.stop(1)
     replica.wait(1)
     for upto in range(10):
-        replica.work[INPUT] = upto
+        replica.work[INPUT] = replica.late[ENTITY] = upto
         assert replica.wait(LOOK - 1) == []
 
 
@@ -106,6 +117,33 @@ def test_it_enters_again_when_nobody_gets_on_with_any_task(replica: Replica) -> 
     replica.wait(1)
     replica.work[Partition(INPUT.topic, 0)] = 7
     assert replica.wait(2 * LOOK) == ["enters"]
+
+
+def test_it_enters_again_when_nobody_decides_what_is_overdue(replica: Replica) -> None:
+    """No input comes, and the others are gone: deadlines pass and parked messages wait."""
+    replica.stop(1)
+    replica.wait(1)
+    replica.late[ENTITY] = 7
+    assert replica.wait(2 * LOOK) == ["enters"]
+
+
+def test_it_leaves_at_a_random_moment_and_stays_if_all_others_have_left_by_then(replica: Replica) -> None:
+    replica.dice = 0.9
+    replica.stop(1)
+    assert replica.wait(0.8 * SPREAD) == []
+    replica.assigned_all = True
+    assert replica.wait(SPREAD) == []
+    replica.assigned_all = False
+    assert replica.wait(0.8 * SPREAD) == [], "the moment is chosen anew"
+    assert replica.wait(0.2 * SPREAD) == ["leaves"]
+
+
+def test_it_tries_again_to_enter_if_kafka_refuses_for_a_moment(replica: Replica) -> None:
+    replica.stop(1)
+    replica.wait(1)
+    replica.stopped.clear()
+    replica.refuses = 3
+    assert replica.wait(5) == ["enters"] and not replica.aside.is_aside
 
 
 def test_if_nobody_can_lead_the_task_it_leaves_ever_more_seldom(replica: Replica) -> None:

@@ -25,6 +25,8 @@ BODY = {"userId": "anne", "items": [{"productId": "cup", "quantity": 2, "unitPri
 METHODS = ("tok_ok", "tok_ok", "tok_ok", "tok_declined")
 LAG = 5.0
 """Seconds after which every replica must show what one has shown, or say that it cannot."""
+FACTS = ("status", "payment", "inventory", "items", "totalAmount", "updatedAt")
+"""What an order shows, whatever code shows it."""
 
 
 class Replica:
@@ -103,12 +105,13 @@ class Watch:
     """Asks every replica of order for every accepted order, again and again: the answer is right, or it is 503.
 
     Right is never 404, never a version older than one that this replica has shown, and never one older than what any
-    replica had shown :data:`LAG` seconds before.
+    replica had shown :data:`LAG` seconds before. At one version, replicas of any code show the same :data:`FACTS`.
     """
 
     def __init__(self, replicas: Sequence[Replica], orders: Orders) -> None:
         self._replicas, self._orders = replicas, orders
         self._shown: dict[tuple[str, str], int] = {}
+        self._facts: dict[tuple[str, int], list[Any]] = {}
         self._history: dict[str, list[tuple[float, int]]] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
@@ -146,7 +149,10 @@ class Watch:
         if answer.status_code != 200:
             self.wrong.append(f"{replica.name} answers {answer.status_code} for {order}: {answer.text}")
             return
-        version = answer.json()["version"]
+        body = answer.json()
+        version, facts = body["version"], [body[name] for name in FACTS]
+        if facts != (first := self._facts.setdefault((order, version), facts)):
+            self.wrong.append(f"{replica.name} shows {facts} at version {version} of {order}, not {first}")
         history = self._history.setdefault(order, [])
         known = [seen for at, seen in history if at < asked - LAG]
         least = max([self._shown.get((replica.name, order), 0), *known])

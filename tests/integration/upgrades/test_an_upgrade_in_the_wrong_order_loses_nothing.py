@@ -32,7 +32,8 @@ ReleaseOf = Callable[[Change], Release]
 def test_a_replica_that_cannot_read_an_own_event_stands_still_until_it_is_upgraded(
     system: System, release_of: ReleaseOf, change: Change
 ) -> None:
-    upgrade_one_replica_first(system, release_of(change).released)
+    new = release_of(change).released
+    upgrade_one_replica_first(system, new).check_rebuilt_identical_and_replayed(new)
 
 
 def test_b1_a_replica_that_stood_still_has_no_hole_and_neither_has_one_that_went_back(

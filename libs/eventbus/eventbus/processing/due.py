@@ -72,6 +72,14 @@ class DueQueue:
         self._answered = set(due)
         return passed
 
+    def overdue(self, now: int, partitions: Iterable[int]) -> set[tuple[Entity, int]]:
+        """What is due in these tasks, whoever leads them: deadlines, and the first messages of parked keys."""
+        tasks = list(partitions)
+        heads = (head for head in self._store.parked.heads(tasks) if head.state is not State.DEAD)
+        return {(head.entity, head.due) for head in heads if head.due <= now} | set(
+            self._store.due(now, tasks)
+        )
+
     def forget_answered(self) -> None:
         """After an aborted transaction, deadlines come again."""
         self._answered.clear()

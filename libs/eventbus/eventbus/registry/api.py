@@ -40,7 +40,8 @@ class RegistryApi:
         """Opens no connection. Raises Misconfigured for a URL that is none, and for files that cannot be read."""
         self.url = settings.url.rstrip("/")
         info = settings.basic_auth_user_info.get_secret_value()
-        self._secrets = [secret for secret in (info, info.partition(":")[2]) if secret]
+        encoded = base64.b64encode(info.encode()).decode()
+        self._secrets = [secret for secret in (info, encoded, info.partition(":")[2]) if secret]
         if "@" in settings.url:
             raise Misconfigured(
                 "SCHEMA_REGISTRY_URL must not hold user and password: put them into "
@@ -50,7 +51,7 @@ class RegistryApi:
             self._client = HttpClient(
                 settings.url,
                 timeout=settings.timeout,
-                authorization=f"Basic {base64.b64encode(info.encode()).decode()}" if info else None,
+                authorization=f"Basic {encoded}" if info else None,
                 tls=_tls(settings),
             )
         except ValueError as error:
@@ -123,7 +124,7 @@ class RegistryApi:
         return content
 
     def _said(self, what: str, method: str, path: str, answer: HttpAnswer) -> str:
-        text = answer.text[:_SHOWN]
+        text = self._hidden(answer.text)[:_SHOWN]
         return self._hidden(f"{what}: {method} {self.url}{path} was answered {answer.status}: {text!r}")
 
     def _hidden(self, text: str) -> str:

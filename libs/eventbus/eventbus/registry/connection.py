@@ -11,7 +11,6 @@ import json
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
@@ -27,10 +26,9 @@ log = logging.getLogger("eventbus.registry")
 T = TypeVar("T")
 
 LOOK_UP = 1.0
-"""Seconds that one look-up may hold up the processor."""
+"""Seconds that one look-up may hold up the processor, and after which none is begun for a while."""
 PAUSE = 10.0
-"""Seconds without look-ups after one that had no answer, and the time in which ``MOST`` are made at most."""
-MOST = 20
+"""Seconds without look-ups after one that had no answer; and after so long that look-ups took ``LOOK_UP`` in all."""
 KEPT = 1_000
 """Ids that are remembered as nobody's here, each for ``FORGET`` seconds."""
 FORGET = 60.0
@@ -52,7 +50,7 @@ class SchemaRegistry:
         self._entries = entries(packages)
         self._by_form = _by_form(self._entries)
         self._unknown: dict[int, float] = {}
-        self._asked: deque[float] = deque()
+        self._spent, self._spending_since = 0.0, 0.0
         self._quiet_until = 0.0
 
     def wait_for_ids(
@@ -93,6 +91,8 @@ class SchemaRegistry:
                 "the schema of id %d is not known here, and could not be asked for: %r", schema_id, error
             )
             return None
+        finally:
+            self._spent += self._monotonic() - now
         if found is None:
             while len(self._unknown) >= KEPT:
                 del self._unknown[next(iter(self._unknown))]
@@ -114,18 +114,15 @@ class SchemaRegistry:
                 return future.result(0.2)
             except concurrent.futures.TimeoutError:
                 if future.done():
-                    raise
+                    return future.result()
         future.cancel()
         return None
 
     def _may_ask(self, now: float) -> bool:
         """Records with ever new ids must not keep the processor busy with asking."""
-        while self._asked and self._asked[0] <= now - PAUSE:
-            self._asked.popleft()
-        if now < self._quiet_until or len(self._asked) >= MOST:
-            return False
-        self._asked.append(now)
-        return True
+        if now >= self._spending_since + PAUSE:
+            self._spent, self._spending_since = 0.0, now
+        return now >= self._quiet_until and self._spent < LOOK_UP
 
     def _version_of(self, schema: str | None) -> Version | None:
         try:
