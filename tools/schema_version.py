@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import argparse
 import re
-import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from eventbus.model.versions import Version
 from tools.check_schemas import file_problems
@@ -24,11 +22,10 @@ from tools.pin_schemas import pin
 from tools.recordings.__main__ import find
 from tools.recordings.versions import record_version
 from tools.registry import ROOT
+from tools.released import Refused, require_unreleased
 from tools.schema_folders import Folder, Json, SchemaFile, folders, latest
 from tools.schema_samples import fitted
 
-TRUNKS = ("origin/HEAD", "origin/main", "main")
-"""The main branch: the first of these that git knows."""
 DOWNCASTS = '''"""The latest version of a message as an older major version says it.
 
 Each function takes a record of the latest version (camelCase), and returns another one. What the older version cannot
@@ -64,10 +61,6 @@ FIRST = """{{
   ]
 }}
 """
-
-
-class Refused(Exception):
-    """What was asked for cannot be done: why, and what to do instead."""
 
 
 def chosen(
@@ -153,29 +146,6 @@ def require_sound(known: Sequence[Folder]) -> None:
     """That nothing is wrong already: a new version begins from what holds."""
     if problems := file_problems(known):
         raise Refused("\n".join(["first mend what is wrong already:", *problems]))
-
-
-def require_unreleased(path: Path) -> None:
-    """That the main branch does not have this file. Raises Refused."""
-    trunks = (name for name in TRUNKS if _git(path, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"))
-    trunk = next(trunks, None)
-    if trunk is None:
-        raise Refused(
-            f"{path}: git has no main branch that says whether it was released; it stays as it is pinned"
-        )
-    if _git(path, "cat-file", "-e", f"{trunk}:./{path.name}"):
-        raise Refused(
-            f"{path.stem} was released: {trunk} has its file, so replicas may know it. Bring it back with "
-            f"`git checkout {trunk} -- {path}`, and make a new version with `make schema-version`"
-        )
-
-
-def _git(path: Path, *arguments: str) -> bool:
-    try:
-        command = ["git", "-C", str(path.parent), *arguments]
-        return subprocess.run(command, capture_output=True, check=False).returncode == 0
-    except FileNotFoundError:
-        return False
 
 
 def _finish(folder: Folder, version: Version, known: Sequence[Folder]) -> SchemaFile:
