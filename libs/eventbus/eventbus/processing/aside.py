@@ -71,11 +71,7 @@ class Aside:
 
     def _leave_in_time(self, newer: set[int]) -> None:
         now = self._monotonic()
-        if (
-            now < self._due
-            or self._tasks.assigned_all
-            or not (self._tasks.assigned - self._tasks.led) & newer
-        ):
+        if not newer or now < self._due or self._tasks.assigned_all or not self._stuck(newer):
             self._leaves_at = None
         elif self._leaves_at is None:
             self._leaves_at = now + SPREAD * self._jitter()
@@ -84,6 +80,10 @@ class Aside:
             self._tasks.leave_group()
             self.is_aside, self._leaves_at = True, None
             self._work, self._due = set(), now + LOOK
+
+    def _stuck(self, newer: set[int]) -> set[int]:
+        """The tasks that nobody leads because they are assigned here."""
+        return (self._tasks.assigned - self._tasks.led) & newer
 
     def _look(self) -> None:
         self._due = self._monotonic() + LOOK
