@@ -32,8 +32,8 @@ class Mixed(Codec):
                 pass
         return super().encode(message)
 
-    def as_read(self, message: Message) -> Message:
-        return self.decode_value(self.encode(message)) if isinstance(message, OrderCreated) else message
+    def as_read(self, message: Message, value: bytes) -> Message:
+        return self.decode_value(value) if isinstance(message, OrderCreated) else message
 
 
 def lived(seed: int) -> tuple[list[str], int]:

@@ -149,7 +149,7 @@ class InternedCodec(Codec):
             self._messages[value] = message
         return value
 
-    def as_read(self, message: Message) -> Message:
+    def as_read(self, message: Message, value: bytes) -> Message:
         return message
 
     def schema_headers(self, value: bytes) -> Headers:

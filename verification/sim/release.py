@@ -48,8 +48,8 @@ class ReleasedCodec(Codec):
         is_new = self._release is Release.WRITES and message.name in self._evolved
         return NEW + value if is_new else value
 
-    def as_read(self, message: Message) -> Message:
-        return self._codec.as_read(message)
+    def as_read(self, message: Message, value: bytes) -> Message:
+        return self._codec.as_read(message, value.removeprefix(NEW))
 
     def schema_headers(self, value: bytes) -> Headers:
         return []

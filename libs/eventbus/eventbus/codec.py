@@ -101,13 +101,13 @@ class Codec:
         """Raises ValueError if messages of this class cannot be written in that version, whatever they say."""
         self._writable(cls, version)
 
-    def as_read(self, message: Message) -> Message:
-        """The message as each reader of its value gets it, and as it is therefore to be folded.
+    def as_read(self, message: Message, value: bytes) -> Message:
+        """The message as each reader gets it, and as it is therefore to be folded. ``value``: what it was encoded to.
 
         It is another one only while it is written in an older version: what that version cannot hold has its default.
         """
         shape = self._shape(message)
-        return message if shape.written is shape.latest else self.decode_value(self.encode(message))
+        return message if shape.written is shape.latest else self.decode_value(value)
 
     def _shape(self, message: Message) -> Shape:
         shape = self._shapes.get(type(message))

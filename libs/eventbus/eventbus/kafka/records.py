@@ -25,6 +25,14 @@ def end_of(consumer: Consumer, topic: str, partition: int, timeout: float) -> in
     return int(marks[1])
 
 
+def committed_of(consumer: Consumer, places: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+    """What the group of a consumer has committed for each of these (negative: never). Raises KafkaException."""
+    committed = consumer.committed(places, timeout=timeout)
+    if failed := next((tp.error for tp in committed if tp.error is not None), None):
+        raise KafkaException(failed)
+    return committed
+
+
 def after_unreadable(probe: Consumer, topic: str, partition: int, first: int, timeout: float = 1.0) -> int:
     """The offset after an unreadable batch that begins at ``first``. Raises KafkaException.
 

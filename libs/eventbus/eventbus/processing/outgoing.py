@@ -58,7 +58,7 @@ def produced(
         decided = output.stamp(now)
         value = context.codec.encode(decided)
         # The log is what state is folded from: so the state here is folded from what the log holds.
-        message = context.codec.as_read(decided)
+        message = context.codec.as_read(decided, value)
         own = message.topic == item.decider.log
         version += own
         envelope = _envelope(

@@ -15,7 +15,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from eventbus.kafka.records import end_of
+from eventbus.kafka.records import committed_of, end_of
 from eventbus.model.decider import Decider
 from eventbus.model.errors import Misconfigured
 from eventbus.model.messages import Command
@@ -82,10 +82,7 @@ class Starting:
         if written is None:
             return
         named = [TopicPartition(self._settings.topic(t), i) for t in self._inputs for i in range(self._count)]
-        committed = self._consumer.committed(named, timeout=PATIENCE)
-        if failed := next((tp.error for tp in committed if tp.error is not None), None):
-            raise KafkaException(failed)
-        if all(tp.offset < 0 for tp in committed):
+        if all(tp.offset < 0 for tp in committed_of(self._consumer, named, PATIENCE)):
             raise Misconfigured(
                 f"the offsets of the consumer group {self._settings.topic(self._service)} are lost, though {written} "
                 "holds records. To start from now would skip what came since then: give a time before that as "

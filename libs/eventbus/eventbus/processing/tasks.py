@@ -15,6 +15,7 @@ from typing import Protocol
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from eventbus.kafka.errors import comes_too_early
+from eventbus.kafka.records import committed_of
 from eventbus.kafka.transactions import PATIENCE
 from eventbus.model.errors import NeedsRestart
 from eventbus.model.places import Partition
@@ -116,9 +117,8 @@ class Tasks:
         Raises KafkaException.
         """
         found = {}
-        for tp in self._committed(list(range(self._count))):
-            partition = Partition(tp.topic.removeprefix(self._settings.topic_prefix), tp.partition)
-            upto = max(tp.offset, 0)
+        for partition, offset in self._committed(list(range(self._count))).items():
+            upto = max(offset, 0)
             if self._follower.end(partition) > upto:
                 found[partition] = upto
         return found
@@ -195,21 +195,15 @@ class Tasks:
         """Steps 1 and 2 of a takeover. The client's OffsetFetch requires stable offsets under read_committed."""
         if not partitions:
             return
-        committed = self._committed(partitions)
-        prefix = self._settings.topic_prefix
-        offsets = {Partition(tp.topic.removeprefix(prefix), tp.partition): tp.offset for tp in committed}
-        if self._listener.tasks_found(offsets):
+        if self._listener.tasks_found(self._committed(partitions)):
             for i in partitions:
                 self._targets[i] = self._ends([Partition(name, i) for name in self._logs])
 
-    def _committed(self, partitions: list[int]) -> list[TopicPartition]:
-        """What the group has committed for the inputs of these tasks. Raises KafkaException."""
+    def _committed(self, partitions: list[int]) -> dict[Partition, int]:
+        """What the group has committed for the inputs of these tasks (negative: never). Raises KafkaException."""
         inputs = [TopicPartition(self._settings.topic(t), i) for i in partitions for t in self._topics]
-        committed = self._consumer.committed(inputs, timeout=1.0)
-        for tp in committed:
-            if tp.error is not None:
-                raise KafkaException(tp.error)
-        return committed
+        committed, prefix = committed_of(self._consumer, inputs, 1.0), self._settings.topic_prefix
+        return {Partition(tp.topic.removeprefix(prefix), tp.partition): tp.offset for tp in committed}
 
     def _lead(self, i: int) -> None:
         self.led.add(i)
