@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from itertools import groupby
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka import ConsumerGroupTopicPartitions as GroupOffsets
@@ -15,11 +17,13 @@ from confluent_kafka.admin._resource import ResourceType
 
 from eventbus.codec import Codec
 from eventbus.headers import headers_of
+from eventbus.kafka.errors import passes
 from eventbus.kafka.records import partition_of, raw_of
 from eventbus.model.messages import Envelope, Message
 from eventbus.model.places import Position
 from eventbus.model.record import Headers, Raw
 from eventbus.settings import Settings
+from tests.support.waiting import eventually
 
 TIMEOUT = 10.0
 
@@ -109,8 +113,7 @@ class TopicClient:
         ends = []
         for i in range(self.settings.partitions):
             tp = TopicPartition(self.settings.topic(topic), i)
-            marks = consumer.get_watermark_offsets(tp, timeout=TIMEOUT)
-            assert marks is not None, f"{topic} does not answer"
+            marks: Any = eventually(partial(watermarks, consumer, tp), f"{topic}-{i} says its end", TIMEOUT)
             ends.append(marks[1])
         return ends
 
@@ -219,3 +222,13 @@ def by_key(messages: Sequence[Message]) -> dict[str, list[str]]:
     """The names of messages by their key, in order."""
     ordered = sorted(messages, key=lambda m: m.key)
     return {key: [m.name for m in group] for key, group in groupby(ordered, key=lambda m: m.key)}
+
+
+def watermarks(consumer: Consumer, place: TopicPartition) -> tuple[int, int] | None:
+    """The first offset of a partition and the one after the last; None while brokers do not know who leads it yet."""
+    try:
+        return consumer.get_watermark_offsets(place, timeout=TIMEOUT)
+    except KafkaException as exception:
+        if not passes(exception.args[0]):
+            raise
+        return None
