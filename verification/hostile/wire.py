@@ -14,7 +14,7 @@ from functools import cache
 
 from verification.hostile.record import Hostile
 
-PRODUCE, VERSION, TIMEOUT = 0, 3, 10.0
+PRODUCE, VERSION, TIMEOUT = 0, 3, 60.0
 
 
 class NotWritten(Exception):

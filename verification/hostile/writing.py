@@ -13,7 +13,9 @@ from eventbus.settings import Settings
 from verification.hostile.record import MARK, Hostile
 from verification.hostile.wire import NotWritten, produce
 
-TIMEOUT = 20.0
+TIMEOUT = 120.0
+"""Seconds until a record counts as refused: longer than any fault of chaos, so that a refused one did not land."""
+
 LARGEST = 200_000_000
 
 
@@ -76,6 +78,7 @@ class Writer:
             self._producers[compression] = Producer(
                 {
                     **common(self._settings),
+                    "enable.idempotence": True,  # a repeat after a broker's death must not stand at a second place
                     "compression.type": compression,
                     "log_level": 0,
                     "message.max.bytes": LARGEST,
