@@ -16,11 +16,10 @@ from typing import cast
 
 from confluent_kafka import Message
 
+from bench.bare.baskets import FILL, FILLED, FOLDER
 from bench.bare.hop import Headers, Work, run
 from bench.bare.record import AvroCodec
 
-FOLDER = Path(__file__).resolve().parents[1] / "baskets"
-FILL, FILLED = "basket.commands/FillBasket.v1", "basket.events/BasketFilled.v1"
 Totals = dict[str, tuple[int, int, int]]
 """By basket: events so far, pieces, amount."""
 

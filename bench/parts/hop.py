@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
 from bench.baskets.__main__ import service
 from bench.parts.passage import Passage, Topics, passage
+from bench.peers.environment import python_of, version_of
 from bench.processes import Module
 from bench.result import Better, Round, Row
 from bench.run import Run
@@ -13,42 +18,67 @@ from tools.stack.ports import free_port
 
 PER_SECOND = 5_000
 """Commands that are put ready for each second of a window."""
-WHAT = "one stateful exactly-once hop, one process, batches full"
 
 
 def hop(bench: Run) -> list[Row]:
     """The service of ``bench.baskets`` beside a bare loop that reads and writes the same bytes."""
+    return [
+        _row(
+            bench,
+            bare,
+            "stateful-hop",
+            0.5,
+            "bare confluent-kafka and fastavro loop, same bytes, state in a dict and SQLite",
+        )
+    ]
+
+
+def quix_hop(bench: Run) -> list[Row]:
+    """The same service beside a Quix Streams application that does the same work."""
+    python = python_of("quix", bench.run_dir / "peers")
+    version = version_of(python, "quixstreams")
+    return [
+        _row(
+            bench,
+            partial(quix, python=python),
+            "stateful-hop-quix",
+            1.5,
+            f"Quix Streams {version}, exactly-once with state",
+        )
+    ]
+
+
+def _row(bench: Run, other: Callable[[Run, Topics], Passage], name: str, goal: float, reference: str) -> Row:
+    """Both read the same topic in each round."""
     sources: dict[float, Topics] = {}
 
     def source(seconds: float) -> Topics:
-        """Both of a round read the same topic."""
-        found = sources.pop(seconds, None)
-        if found is None:
-            found = sources[seconds] = _topics(bench, seconds)
-        return found
+        if seconds in sources:
+            return sources.pop(seconds)
+        sources[seconds] = Topics(bench.kafka.bootstrap_servers, round(PER_SECOND * seconds))
+        return sources[seconds]
 
     found = bench.pairs(
-        "a stateful hop",
+        name,
         lambda seconds: ours(bench, source(seconds)),
-        lambda seconds: bare(bench, source(seconds)),
-        lambda mine, other: f"{mine.rate:.0f} / {other.rate:.0f} messages/s",
+        lambda seconds: other(bench, source(seconds)),
+        lambda mine, its: f"{mine.rate:.0f} / {its.rate:.0f} messages/s",
     )
-    last_ours, last_bare = found[-1]
-    row = Row(
-        "stateful-hop",
-        WHAT,
+    last_ours, last_other = found[-1]
+    return Row(
+        name,
+        "one stateful exactly-once hop, one process, batches full",
         "messages/s",
         Better.HIGHER,
-        "bare confluent-kafka and fastavro loop, same bytes, state in a dict and SQLite",
-        0.5,
-        [Round(mine.rate, other.rate) for mine, other in found],
-        {"CPU µs a message": last_ours.cpu, "reference's CPU µs a message": last_bare.cpu},
+        reference,
+        goal,
+        [Round(mine.rate, its.rate) for mine, its in found],
+        {
+            "CPU µs a message": last_ours.cpu,
+            "reference's CPU µs a message": last_other.cpu,
+            "reference's share of raw produce": round(last_other.rate / bench.raw_produce, 3),
+        },
     )
-    return [row]
-
-
-def _topics(bench: Run, seconds: float) -> Topics:
-    return Topics(bench.kafka.bootstrap_servers, round(PER_SECOND * seconds))
 
 
 def ours(bench: Run, topics: Topics) -> Passage:
@@ -74,6 +104,15 @@ def bare(bench: Run, topics: Topics) -> Passage:
     arguments = ["--servers", topics.servers, "--source", topics.source, "--target", target]
     process = Module(bench.run_dir / "basket_hop.log", "bench.bare.basket_hop", arguments)
     return passage(topics, f"basket_hop.{topics.source}", target, process, broker(bench))
+
+
+def quix(bench: Run, topics: Topics, python: Path) -> Passage:
+    """The application of ``bench.peers.quix``."""
+    target, group = topics.target("quix.events"), f"quix.{topics.source}"
+    arguments = ["--servers", topics.servers, "--source", topics.source, "--target", target, "--group", group]
+    arguments += ["--state", str(bench.run_dir / "quix" / topics.prefix)]
+    process = Module(bench.run_dir / "quix.log", "bench.peers.quix.hop", arguments, python=python)
+    return passage(topics, group, target, process, broker(bench))
 
 
 def broker(bench: Run) -> int:
