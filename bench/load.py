@@ -25,16 +25,17 @@ Pids = Mapping[str, int]
 
 @dataclass(frozen=True)
 class Measured:
-    """What a window of time held: what was done in it, how long each took (s, sorted), CPU seconds by process."""
+    """A window of time: how many things were done in it, how long each took (s, sorted), CPU seconds by process."""
 
     seconds: float
+    done: int
     latencies: list[float]
     cpu: dict[str, float]
 
     @property
     def rate(self) -> float:
         """What was done in a second."""
-        return len(self.latencies) / self.seconds
+        return self.done / self.seconds
 
     @property
     def cost(self) -> float:
@@ -44,7 +45,7 @@ class Measured:
     @property
     def costs(self) -> dict[str, float]:
         """CPU, in ms, for each thing done, by process."""
-        return {name: round(used * 1000 / len(self.latencies), 3) for name, used in self.cpu.items()}
+        return {name: round(used * 1000 / self.done, 3) for name, used in self.cpu.items()}
 
     def ms(self, share: float) -> float:
         """The latency, in ms, that this share of all did not exceed."""
@@ -56,18 +57,19 @@ class Looks:
 
     def __init__(self, pids: Pids) -> None:
         self._pids = pids
-        self._looks: list[tuple[float, dict[str, float]]] = []
+        self._looks: list[tuple[float, int, dict[str, float]]] = []
 
-    def take(self) -> None:
-        """Look now. Raises ProcessEnded."""
-        self._looks.append((time.monotonic(), cpu.seconds(self._pids)))
+    def take(self, done: int) -> None:
+        """Look now, when so many things are done. Raises ProcessEnded."""
+        self._looks.append((time.monotonic(), done, cpu.seconds(self._pids)))
 
     def measured(self, latencies: list[float]) -> Measured:
-        """The window with these latencies. Raises NotMeasured if there are none."""
-        if not latencies:
+        """The window, with these latencies. Raises NotMeasured if nothing was done in it."""
+        (began, before, cpu_before), (ended, after, cpu_after) = self._looks
+        if after == before:
             raise NotMeasured("nothing was done within the time measured: see the logs of the processes.")
-        (began, before), (ended, after) = self._looks
-        return Measured(ended - began, sorted(latencies), cpu.between(before, after))
+        used = cpu.between(cpu_before, cpu_after)
+        return Measured(ended - began, after - before, sorted(latencies), used)
 
 
 async def closed_loop(clients: int, warm: float, seconds: float, do: Operation, pids: Pids) -> Measured:
@@ -91,11 +93,11 @@ async def closed_loop(clients: int, warm: float, seconds: float, do: Operation, 
             group.create_task(client())
         await first.wait()
         await asyncio.sleep(warm)
-        looks.take()
         before = len(latencies)
+        looks.take(before)
         await asyncio.sleep(seconds)
-        looks.take()
         after = len(latencies)
+        looks.take(after)
         stopped.set()
     return looks.measured(latencies[before:after])
 
@@ -103,22 +105,20 @@ async def closed_loop(clients: int, warm: float, seconds: float, do: Operation, 
 async def open_loop(rate: float, warm: float, seconds: float, do: Operation, pids: Pids) -> Measured:
     """``rate`` operations a second by the clock, whether or not the earlier ones are done.
 
-    Latency counts from when each was due. Those that are due in ``warm`` s do not count, those in the next
-    ``seconds`` s do. Raises NotMeasured.
+    Latency counts from when each was due. The latencies are of those that are due in ``seconds`` s, after ``warm`` s;
+    ``done`` and CPU are what happened in that time. Raises NotMeasured.
     """
-    looks, latencies = Looks(pids), list[float]()
+    looks, latencies = Looks(pids), dict[int, float]()
     first = round(rate * warm)
     last = first + round(rate * seconds)
 
     async def act(number: int, due: float) -> None:
         if number in (first, last):
-            looks.take()
-        ended = await do(number)
-        if first <= number < last:
-            latencies.append(ended - due)
+            looks.take(len(latencies))
+        latencies[number] = await do(number) - due
 
     await by_the_clock(rate, last + 1, act)
-    return looks.measured(latencies)
+    return looks.measured([latencies[number] for number in range(first, last)])
 
 
 def run(work: Coroutine[Any, Any, T], seconds: float) -> T:

@@ -16,6 +16,7 @@ from bench.bare.produce import produced_per_second
 from bench.load import run
 from bench.ours import Ours
 from bench.shop import fill
+from tools.demo.__main__ import SAMPLE
 from tools.stack.kafka import LocalKafka
 
 PARTITIONS, REPLICATION = 6, 1
@@ -37,6 +38,8 @@ class Run:
     stack: ExitStack
     rounds: int = 3
     seconds: float = 10.0
+    data: Path = SAMPLE
+    """Real invoices, as ``tools.demo`` reads them."""
     base: Path | None = None
     """The tree of the commit that rows compare with, its environment in ``.venv``."""
     python: Path = field(default_factory=lambda: Path(sys.executable))

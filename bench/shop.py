@@ -20,14 +20,16 @@ PLAN = Plan(rate=1_000, seconds=10_000, products=100)
 
 
 @asynccontextmanager
-async def _session() -> AsyncIterator[aiohttp.ClientSession]:
-    timeout, connector = aiohttp.ClientTimeout(total=30), aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
-        yield session
+async def session(connections: int = 0) -> AsyncIterator[aiohttp.ClientSession]:
+    """An HTTP client with so many connections at most; 0: as many as requests are under way."""
+    timeout, connector = aiohttp.ClientTimeout(total=30), aiohttp.TCPConnector(limit=connections)
+    async with aiohttp.ClientSession(timeout=timeout, connector=connector) as made:
+        yield made
 
 
-async def _accepted(session: aiohttp.ClientSession, url: str, number: int) -> tuple[str, float]:
-    sent = await post(session, url, PLAN.body(number), time.monotonic())
+async def accepted(client: aiohttp.ClientSession, url: str, number: int) -> tuple[str, float]:
+    """Post an order; its id, and when it was answered (``time.monotonic``, s). Raises NotMeasured if refused."""
+    sent = await post(client, url, PLAN.body(number), time.monotonic())
     if sent.outcome != str(ACCEPTED):
         raise NotMeasured(
             f"POST {url}/orders gave {sent.outcome}: nothing may be refused while it is measured."
@@ -37,17 +39,17 @@ async def _accepted(session: aiohttp.ClientSession, url: str, number: int) -> tu
 
 async def fill(where: System) -> None:
     """Put in stock what the orders of a run take. Raises NotStocked."""
-    async with _session() as session:
-        await stock(session, where, PLAN)
+    async with session() as client:
+        await stock(client, where, PLAN)
 
 
 @asynccontextmanager
 async def posts(url: str) -> AsyncIterator[Operation]:
     """An operation that posts an order to ``url`` and ends with the answer."""
-    async with _session() as session:
+    async with session() as client:
 
         async def do(number: int) -> float:
-            return (await _accepted(session, url, number))[1]
+            return (await accepted(client, url, number))[1]
 
         yield do
 
@@ -61,11 +63,11 @@ async def confirmed_orders(where: System) -> AsyncIterator[Operation]:
         good = settled.status == "CONFIRMED"
         ends.hear(order, settled.at if good else NotMeasured(f"order {order} ended {settled}"))
 
-    async with _session() as session:
+    async with session() as client:
         with Arrivals(where.kafka, heard):
 
             async def do(number: int) -> float:
-                order, _ = await _accepted(session, where.order, number)
+                order, _ = await accepted(client, where.order, number)
                 return await ends.until(order)
 
             yield do

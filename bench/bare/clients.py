@@ -6,7 +6,7 @@ from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-COMMON = {"socket.nagle.disable": True, "socket.keepalive.enable": True}
+COMMON = {"log_level": 2, "socket.nagle.disable": True, "socket.keepalive.enable": True}
 
 
 def group_consumer(servers: str, group: str) -> Consumer:
