@@ -1,6 +1,6 @@
 """``python -m bench.bare.read``: reads a topic from its first record to its last, and decodes every value.
 
-It prints one JSON object: ``records``, and how many ``seconds`` and ``cpu`` seconds they took from the first batch on.
+It prints one JSON object: ``records``, and the ``seconds`` and ``cpu`` seconds that they took after the first batch.
 """
 
 from __future__ import annotations

@@ -7,11 +7,12 @@ from functools import partial
 from pathlib import Path
 
 from bench.baskets.__main__ import service
-from bench.parts.passage import Passage, Topics, passage
+from bench.parts.basket_topics import Topics
+from bench.parts.passage import Passage, passage
 from bench.peers.environment import python_of, version_of
 from bench.processes import Module
 from bench.result import Better, Round, Row
-from bench.run import Run
+from bench.run import PARTITIONS, Run
 from eventbus import Settings
 from eventbus.kafka.topics import create, topics_of
 from tools.stack.ports import free_port
@@ -35,13 +36,13 @@ def hop(bench: Run) -> list[Row]:
 
 def quix_hop(bench: Run) -> list[Row]:
     """The same service beside a Quix Streams application that does the same work."""
-    python = python_of("quix", bench.run_dir / "peers")
+    python = python_of("quix", bench.run_dir.parent / "bench-peers")
     version = version_of(python, "quixstreams")
     return [
         _row(
             bench,
             partial(quix, python=python),
-            "stateful-hop-quix",
+            "quix-hop",
             1.5,
             f"Quix Streams {version}, exactly-once with state",
         )
@@ -84,9 +85,7 @@ def _row(bench: Run, other: Callable[[Run, Topics], Passage], name: str, goal: f
 def ours(bench: Run, topics: Topics) -> Passage:
     """The service as it runs anywhere, beginning with an empty state."""
     target = topics.target("basket.events")
-    settings = Settings(
-        bootstrap_servers=topics.servers, topic_prefix=topics.prefix, partitions=topics.partitions
-    )
+    settings = Settings(bootstrap_servers=topics.servers, topic_prefix=topics.prefix, partitions=PARTITIONS)
     create(settings, topics_of(service.name, service.deciders))
     env = {
         "EVENTBUS_BOOTSTRAP_SERVERS": topics.servers,
@@ -95,7 +94,8 @@ def ours(bench: Run, topics: Topics) -> Passage:
         "EVENTBUS_HTTP_PORT": str(free_port()),
     }
     process = Module(bench.run_dir / "baskets.log", "bench.baskets", env=env)
-    return passage(topics, f"{topics.prefix}{service.name}", target, process, broker(bench))
+    group = f"{topics.prefix}{service.name}"
+    return passage(topics.servers, group, topics.source, target, process, bench.broker)
 
 
 def bare(bench: Run, topics: Topics) -> Passage:
@@ -103,7 +103,8 @@ def bare(bench: Run, topics: Topics) -> Passage:
     target = topics.target("bare.events")
     arguments = ["--servers", topics.servers, "--source", topics.source, "--target", target]
     process = Module(bench.run_dir / "basket_hop.log", "bench.bare.basket_hop", arguments)
-    return passage(topics, f"basket_hop.{topics.source}", target, process, broker(bench))
+    group = f"basket_hop.{topics.source}"
+    return passage(topics.servers, group, topics.source, target, process, bench.broker)
 
 
 def quix(bench: Run, topics: Topics, python: Path) -> Passage:
@@ -112,11 +113,4 @@ def quix(bench: Run, topics: Topics, python: Path) -> Passage:
     arguments = ["--servers", topics.servers, "--source", topics.source, "--target", target, "--group", group]
     arguments += ["--state", str(bench.run_dir / "quix" / topics.prefix)]
     process = Module(bench.run_dir / "quix.log", "bench.peers.quix.hop", arguments, python=python)
-    return passage(topics, group, target, process, broker(bench))
-
-
-def broker(bench: Run) -> int:
-    """The process of the references' broker."""
-    process = bench.kafka.process
-    assert process is not None
-    return process.pid
+    return passage(topics.servers, group, topics.source, target, process, bench.broker)
