@@ -9,7 +9,7 @@ import uuid
 from pathlib import Path
 
 from bench.bare.clients import create_topics
-from bench.generate_orders import generate
+from bench.generate_orders import NotGenerated, generate
 from bench.orders import PACE, Plan
 from bench.parts.passage import STAMPED
 from bench.processes import Module, NotMeasured
@@ -51,8 +51,11 @@ class Generated:
         return self.folder / "payments.db"
 
     def fill(self, plan: Plan) -> dict[str, int]:
-        """Generate orders; returns how many records each topic has."""
-        return generate(self.settings, plan, self.gateway)
+        """Generate orders; returns how many records each topic has. Raises NotMeasured."""
+        try:
+            return generate(self.settings, plan, self.gateway)
+        except NotGenerated as error:
+            raise NotMeasured(str(error)) from error
 
     def service(self, name: str, port: int, **env: str) -> Module:
         """One replica of a service, which begins without state unless it ran here before."""
