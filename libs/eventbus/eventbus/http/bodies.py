@@ -76,8 +76,7 @@ def parse_json(raw: bytes, max_values: int = MAX_VALUES) -> Any:
     if sum(raw.count(mark) for mark in b"{[,:") > max_values:
         raise invalid([("body", f"has more than {max_values} values")])
     try:
-        text = raw.decode("utf-8-sig")
-        return json.loads(text, parse_int=_integer, parse_float=_decimal, object_pairs_hook=_object)
+        return _DECODER.decode(raw.decode("utf-8-sig"))
     except (ValueError, ArithmeticError, RecursionError) as error:
         raise Problem(400, "Malformed JSON", f"The body is not JSON: {_reason(error)}.") from error
 
@@ -102,6 +101,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]
         raise invalid([(name, "must be given once") for name in fields if names.count(name) > 1])
     return fields
+
+
+_DECODER = json.JSONDecoder(parse_int=_integer, parse_float=_decimal, object_pairs_hook=_object)
 
 
 def _reason(error: Exception) -> str:

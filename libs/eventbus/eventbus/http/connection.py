@@ -104,7 +104,6 @@ class Connection(HttpToolsProtocol):
         if self.ending or self._reads_no_more:
             self._drop(len(data))
             return
-        self._unset_keepalive_if_required()
         before, body_before = self._phase, self._body
         if before is Phase.IDLE:
             self._begin_head()
@@ -157,7 +156,12 @@ class Connection(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        super().on_response_complete()
+        """Not uvicorn's: that sets a timer after each answer, and :meth:`sweep` ends what is idle anyway."""
+        self.server_state.total_requests += 1
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+            if self.pipeline:
+                self._start_asgi_task(*self.pipeline.pop())
         if not self.pipeline and (self._answering is None or self._answering[0].response_complete):
             self._connections.idle(self)
         if self._phase is Phase.BODY:
