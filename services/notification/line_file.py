@@ -21,9 +21,9 @@ class LineFile:
 
     A line is one write in append mode, so lines of several processes never mix. The file stays open. Before each line
     it is compared with what stands at ``path`` now: a process that did so just before a rename writes to the end of
-    ``path.1``, and no line is lost. A process that renames holds a lock on ``path.lock`` and checks the size again, so that a full file is renamed once. No process
-    waits for that lock, since its holder may be frozen: the file grows longer for a while instead.
-    ``logging.handlers.RotatingFileHandler`` guarantees none of this among processes.
+    ``path.1``, and no line is lost. A process that renames holds a lock on ``path.lock`` and checks the size again,
+    so that a full file is renamed once. No process waits for that lock, since its holder may be frozen: then the file
+    grows longer for a while. ``logging.handlers.RotatingFileHandler`` guarantees none of this among processes.
     """
 
     path: Path
@@ -51,7 +51,7 @@ class LineFile:
             return None
 
     def _full(self, standing: os.stat_result | None, more: int) -> bool:
-        return standing is not None and 0 < standing.st_size and standing.st_size + more > self.max_bytes
+        return standing is not None and standing.st_size > 0 and standing.st_size + more > self.max_bytes
 
     def _file(self, standing: os.stat_result | None) -> FileIO:
         """The file at ``path``, opened anew if it is another one by now, or readable for others."""

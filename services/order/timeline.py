@@ -105,18 +105,20 @@ FROM order_tally
 
 def camel_case_json(message: Message) -> str:
     """The body of a message as JSON, its fields and those of the records in it in camelCase."""
-    shape = msgspec.convert(message, _camel_case(type(message)), from_attributes=True)
-    return msgspec.json.encode(shape).decode()
+    of_message: Any = type(message)
+    return msgspec.json.encode(
+        msgspec.convert(message, _in_camel_case(of_message), from_attributes=True)
+    ).decode()
 
 
 @lru_cache(maxsize=1_000)
-def _camel_case(hint: Any) -> Any:
-    """A type that has the fields of ``hint``, under camelCase names in JSON."""
+def _in_camel_case(hint: Any) -> Any:
+    """A type with the fields of ``hint``, whose names in JSON are in camelCase."""
     arguments = typing.get_args(hint)
     if typing.get_origin(hint) is tuple:
-        return tuple[_camel_case(arguments[0]), ...]
+        return types.GenericAlias(tuple, (_in_camel_case(arguments[0]), ...))
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        return typing.Union[tuple(_camel_case(one) for one in arguments)]  # noqa: UP007 - made at run time
+        return typing.Union[tuple(_in_camel_case(one) for one in arguments)]  # noqa: UP007 - made at run time
     hints = typing.get_type_hints(hint) if isinstance(hint, type) else {}
-    fields = [(n, _camel_case(h)) for n, h in hints.items() if typing.get_origin(h) is not ClassVar]
+    fields = [(n, _in_camel_case(h)) for n, h in hints.items() if typing.get_origin(h) is not ClassVar]
     return msgspec.defstruct(hint.__name__, fields, rename="camel") if fields else hint

@@ -22,7 +22,7 @@ class Folded(NamedTuple, Generic[S]):
     state: S
     version: int = 0
     updated_at: int = 0
-    answered: Mapping[str, int] = {}  # noqa: RUF012 - nobody changes a state
+    answered: Mapping[str, int] = {}
 
     def has_answered(self, topic: str, offset: int) -> bool:
         """Whether an event of this key was caused by that offset of that topic, or by a later one."""

@@ -1,4 +1,4 @@
-"""The states that were written last, kept in memory: the next message of a key comes soon, and finds its state here."""
+"""The states that were written last, kept in memory: the next message of a key comes soon and finds its state."""
 
 from __future__ import annotations
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import dataclasses
 import typing
 from collections.abc import Callable, Iterable, Sequence
-from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from eventbus.model.decider import Decider, Table
-from eventbus.model.folding import Folded
 
 S = TypeVar("S")
 Row = Callable[[str, str], bytes | None]
@@ -22,8 +20,10 @@ to_json = msgspec.json.Encoder().encode
 
 
 class StateSerializer(Generic[S]):
-    """Converts a state, a dataclass or a msgspec Struct, to JSON and back. A field that is a Table is stored apart, row
-    by row."""
+    """Converts a state, a dataclass or a msgspec Struct, to JSON and back.
+
+    A field that is a Table is stored apart, row by row.
+    """
 
     def __init__(self, decider: Decider[S]) -> None:
         self.cls = type(decider.initial)
@@ -35,7 +35,9 @@ class StateSerializer(Generic[S]):
         hints = typing.get_type_hints(self.cls)
         self._names = names
         self._tables = {
-            n: msgspec.json.Decoder(_row_type(hints[n])) for n in names if typing.get_origin(hints[n]) is Table
+            n: msgspec.json.Decoder(_row_type(hints[n]))
+            for n in names
+            if typing.get_origin(hints[n]) is Table
         }
         self._heads = [n for n in names if n not in self._tables]
         head = msgspec.defstruct("Head", [(n, hints[n]) for n in self._heads]) if self._tables else self.cls

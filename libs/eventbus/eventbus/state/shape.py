@@ -53,7 +53,7 @@ def type_text(hint: Any, inside: tuple[Any, ...] = ()) -> str:
 
 
 def _fields(cls: type[Any], inside: tuple[Any, ...]) -> str | None:
-    """The fields of a class by their names in JSON; those of a named tuple, which is stored by position, in their order."""
+    """The fields of a class by their names in JSON; of a named tuple, which is stored by position, in their order."""
     hints = typing.get_type_hints(cls)
     if issubclass(cls, msgspec.Struct):
         stored = dict(zip(cls.__struct_encode_fields__, cls.__struct_fields__, strict=True))

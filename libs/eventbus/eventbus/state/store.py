@@ -66,7 +66,7 @@ class Store:
         )
         self.db.row_factory = sqlite3.Row
         self.deciders = {d.log: d for d in deciders}
-        self._recent = RecentStates(0 if read_only else MOST)
+        self.recent = RecentStates(0 if read_only else MOST)
         self._freezers: dict[str, StateSerializer[Any]] = {
             d.log: StateSerializer(d) for d in self.deciders.values()
         }
@@ -141,7 +141,7 @@ class Store:
         return parts
 
     def _forget_partition(self, topic: str, partition: int) -> None:
-        self._recent.clear()
+        self.recent.clear()
         for table in ("states", "table_rows", "checkpoints", "passed_over"):
             self.db.execute(f"DELETE FROM {table} WHERE log = ? AND partition = ?", (topic, partition))
         self.db.execute("DELETE FROM parked WHERE topic = ? AND partition = ?", (topic, partition))
@@ -159,7 +159,7 @@ class Store:
             self.db.execute("COMMIT")
 
     def _forget(self, decider: Decider[Any]) -> None:
-        self._recent.clear()
+        self.recent.clear()
         for table in ("checkpoints", "passed_over", "states", "table_rows"):
             self.db.execute(f"DELETE FROM {table} WHERE log = ?", (decider.log,))
         if decider.projection:
@@ -177,7 +177,7 @@ class Store:
 
     def load(self, decider: Decider[S], key: str) -> Folded[S]:
         """The state of one key; the decider's initial one for a key without events."""
-        recent = self._recent.get(Entity(decider.log, key))
+        recent = self.recent.get(Entity(decider.log, key))
         return self._load(decider, key) if recent is None else recent
 
     def _load(self, decider: Decider[S], key: str) -> Folded[S]:
@@ -234,7 +234,7 @@ class Store:
                 db.execute("ROLLBACK")
             raise
         for entity, folded, size in written:
-            self._recent.put(entity, folded, size)
+            self.recent.put(entity, folded, size)
 
     def _write_states(
         self, folds: Mapping[Entity, tuple[int, Folded[Any]]]
