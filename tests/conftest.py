@@ -1,4 +1,4 @@
-"""How ``make test`` shares all tests out between processes (pytest-xdist).
+"""What holds for all tests, and how ``make test`` shares them out between processes (pytest-xdist).
 
 One process begins at the end, with the whole systems, which mostly wait; the others begin at the beginning, with what
 mostly computes. They meet somewhere in the integration tests.
@@ -6,12 +6,23 @@ mostly computes. They meet somewhere in the integration tests.
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from pathlib import PurePath
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
+
+from tools.stack.jars import find_jars
+from tools.stack.java import find_java
+from tools.stack.settings import StackError, StackSettings
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 STACKS_OF_THEIR_OWN = ("test_a_new_service_is_made_in_minutes", "test_documented_commands_work")
 """The end-to-end tests that share no system with the others."""
@@ -42,5 +53,8 @@ class FromBothEnds(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no t
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FromBothEnds:
+    with suppress(StackError):  # what needs a broker says so itself
+        # Fetched once, before several processes would do it.
+        find_jars(os.environ, StackSettings.from_env(os.environ).cache_dir, find_java(os.environ))
     config.option.loadscopereorder = False  # the parts stay in the order of collection
     return FromBothEnds(config, log)
