@@ -33,7 +33,7 @@ class Stale(AssertionError):
 
 
 class StoreOnDisk(MemoryStore):
-    """A replica's store that keeps everything twice: as simulations do, and in SQLite, from which states are loaded."""
+    """A replica's store that keeps everything twice: as simulations do, and in SQLite. States are loaded from there."""
 
     folder = Path()
     numbers = count()
@@ -91,7 +91,7 @@ class StoreOnDisk(MemoryStore):
 @pytest.fixture(autouse=True)
 def on_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(StoreOnDisk, "folder", tmp_path)
-    monkeypatch.setattr("eventbus.state.store.MOST", ROOM)
+    monkeypatch.setattr("eventbus.state.recent.MOST", ROOM)
 
 
 def stale(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:

@@ -116,8 +116,7 @@ def replica(request: pytest.FixtureRequest, tmp_path: Path) -> Replica:
 def test_in_any_order_of_writes_failures_skips_and_restarts(
     replica: Replica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eventbus.state.store.MOST", 4)
-    replica.open()
+    monkeypatch.setattr("eventbus.state.recent.MOST", 4)
     dice = random.Random(11)
 
     def write() -> None:
@@ -149,8 +148,9 @@ def test_a_state_that_grew_large_is_read_from_its_row(replica: Replica) -> None:
     assert replica.store.load(replica.decider, "key-0").state.count == 2
 
 
-def test_the_states_written_longest_ago_make_room() -> None:
-    recent, folded = RecentStates(most=2), Folded(Talk(), version=1)
+def test_the_states_written_longest_ago_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eventbus.state.recent.MOST", 2)
+    recent, folded = RecentStates(), Folded(Talk(), version=1)
     for key in ("a", "b", "a", "c"):
         recent.put(Entity(LOG, key), folded, size=10)
     assert [bool(recent.get(Entity(LOG, key))) for key in "abc"] == [True, False, True]

@@ -20,8 +20,7 @@ class RecentStates:
     forgotten there is forgotten here. So an entry always says what its row says. Values are immutable.
     """
 
-    def __init__(self, most: int = MOST) -> None:
-        self._most = most
+    def __init__(self) -> None:
         self._states: dict[Entity, Folded[Any]] = {}
 
     def get(self, entity: Entity) -> Folded[Any] | None:
@@ -31,9 +30,9 @@ class RecentStates:
     def put(self, entity: Entity, folded: Folded[Any], size: int) -> None:
         """The state that is stored now, of ``size`` bytes. The one written longest ago makes room."""
         self._states.pop(entity, None)
-        if size > LARGEST or not self._most:
+        if size > LARGEST:
             return
-        if len(self._states) >= self._most:
+        if len(self._states) >= MOST:
             del self._states[next(iter(self._states))]
         self._states[entity] = folded
 

@@ -20,7 +20,7 @@ from eventbus.model.places import Entity, Partition, Position
 from eventbus.retry.parked import FORMAT as RETRY_FORMAT
 from eventbus.retry.parked import Parked
 from eventbus.state.parked import ParkedStore
-from eventbus.state.recent import MOST, RecentStates
+from eventbus.state.recent import RecentStates
 from eventbus.state.serializer import Row, StateSerializer, to_json
 from eventbus.state.shape import shape_of
 
@@ -66,7 +66,7 @@ class Store:
         )
         self.db.row_factory = sqlite3.Row
         self.deciders = {d.log: d for d in deciders}
-        self.recent = RecentStates(0 if read_only else MOST)
+        self.recent = RecentStates()
         self._freezers: dict[str, StateSerializer[Any]] = {
             d.log: StateSerializer(d) for d in self.deciders.values()
         }
