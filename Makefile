@@ -56,8 +56,8 @@ skip: $(VENV)/.stack  ## set a record aside that stops a task (ARGS="order.event
 	@$(BIN)/python -m tools.operate skip $(or $(ARGS),--help)
 
 setup: $(VENV)/.dev  ## the virtual environment with everything to develop and test
-test: $(VENV)/.dev  ## all tests (ARGS="-k payment" chooses)
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.dev  ## all tests, in three processes (ARGS="-k payment" chooses, in one)
+	@$(BIN)/python -m pytest $(or $(ARGS),-n 3)
 sim: $(VENV)/.dev  ## seeded worlds of all four services in one process (SEEDS=2000 SEED= FIRST=)
 	@$(BIN)/python -m verification.sim $(if $(SEED),--seed $(SEED) --trace,--seeds $(or $(SEEDS),2000)) $(if $(FIRST),--first $(FIRST))
 fuzz: $(VENV)/.dev  ## thousands of records that are almost right, to every input of every service (RECORDS=5000 SEED=)
@@ -73,9 +73,10 @@ bench-guard: $(VENV)/.stack  ## two of its rows, a minute: fails only on what ca
 format: $(VENV)/.dev  ## put imports in order and format
 	@$(BIN)/ruff check --fix --select I .
 	@$(BIN)/ruff format .
-check: $(VENV)/.dev  ## lint, format, types, import rules, generated files, recorded folds: all of them, then what failed
-	@failed=""; \
-	run() { name="$$1"; shift; echo "== $$name"; "$$@" || failed="$$failed  $$name"$$'\n'; }; \
+check: $(VENV)/.dev  ## lint, format, types, import rules, generated files, recorded folds: all at once, then what failed
+	@found=$$(mktemp -d) count=0; trap 'rm -rf "$$found"' EXIT; \
+	run() { count=$$((count + 1)); \
+		{ echo "== $$1"; "$${@:2}"; } >"$$found/$$count.said" 2>&1 || echo "  $$1" >"$$found/$$count.failed" & }; \
 	run "lint" $(BIN)/ruff check .; \
 	run "format (make format mends it)" $(BIN)/ruff format --check .; \
 	run "types" $(BIN)/mypy $(CHECKED); \
@@ -85,7 +86,8 @@ check: $(VENV)/.dev  ## lint, format, types, import rules, generated files, reco
 	run "schemas" $(BIN)/python -m tools.check_schemas; \
 	run "generated messages" $(BIN)/python tools/generate_messages.py --check; \
 	run "generated messages of tests" $(BIN)/python tools/generate_messages.py --check $(TEST_SCHEMAS); \
-	if [ -n "$$failed" ]; then printf 'make check failed:\n%s' "$$failed" >&2; exit 1; fi
+	wait; cat "$$found"/*.said; \
+	if failed=$$(cat "$$found"/*.failed 2>/dev/null); then printf 'make check failed:\n%s\n' "$$failed" >&2; exit 1; fi
 new-service: $(VENV)/.dev  ## a new service from the template, as package, image, tests and entries (NAME=shipping)
 	@$(BIN)/python -m tools.new_service "$(NAME)"
 schema-version: $(VENV)/.dev  ## a new version of a message: MESSAGE=order.events/OrderCreated (MAJOR=1, NEW=1 KEY=, PACKAGE=)

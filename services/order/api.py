@@ -8,16 +8,17 @@ from time import monotonic
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Path, Query, Request, Response
-from fastapi.responses import JSONResponse
 from pydantic import AfterValidator
 
 from eventbus import Bus, Decider, Entry, Message, Unavailable
 from eventbus.http import (
     IDEMPOTENCY_KEY,
     ONE_LINE,
+    JsonResponse,
     Problem,
     SlicedWork,
     Slices,
+    add_direct_route,
     idempotency_key,
     invalid,
     matches,
@@ -84,7 +85,7 @@ class OrderApi:
     def mount(self, app: FastAPI) -> None:
         """Add the routes to ``app``."""
         app.add_middleware(AdmissionMiddleware, admission=self.admission)
-        app.add_api_route("/orders", self.create, methods=["POST"], **openapi.create(self.settings.limits))
+        add_direct_route(app, "/orders", self.create, "POST", **openapi.create(self.settings.limits))
         app.add_api_route("/orders/{orderId}", self.show, methods=["GET"], **openapi.SHOW)
         app.add_api_route("/orders/{orderId}/events", self.events, methods=["GET"], **openapi.EVENTS)
         app.add_api_route("/orders/{orderId}/cancel", self.cancel, methods=["POST"], **openapi.CANCEL)
@@ -102,7 +103,7 @@ class OrderApi:
         headers = {"Location": f"/orders/{order_id}"}
         if key is None:
             self.admission.accepted(len(command.items))
-            await self.bus.send(command, **trace(request.headers))
+            await self.bus.write(command, **trace(request.headers))
         elif await self._was_answered_before(command, request, started):
             headers["Idempotent-Replay"] = "true"
             if entry := self._read(order_id):
@@ -113,7 +114,7 @@ class OrderApi:
             if entry := await self._settled(order_id, seconds):
                 headers["ETag"] = _etag(entry)
                 answer = order_view(entry)
-        return JSONResponse(answer, 202, headers)
+        return JsonResponse(answer, 202, headers)
 
     def _command(self, order_id: str, raw: bytes) -> SlicedWork[CreateOrder]:
         limits = self.settings.limits
@@ -128,14 +129,14 @@ class OrderApi:
         headers = {"ETag": _etag(entry)}
         if matches(request.headers, headers["ETag"]):
             return Response(status_code=304, headers=headers)
-        return JSONResponse(order_view(entry, self.bus.held(order_id)), headers=headers)
+        return JsonResponse(order_view(entry, self.bus.held(order_id)), headers=headers)
 
     async def events(self, order_id: OrderId, limit: Limit = None, cursor: Cursor = "0") -> Response:
         """The order's timeline, oldest event first; `next` is the `cursor` of the page that follows, if one does."""
         count = self.settings.events_page if limit is None else limit
         await self._find(order_id)
         rows = self.bus.query(Timeline.select, (order_id, int(cursor), count + 1))
-        return JSONResponse(timeline_view(order_id, rows, count))
+        return JsonResponse(timeline_view(order_id, rows, count))
 
     async def cancel(self, order_id: OrderId, request: Request) -> Response:
         """Cancel an order that is not completed and has not failed. What was done for it is undone."""
@@ -169,7 +170,7 @@ class OrderApi:
             reason = cancel_obstacle(status) if cancels else complete_obstacle(status)
             reason = reason or f"it was not possible a moment ago; now the order is {status.value}: ask again"
             raise Problem(409, title, reason, orderStatus=status.value, reason=reason)
-        return JSONResponse(order_view(entry), 202, {"ETag": _etag(entry)})
+        return JsonResponse(order_view(entry), 202, {"ETag": _etag(entry)})
 
     async def _was_answered_before(self, command: CreateOrder, request: Request, started: float) -> bool:
         """Send the keyed command, unless its order exists. True if the same request was answered before.

@@ -2,7 +2,9 @@
 
 from eventbus.headers import rfc3339
 from eventbus.http.bodies import MAX_VALUES, parse_json, read_body, validated, validation_errors
+from eventbus.http.direct import add_direct_route
 from eventbus.http.freshness import require_fresh
+from eventbus.http.json_response import JsonResponse
 from eventbus.http.openapi import (
     LINES,
     ONE_LINE,
@@ -22,11 +24,13 @@ __all__ = [
     "MAX_ERRORS",
     "MAX_VALUES",
     "ONE_LINE",
+    "JsonResponse",
     "Problem",
     "Responses",
     "SlicedWork",
     "Slices",
     "Time",
+    "add_direct_route",
     "field_path",
     "header_parameter",
     "idempotency_key",

@@ -9,17 +9,22 @@ from http import HTTPStatus
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.telemetry import TelemetryConfig
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from eventbus.http.connections import Refusals
+from eventbus.http.direct import DirectRoutes
 from eventbus.http.edge import Edge, Hosts
 from eventbus.http.openapi import METRICS, READY, document
 from eventbus.http.problems import Problem, field_errors, invalid
 from eventbus.model.errors import Unavailable
 
 log = logging.getLogger("eventbus.http")
+
+NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
+"""Nothing here exports to OpenTelemetry. FastAPI would look for an exporter at each request."""
 
 
 def create_app(
@@ -35,7 +40,7 @@ def create_app(
 
     ``routes``: functions that add routes. ``hosts``: the names it answers to; any without them.
     """
-    app = FastAPI(title=f"{name} service", version="1.0.0", redoc_url=None)
+    app = FastAPI(title=f"{name} service", version="1.0.0", redoc_url=None, telemetry=NO_TELEMETRY)
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(Unavailable, _unavailable)
     app.add_exception_handler(HTTPException, _http_exception)
@@ -60,9 +65,11 @@ def create_app(
         """Prometheus text format."""
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
+    # The last one added is the first to see a request.
+    app.state.direct = {}
+    app.add_middleware(DirectRoutes, endpoints=app.state.direct, handlers=app.exception_handlers)
     for add in routes:
         add(app)
-    # The last one added is the first to see a request.
     app.add_middleware(Edge, max_body=max_body, hosts=hosts, refusals=refusals or Refusals())
     document(app)
     return app

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -17,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from eventbus.http.connections import Refusals, Refused
 from eventbus.http.problems import Problem
+from eventbus.http.request_headers import headers_in
 
 SAFE = ("GET", "HEAD", "OPTIONS")
 ANY = "*"
@@ -32,9 +34,15 @@ class Hosts:
     def __init__(self, listens_on: str, allowed: Sequence[str] = ()) -> None:
         self._allowed = {name.lower().rstrip(".") for name in allowed}
         self.checked = (bool(allowed) or is_loopback(listens_on)) and ANY not in self._allowed
+        self._known = lru_cache(maxsize=64)(self._include)
+        """It depends on the text and on names that never change. Clients send the same text again and again."""
 
     def include(self, authority: str) -> bool:
         """Whether ``authority`` (``Host``, with or without a port) is one of the names."""
+        # No name is longer (RFC 1035, 2.3.4), and what is kept must be small.
+        return self._known(authority) if len(authority) <= 262 else self._include(authority)
+
+    def _include(self, authority: str) -> bool:
         name = host_of(authority)
         return name is not None and (name in self._allowed or is_loopback(name))
 
@@ -72,14 +80,16 @@ class Edge:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
+        headers = headers_in(scope)
+        length = headers.get("content-length")
         problem = (self._hosts and self._refuse_origin(scope, headers, self._hosts)) or self._refuse_length(
-            headers
+            length
         )
         if problem:
             await problem.response()(scope, receive, send)
         else:
-            await self.app(scope, self._counted(receive), send)
+            # No body is longer than the length that it names: the parser ends it there.
+            await self.app(scope, receive if length else self._counted(receive), send)
 
     def _refuse_origin(self, scope: Scope, headers: Headers, hosts: Hosts) -> Problem | None:
         named = headers.getlist("host")
@@ -99,8 +109,8 @@ class Edge:
             return Problem(403, "Forbidden", "pages of other sites may not send this (Origin)")
         return None
 
-    def _refuse_length(self, headers: Headers) -> Problem | None:
-        digits = headers.get("content-length", "").lstrip("0") or "0"
+    def _refuse_length(self, length: str | None) -> Problem | None:
+        digits = (length or "").lstrip("0") or "0"
         # A number only if it is a short one: Python refuses to read more than 4,300 digits.
         if len(digits) > 18 or not digits.isdecimal() or int(digits) > self._max_body:
             return self._too_large()

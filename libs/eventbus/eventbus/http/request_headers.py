@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from starlette.datastructures import Headers
+from starlette.types import Scope
 
 from eventbus.http.problems import invalid
 
@@ -15,6 +16,38 @@ _WAIT = re.compile(r'(?:^|[,;])\s*wait\s*=\s*"?([0-9]{1,6})"?\s*(?=$|[,;])', re.
 _KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
 _TRACE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _CORRELATION = re.compile(r"[\x21-\x7e]{1,200}")
+
+
+class IndexedHeaders(Headers):
+    """The headers of a request, found by name instead of by a walk over all of them."""
+
+    def __init__(self, raw: list[tuple[bytes, bytes]]) -> None:
+        super().__init__(raw=raw)
+        by_name = dict(raw)
+        self._by_name = by_name if len(by_name) == len(raw) else None
+        """None if a name is there more than once: then all are walked over."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The first value of a name."""
+        if self._by_name is None:
+            return super().get(key, default)
+        value = self._by_name.get(key.lower().encode("latin-1"))
+        return default if value is None else value.decode("latin-1")
+
+    def getlist(self, key: str) -> list[str]:
+        """All values of a name, in their order."""
+        if self._by_name is None:
+            return super().getlist(key)
+        value = self._by_name.get(key.lower().encode("latin-1"))
+        return [] if value is None else [value.decode("latin-1")]
+
+
+def headers_in(scope: Scope) -> Headers:
+    """The headers of an ASGI request; those who ask for them later get the same object."""
+    found: Headers | None = scope.get("eventbus.headers")
+    if found is None:
+        found = scope["eventbus.headers"] = IndexedHeaders(scope["headers"])
+    return found
 
 
 class Trace(TypedDict):
@@ -29,7 +62,8 @@ def preferred_wait(headers: Headers) -> int | None:
 
     Several such headers are one list. Of two waits the first counts (RFC 7240, 2).
     """
-    match = _WAIT.search(", ".join(headers.getlist("prefer")))
+    preferences = headers.getlist("prefer")
+    match = _WAIT.search(", ".join(preferences)) if preferences else None
     return int(match[1]) if match else None
 
 

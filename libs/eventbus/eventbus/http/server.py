@@ -34,7 +34,6 @@ class HttpServer(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 proxy_headers=False,
-                timeout_keep_alive=int(limits.keep_alive) + 1,
                 timeout_graceful_shutdown=5,
                 lifespan="off",
             )
