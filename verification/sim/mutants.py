@@ -11,6 +11,8 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
+from msgspec import structs
+
 from eventbus.codec import Codec
 from eventbus.kafka.transactions import TransactionalWriter, transactionally
 from eventbus.model.errors import Poison, UnknownSchema
@@ -193,7 +195,7 @@ def any_version_folded() -> AbstractContextManager[Any]:
 
     def next_event(raw: Raw, codec: Codec, partition_of: Any, folded: Any) -> Any:
         key, _ = claim(raw, partition_of)
-        return replace(codec.decode(raw), key_version=folded(key) + 1)
+        return structs.replace(codec.decode(raw), key_version=folded(key) + 1)
 
     return patch("eventbus.processing.fold_batch.next_event", next_event)
 

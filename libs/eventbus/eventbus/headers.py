@@ -33,20 +33,19 @@ def headers_of(envelope: Envelope, *, old_names: bool = True) -> Headers:
         ("content-type", b"application/avro"),
         ("ce_correlationid", correlation_id),
     ]
-    if old_names:
-        headers.append(("correlationid", correlation_id))
+    old: Headers = [("correlationid", correlation_id)]
     if envelope.cause is not None:
         cause = envelope.cause.encode()
         headers.append(("ce_cause", cause))
-        if old_names:
-            headers.append(("cause", cause))
+        old.append(("cause", cause))
     if envelope.key_version is not None:
         version = b"%d" % envelope.key_version
         headers.append(("ce_keyversion", version))
-        if old_names:
-            headers.append(("keyversion", version))
+        old.append(("keyversion", version))
     if envelope.causation_id is not None:
         headers.append(("ce_causationid", envelope.causation_id.encode()))
+    if old_names:
+        headers += old
     if envelope.traceparent:
         headers.append(("traceparent", envelope.traceparent.encode()))
     return headers
@@ -59,18 +58,21 @@ class Told:
     """
 
     def __init__(self, raw: Raw) -> None:
-        self._values = raw.texts
-        self.time = _millis(self.header("ce_time"), raw.timestamp)
+        texts = raw.texts
+        if max(map(len, texts.values()), default=0) > MAX_COPIED:
+            texts = {name: text if len(text) <= _most(name) else "" for name, text in texts.items()}
+        self._texts = texts
+        self.time = _millis(texts.get("ce_time"), raw.timestamp)
         """Ms since epoch: ``ce_time``, or else the record's own time."""
 
     def header(self, name: str) -> str | None:
         """The text of a header; None if it is absent, empty or too long."""
-        value = self._values.get(name)
-        return (_short(name, value) or None) if value else None
+        return self._texts.get(name) or None
 
     def extension(self, name: str) -> str | None:
         """The text of an extension, from the header that :meth:`~eventbus.model.record.Raw.extension` reads."""
-        return self.header(name if name in self._values else f"ce_{name}")
+        old = self._texts.get(name)
+        return (self._texts.get(f"ce_{name}") if old is None else old) or None
 
     @property
     def key_version(self) -> int | None:
@@ -78,27 +80,26 @@ class Told:
         return _number(self.extension("keyversion"))
 
 
-@lru_cache(maxsize=64)
 def rfc3339(millis: int) -> str:
     """Ms since epoch as RFC 3339 text in UTC, to the millisecond: ``2026-05-04T10:00:00.000Z``."""
-    return (
-        datetime.fromtimestamp(millis / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    )
+    return _rfc3339(millis)
+
+
+@lru_cache(maxsize=64)
+def _rfc3339(millis: int) -> str:
+    # All that a turn writes has one time.
+    date = datetime.fromtimestamp(millis / 1000, UTC)
+    return date.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def left_out(raw: Raw) -> list[str]:
     """The headers of a record that would be copied on, but are too long for that."""
-    texts = raw.texts
-    return [name for name in COPIED if (value := texts.get(name)) and not _short(name, value)]
+    return [name for name in COPIED if len(raw.texts.get(name, "")) > MAX_COPIED]
 
 
-def _short(name: str, value: bytes) -> str:
-    """A header as text; empty if it is longer than such a header may be (a character has at most four bytes)."""
-    if len(value) <= MAX_COPIED:  # then it has no more characters than that, and MAX_KEY is more
-        return value.decode("utf-8", "replace")
-    most = MAX_COPIED if name in COPIED else MAX_KEY
-    text = value.decode("utf-8", "replace") if len(value) <= 4 * most else ""
-    return text if len(text) <= most else ""
+def _most(name: str) -> int:
+    """How many characters a header may have."""
+    return MAX_COPIED if name in COPIED else MAX_KEY
 
 
 def _number(text: str | None) -> int | None:

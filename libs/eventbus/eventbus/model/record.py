@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import NamedTuple
 
+from eventbus.model.once import once
 from eventbus.model.places import Position
-
-T = TypeVar("T")
 
 Headers = list[tuple[str, bytes | None]]
 
 LATEST = 253_402_300_799_999
 """The last ms of the year 9999: a later time cannot be written as a date."""
-
-
-class _once(Generic[T]):
-    """A property that is computed when it is first asked for, of an instance that never changes.
-
-    ``functools.cached_property`` takes a lock for that in Python 3.11, which costs more than what is computed here.
-    """
-
-    def __init__(self, compute: Callable[[Any], T]) -> None:
-        self._compute, self._name = compute, compute.__name__
-        self.__doc__ = compute.__doc__
-
-    def __get__(self, instance: Any, owner: type) -> T:
-        value = instance.__dict__[self._name] = self._compute(instance)
-        return value
 
 
 class _Record(NamedTuple):
@@ -48,20 +31,19 @@ class Raw(_Record):
     What is asked of it often is computed once: nobody changes a record, its list of headers neither.
     """
 
-    @_once
-    def texts(self) -> dict[str, bytes]:
-        """The last value of each header that has one."""
-        return {name: value for name, value in self.headers if value is not None}
+    @once
+    def texts(self) -> dict[str, str]:
+        """By name, the last header that has a value, as text. What is no UTF-8 has replacement characters."""
+        return {name: value.decode("utf-8", "replace") for name, value in self.headers if value is not None}
 
-    @_once
+    @once
     def coordinates(self) -> str:
         """Where it stands, as ``order.events-5-17``."""
         return f"{self.topic}-{self.partition}-{self.offset}"
 
     def header(self, name: str) -> str | None:
         """The last header of that name as text."""
-        value = self.texts.get(name)
-        return None if value is None else value.decode("utf-8", "replace")
+        return self.texts.get(name)
 
     def extension(self, name: str) -> str | None:
         """The CloudEvents extension ``name`` as text: the header ``name``, or ``ce_name`` if there is none.
