@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 # Folders with the messages of tests, beside the schema packages of services.toml.
 TEST_SCHEMAS := libs/eventbus/tests/parcels libs/eventbus/tests/meters
-CHECKED := libs services tools verification schemas tests examples
+CHECKED := libs services tools verification bench schemas tests examples
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
@@ -19,7 +19,7 @@ FOUND := $(shell for p in $(PYTHON) python3 python3.14 python3.13 python3.12 pyt
 NO_PYTHON := Python 3.11 or newer was not found: install it (Debian: apt install python3 python3-venv), or name one with PYTHON=/path/to/python3.
 NO_VENV := This Python cannot make a virtual environment: install its venv module (Debian: apt install python3-venv), then repeat.
 
-.PHONY: help up down ps logs scale clean setup test format check schema-version schema-pin schema-register registry new-service reference ci chaos sim fuzz demo audit dlq tail skip run restart lock python
+.PHONY: help up down ps logs scale clean setup test format check schema-version schema-pin schema-register registry new-service reference ci chaos sim fuzz bench bench-guard demo audit dlq tail skip run restart lock python
 help:  ## this list
 	@grep -hE '^[a-z -]+:.*##' Makefile | sed -E 's/^([a-z-]+)[^#]*## (.*)/  make \1\t\2/' | expand -t 24
 
@@ -56,8 +56,8 @@ skip: $(VENV)/.stack  ## set a record aside that stops a task (ARGS="order.event
 	@$(BIN)/python -m tools.operate skip $(or $(ARGS),--help)
 
 setup: $(VENV)/.dev  ## the virtual environment with everything to develop and test
-test: $(VENV)/.dev  ## all tests (ARGS="-k payment" chooses)
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.dev  ## all tests, in three processes (ARGS="-k payment" chooses, in one)
+	@$(BIN)/python -m pytest $(or $(ARGS),-n 3)
 sim: $(VENV)/.dev  ## seeded worlds of all four services in one process (SEEDS=2000 SEED= FIRST=)
 	@$(BIN)/python -m verification.sim $(if $(SEED),--seed $(SEED) --trace,--seeds $(or $(SEEDS),2000)) $(if $(FIRST),--first $(FIRST))
 fuzz: $(VENV)/.dev  ## thousands of records that are almost right, to every input of every service (RECORDS=5000 SEED=)
@@ -65,12 +65,18 @@ fuzz: $(VENV)/.dev  ## thousands of records that are almost right, to every inpu
 	FUZZ_RECORDS=$(or $(RECORDS),5000) FUZZ_SEED=$$number $(BIN)/python -m pytest tests/integration/test_fuzzed_records_stop_no_service.py -q -s
 chaos: $(VENV)/.dev  ## three brokers, orders, and faults by a seeded schedule, then the audit (SECONDS=180 RATE= SEED=)
 	@$(BIN)/python -m verification.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(RATE),--rate $(RATE)) $(if $(SEED),--seed $(SEED))
+bench: $(VENV)/.stack  ## how fast it is beside bare loops and others: a table of ratios (FULL=1 ROWS=a,b BASE=commit DATA=)
+	@$(BIN)/python -m bench $(if $(FULL),--full) $(if $(ROWS),--rows "$(ROWS)") $(if $(BASE),--base "$(BASE)") \
+	$(if $(DATA),--data "$(DATA)")
+bench-guard: $(VENV)/.stack  ## two of its rows, a minute: fails only on what cannot be noise
+	@$(BIN)/python -m bench --guard
 format: $(VENV)/.dev  ## put imports in order and format
 	@$(BIN)/ruff check --fix --select I .
 	@$(BIN)/ruff format .
-check: $(VENV)/.dev  ## lint, format, types, import rules, generated files, recorded folds: all of them, then what failed
-	@failed=""; \
-	run() { name="$$1"; shift; echo "== $$name"; "$$@" || failed="$$failed  $$name"$$'\n'; }; \
+check: $(VENV)/.dev  ## lint, format, types, import rules, generated files, recorded folds: all at once, then what failed
+	@found=$$(mktemp -d) count=0; trap 'rm -rf "$$found"' EXIT; \
+	run() { count=$$((count + 1)); \
+		{ echo "== $$1"; "$${@:2}"; } >"$$found/$$count.said" 2>&1 || echo "  $$1" >"$$found/$$count.failed" & }; \
 	run "lint" $(BIN)/ruff check .; \
 	run "format (make format mends it)" $(BIN)/ruff format --check .; \
 	run "types" $(BIN)/mypy $(CHECKED); \
@@ -80,7 +86,8 @@ check: $(VENV)/.dev  ## lint, format, types, import rules, generated files, reco
 	run "schemas" $(BIN)/python -m tools.check_schemas; \
 	run "generated messages" $(BIN)/python tools/generate_messages.py --check; \
 	run "generated messages of tests" $(BIN)/python tools/generate_messages.py --check $(TEST_SCHEMAS); \
-	if [ -n "$$failed" ]; then printf 'make check failed:\n%s' "$$failed" >&2; exit 1; fi
+	wait; cat "$$found"/*.said; \
+	if failed=$$(cat "$$found"/*.failed 2>/dev/null); then printf 'make check failed:\n%s\n' "$$failed" >&2; exit 1; fi
 new-service: $(VENV)/.dev  ## a new service from the template, as package, image, tests and entries (NAME=shipping)
 	@$(BIN)/python -m tools.new_service "$(NAME)"
 schema-version: $(VENV)/.dev  ## a new version of a message: MESSAGE=order.events/OrderCreated (MAJOR=1, NEW=1 KEY=, PACKAGE=)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from math import ceil, nan
 from typing import NamedTuple
 
@@ -35,10 +36,12 @@ class Settled(NamedTuple):
 class Arrivals:
     """A read_committed consumer on a thread of its own. ``settled`` grows, by order id: first settling events.
 
-    Use as a context manager: everything written after entering is heard.
+    Use as a context manager: everything written after entering is heard. ``on_settled`` is called, on that thread,
+    with each order that was added.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, on_settled: Callable[[str, Settled], None] | None = None) -> None:
+        self._on_settled = on_settled
         self.settled: dict[str, Settled] = {}
         self._codec = Codec("schemas")
         self._settings = settings
@@ -110,7 +113,10 @@ class Arrivals:
                 why = f"{event.stage}: {event.reason}" if isinstance(event, OrderFailed) else ""
         except (Poison, UnicodeDecodeError):
             return
-        self.settled.setdefault(key, Settled(status, now, why))
+        if key not in self.settled:
+            self.settled[key] = settled = Settled(status, now, why)
+            if self._on_settled is not None:
+                self._on_settled(key, settled)
 
 
 def percentile(values: list[float], share: float) -> float:

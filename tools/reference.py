@@ -89,11 +89,11 @@ def described(name: str, value: Any) -> str:
 
 
 def members(cls: type[Any]) -> Iterator[str]:
-    """The fields of a dataclass with what stands below them, and the methods that have a docstring."""
+    """The fields of a dataclass or a struct with what stands below them, and the methods that have a docstring."""
     descriptions = {key: text for base in reversed(cls.__mro__) for key, text in below(base).items()}
-    if dataclasses.is_dataclass(cls):
-        for field in dataclasses.fields(cls):
-            yield item(f"{field.name}: {field.type}", descriptions.get(field.name, ""))
+    names = [field.name for field in dataclasses.fields(cls)] if dataclasses.is_dataclass(cls) else []
+    for name in [*names, *getattr(cls, "__struct_fields__", ())]:
+        yield item(f"{name}: {annotation_of(cls, name)}", descriptions.get(name, ""))
     for name, value in vars(cls).items():
         if name.startswith("_") or name in getattr(cls, "__dataclass_fields__", {}):
             continue
@@ -104,6 +104,12 @@ def members(cls: type[Any]) -> Iterator[str]:
             yield item(
                 f"{asynchronous(function)}{name}{signature(function)}", prose(inspect.getdoc(function))
             )
+
+
+def annotation_of(cls: type[Any], field: str) -> str:
+    """The type of a field as it is written in the class that declares it."""
+    written = (vars(base).get("__annotations__", {}) for base in cls.__mro__)
+    return next(str(types[field]) for types in written if field in types)
 
 
 def item(head: str, text: str) -> str:

@@ -13,6 +13,7 @@ import pytest
 from tests.e2e.running import LocalStack, Stack
 from tests.e2e.shop import Shop
 from tests.e2e.topic_client import TopicClient
+from tests.support.side_by_side import PROJECT
 from tools.stack.mode import engine_missing
 
 HERE = Path(__file__).parent
@@ -37,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.stack)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """A stack of local processes with ports and a run directory of its own, for all tests."""
     system = LocalStack(tmp_path_factory.mktemp("stack"))
@@ -49,12 +50,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
         system.verb("clean")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def docker_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The same on Docker Compose, with a project of its own. Skips, saying why, where there is no engine."""
     if reason := engine_missing():
         pytest.skip(f"{reason}: the tests on Docker Compose need one")
-    system = Stack("docker", tmp_path_factory.mktemp("docker"), project="orders-e2e")
+    system = Stack("docker", tmp_path_factory.mktemp("docker"), project=PROJECT)
     try:
         system.up()
         yield system
@@ -62,7 +63,7 @@ def docker_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         system.verb("clean")
 
 
-@pytest.fixture(scope="session", params=["local", DOCKER])
+@pytest.fixture(scope="package", params=["local", DOCKER])
 def system(request: pytest.FixtureRequest) -> Stack:
     """Both systems, one after the other."""
     found = request.getfixturevalue("stack" if request.param == "local" else "docker_stack")
@@ -70,7 +71,7 @@ def system(request: pytest.FixtureRequest) -> Stack:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shop(system: Stack) -> Iterator[Shop]:
     """The HTTP interfaces of each system."""
     clients = Shop(system)
@@ -78,7 +79,7 @@ def shop(system: Stack) -> Iterator[Shop]:
     clients.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def topics(system: Stack) -> Iterator[TopicClient]:
     """The topics of each system."""
     found = TopicClient(system.bootstrap_servers)
@@ -86,7 +87,7 @@ def topics(system: Stack) -> Iterator[TopicClient]:
     found.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def local_shop(stack: LocalStack) -> Iterator[Shop]:
     """The HTTP interfaces of the local system, whose processes can be hurt."""
     clients = Shop(stack)
@@ -94,7 +95,7 @@ def local_shop(stack: LocalStack) -> Iterator[Shop]:
     clients.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def local_topics(stack: LocalStack) -> Iterator[TopicClient]:
     """The topics of the local system."""
     found = TopicClient(stack.bootstrap_servers)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import httpx
 import pytest
+from msgspec import structs
 
 from eventbus.headers import headers_of
 from eventbus.kafka.records import partition_of
@@ -320,7 +321,7 @@ def forge(topics: TopicClient, event: OrderPaid, version: int, value: bytes | No
     now = 1_700_000_000_000
     envelope = Envelope.from_outside(event, event.topic, partition, time=now, source="/order")
     cause = Position("payment.events", partition, 1_000_000 + version)
-    headers = headers_of(replace(envelope, cause=str(cause), key_version=version))
+    headers = headers_of(structs.replace(envelope, cause=str(cause), key_version=version))
     body = topics.codec.encode(event) if value is None else value
     return topics.send_bytes(event.topic, partition, event.key.encode(), body, headers)
 

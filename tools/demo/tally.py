@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isnan, nan
-from typing import Any
+from typing import Any, NamedTuple
 
 from eventbus.visible import visible
 from tools.arrivals import Settled, percentile
@@ -15,6 +15,14 @@ from tools.demo.invoices import Invoice, dirt
 from tools.demo.posting import ACCEPTED, Answer
 
 UNSETTLED = Settled("OPEN", nan)
+
+
+class Speed(NamedTuple):
+    """So many orders of so many items settled in that many seconds, from the first POST on."""
+
+    orders: int
+    items: int
+    seconds: float
 
 
 @dataclass
@@ -87,22 +95,27 @@ class Tally:
             for outcome, count in outcomes.most_common():
                 yield f"          {count:6,}  {outcome}"
 
-    def _speed(self) -> Iterator[str]:
-        latencies = self.latencies()
-        if not latencies:
-            yield "Speed: no order was heard settling"
-            return
+    def speed(self) -> Speed | None:
+        """How fast the orders settled that were heard settling; None if none was."""
         heard = {order: number for number, order in self.accepted().items() if self._heard(order)}
+        if not heard:
+            return None
         numbers = set(heard.values())
         lines = sum(len(invoice.lines) for invoice in self.invoices if invoice.number in numbers)
         began = min(answer.began for answer in self.answers.values())
         ended = max(self.settled[order].at for order in heard)
-        seconds = max(ended - began, 1e-9)
-        p50, p95, p99 = (percentile(latencies, share) * 1000 for share in (0.50, 0.95, 0.99))
+        return Speed(len(numbers), lines, max(ended - began, 1e-9))
+
+    def _speed(self) -> Iterator[str]:
+        speed = self.speed()
+        if speed is None:
+            yield "Speed: no order was heard settling"
+            return
         yield (
-            f"Speed: {len(numbers):,} orders of {lines:,} items settled in {seconds:.1f} s: "
-            f"{len(numbers) / seconds:,.0f} orders/s, {lines / seconds:,.0f} items/s"
+            f"Speed: {speed.orders:,} orders of {speed.items:,} items settled in {speed.seconds:.1f} s: "
+            f"{speed.orders / speed.seconds:,.0f} orders/s, {speed.items / speed.seconds:,.0f} items/s"
         )
+        p50, p95, p99 = (percentile(self.latencies(), share) * 1000 for share in (0.50, 0.95, 0.99))
         yield f"From POST to settled: p50 {p50:,.0f} ms, p95 {p95:,.0f} ms, p99 {p99:,.0f} ms"
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from math import floor
+from typing import Any
 from urllib.parse import quote
 
 import aiohttp
@@ -76,32 +78,43 @@ async def generate(where: System, plan: Plan, patience: float) -> Measured:
         with Arrivals(where.kafka) as arrivals:
             measured = Measured(plan.rate, settled=arrivals.settled)
             run = f"load-{time.time_ns()}"
-            tasks: set[asyncio.Task[None]] = set()
-            began = time.monotonic() + 0.1
-            for number in range(plan.orders):
-                due = began + number / plan.rate
-                if (ahead := due - time.monotonic()) > 0:
-                    await asyncio.sleep(ahead)
+
+            async def send(number: int, due: float) -> None:
                 key = f"{run}-{number}" if plan.keyed else None
                 body, bad = plan.body(number), plan.bad(number)
-                task = asyncio.create_task(_post(session, where.order, body, due, key, bad, measured))
-                tasks.add(task)
-                task.add_done_callback(tasks.discard)
-            if tasks:
-                await asyncio.wait(tasks)
+                measured.sent.append(await post(session, where.order, body, due, key, bad))
+
+            await by_the_clock(plan.rate, plan.orders, send)
             await _settle(measured, patience)
     return measured
 
 
-async def _post(
+async def by_the_clock(
+    rate: float, count: int, act: Callable[[int, float], Coroutine[Any, Any, None]]
+) -> None:
+    """Begin ``act(number, due)`` ``count`` times, ``rate`` times a second; return once all have ended.
+
+    ``due`` is when the clock says that it begins (``time.monotonic``, s), however late it is. What one of them raises
+    cancels the others.
+    """
+    began = time.monotonic() + 0.1
+    async with asyncio.TaskGroup() as group:
+        for number in range(count):
+            due = began + number / rate
+            if (ahead := due - time.monotonic()) > 0:
+                await asyncio.sleep(ahead)
+            group.create_task(act(number, due))
+
+
+async def post(
     session: aiohttp.ClientSession,
     base: str,
     body: bytes,
     due: float,
-    key: str | None,
-    bad: bool,
-    measured: Measured,
-) -> None:
+    key: str | None = None,
+    bad: bool = False,
+) -> Sent:
+    """POST one order, with ``key`` as its Idempotency-Key, and say what came of it."""
     headers = {"content-type": "application/json", **({"Idempotency-Key": key} if key else {})}
     sent, order = time.monotonic(), ""
     try:
@@ -112,7 +125,7 @@ async def _post(
                 order = str(json.loads(text)["orderId"])
     except (aiohttp.ClientError, TimeoutError) as error:
         outcome = type(error).__name__
-    measured.sent.append(Sent(due, sent, time.monotonic(), outcome, order, bad))
+    return Sent(due, sent, time.monotonic(), outcome, order, bad)
 
 
 async def _settle(measured: Measured, patience: float) -> None:

@@ -11,6 +11,8 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
+from msgspec import structs
+
 from eventbus.codec import Codec
 from eventbus.kafka.transactions import TransactionalWriter, transactionally
 from eventbus.model.errors import Poison, UnknownSchema
@@ -18,6 +20,7 @@ from eventbus.model.folding import Folded
 from eventbus.model.places import Partition
 from eventbus.model.record import Headers, Raw
 from eventbus.processing.aside import Aside
+from eventbus.processing.chain import Chain
 from eventbus.processing.fold_batch import FoldBatch
 from eventbus.processing.follower import Follower
 from eventbus.processing.offsets import OffsetTracker
@@ -64,6 +67,25 @@ def follower_overtakes() -> AbstractContextManager[Any]:
 def deadline_by_two() -> AbstractContextManager[Any]:
     """What is decided without input carries no offsets, and so no generation: a zombie's deadline commits."""
     return patch.object(Processor, "_standing", lambda self, tasks, decided: {})
+
+
+def own_messages_overtake() -> AbstractContextManager[Any]:
+    """A message of its own is decided when it is written, whatever stands before it unread."""
+    return patch.object(Chain, "_is_next", lambda self, place, offset, positions: True)
+
+
+@contextmanager
+def chain_survives_abort() -> Iterator[None]:
+    """What was decided when it was written still counts as decided after an abort."""
+    rewind = OffsetTracker.rewind
+
+    def keep(self: OffsetTracker) -> None:
+        passed = self._passed.copy()
+        rewind(self)
+        self._passed = passed
+
+    with patch.object(OffsetTracker, "rewind", keep):
+        yield
 
 
 def unfenced_group() -> AbstractContextManager[Any]:
@@ -173,7 +195,7 @@ def any_version_folded() -> AbstractContextManager[Any]:
 
     def next_event(raw: Raw, codec: Codec, partition_of: Any, folded: Any) -> Any:
         key, _ = claim(raw, partition_of)
-        return replace(codec.decode(raw), key_version=folded(key) + 1)
+        return structs.replace(codec.decode(raw), key_version=folded(key) + 1)
 
     return patch("eventbus.processing.fold_batch.next_event", next_event)
 
@@ -299,6 +321,8 @@ MUTANTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
         refund_lost_on_crash,
         follower_overtakes,
         deadline_by_two,
+        own_messages_overtake,
+        chain_survives_abort,
         unfenced_group,
         hasty_takeover,
         stable_target,

@@ -64,6 +64,14 @@ class Producer:
         moved = {(tp.topic, tp.partition): tp.offset for tp in offsets}
         self._broker.add_offsets(self._name, self._epoch, self._group, *metadata, moved)
 
+    def flush(self, timeout: float = -1.0) -> int:
+        """What was produced is written; it is reported, with offsets, before the transaction has ended."""
+        self._connection.wait()
+        reported, self._waiting = self._waiting, []
+        for on_delivery, stored in reported:
+            on_delivery(None, Fetched(stored))
+        return 0
+
     def commit_transaction(self, timeout: float = -1.0) -> None:
         self._connection.wait()
         self._trouble("commit")

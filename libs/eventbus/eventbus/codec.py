@@ -11,10 +11,13 @@ import io
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import fastavro
+import msgspec
 
+from eventbus.bodies import Write, plain_body
 from eventbus.converters import converters
 from eventbus.headers import Told
 from eventbus.model.errors import Poison, Unrepresentable
@@ -38,6 +41,22 @@ class Shape:
     written: WireVersion
     to_record: Callable[[Any], Record]
     from_record: Callable[[Record], Any]
+    write: Write | None
+    """What writes a body of the latest version; None if fastavro does, since not all fields are plain."""
+    read_as: Any
+    """The schema of the latest version, parsed, with names of fields that :attr:`read` takes."""
+    read: Callable[[Record], Any]
+
+    @classmethod
+    def of(cls, message: type[Message], latest: WireVersion, written: WireVersion) -> Shape:
+        """Raises TypeError if the class and the schema of its latest version do not have the same fields."""
+        to_record, from_record = converters(message, latest.schema)
+        plain = plain_body(message, latest.schema)
+        if plain is None:
+            return cls(latest, written, to_record, from_record, None, latest.schema, from_record)
+        read_as = fastavro.parse_schema(plain.schema, named_schemas={})
+        read = partial(msgspec.convert, type=message)
+        return cls(latest, written, to_record, from_record, plain.write, read_as, read)
 
 
 def load_packages(names: Iterable[str]) -> list[SchemaPackage]:
@@ -76,8 +95,7 @@ class Codec:
         for cls in package.classes:
             latest = self._wire.versions[Version.parse(cls.schema)]
             written = self._wire.versions[package.written.get(cls.name, latest.version)]
-            shape = Shape(latest, written, *converters(cls, latest.schema))
-            self._shapes[cls] = self._by_name[cls.name] = shape
+            self._shapes[cls] = self._by_name[cls.name] = Shape.of(cls, latest, written)
         self._upcasts |= package.upcasts
         self._downcasts |= package.downcasts
 
@@ -130,14 +148,10 @@ class Codec:
         return wire
 
     def _encode(self, message: Message, shape: Shape, wire: WireVersion) -> bytes:
-        out = io.BytesIO()
-        out.write(wire.prefix)
         try:
-            record = shape.to_record(message)
-            if wire is not shape.latest:
-                check_fields(message)  # those that the older version does not have, too
-                record = self._downcast(record, shape.latest, wire)
-            fastavro.schemaless_writer(out, wire.schema, record)
+            if wire is shape.latest and shape.write:
+                return wire.prefix + shape.write(message)
+            return wire.prefix + self._body_of_record(message, shape, wire)
         except (TypeError, ValueError, AttributeError, OverflowError) as error:
             try:
                 check_fields(message)
@@ -145,6 +159,16 @@ class Codec:
                 raise Poison(f"{message.name} does not fit its schema {message.schema}: {named}") from error
             kind = Poison if wire is shape.latest else Unrepresentable
             raise kind(f"{message.name} does not fit its schema {wire.version}: {error}") from error
+
+    def _body_of_record(self, message: Message, shape: Shape, wire: WireVersion) -> bytes:
+        # Fastavro takes 1.5 for 1, True for 1, anything for a truth value and a text for an array. Fields that an
+        # older version does not have are checked too.
+        check_fields(message)
+        record = shape.to_record(message)
+        if wire is not shape.latest:
+            record = self._downcast(record, shape.latest, wire)
+        out = io.BytesIO()
+        fastavro.schemaless_writer(out, wire.schema, record)
         return out.getvalue()
 
     def _downcast(self, record: Record, latest: WireVersion, older: WireVersion) -> Record:
@@ -207,14 +231,16 @@ class Codec:
         body = io.BytesIO(value[5:])
         try:
             if writer.version == shape.latest.version:
-                record = typing.cast(Record, fastavro.schemaless_reader(body, writer.schema, None))
+                message = shape.read(
+                    typing.cast(Record, fastavro.schemaless_reader(body, shape.read_as, None))
+                )
             else:
                 record = typing.cast(
                     Record, fastavro.schemaless_reader(body, writer.schema, shape.latest.schema)
                 )
                 if upcast := self._upcasts.get(writer.version[:2]):
                     record = upcast(record)
-            message = typing.cast(Message, shape.from_record(record))
+                message = shape.from_record(record)
         except (
             Exception
         ) as error:  # fastavro raises whatever the bytes provoke, IndexError and EOFError among them
@@ -223,7 +249,7 @@ class Codec:
             ) from error
         if body.read(1):
             raise Poison(f"bytes are left over after {writer.version}")
-        return message
+        return typing.cast(Message, message)
 
     def decode(self, raw: Raw) -> Envelope:
         """A record as a message with its envelope; raises Poison.

@@ -9,6 +9,7 @@ Source: CloudEvents "Kafka Protocol Binding" 1.0.2, section 3.2.3; "Distributed 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from eventbus.model.limits import MAX_COPIED, MAX_KEY
 from eventbus.model.messages import Envelope
@@ -21,12 +22,7 @@ COPIED = ("ce_id", "ce_correlationid", "correlationid", "traceparent")
 
 def headers_of(envelope: Envelope, *, old_names: bool = True) -> Headers:
     """The headers a message travels with. ``old_names``: those that had no prefix are there without it too."""
-    extensions = {
-        "correlationid": envelope.correlation_id,
-        "cause": envelope.cause,
-        "keyversion": None if envelope.key_version is None else str(envelope.key_version),
-    }
-    told = [(name, text.encode()) for name, text in extensions.items() if text is not None]
+    correlation_id = envelope.correlation_id.encode()
     headers: Headers = [
         ("ce_specversion", b"1.0"),
         ("ce_id", envelope.id.encode()),
@@ -35,12 +31,21 @@ def headers_of(envelope: Envelope, *, old_names: bool = True) -> Headers:
         ("ce_time", rfc3339(envelope.time).encode()),
         ("ce_subject", envelope.message.key.encode()),
         ("content-type", b"application/avro"),
-        *((f"ce_{name}", text) for name, text in told),
+        ("ce_correlationid", correlation_id),
     ]
+    old: Headers = [("correlationid", correlation_id)]
+    if envelope.cause is not None:
+        cause = envelope.cause.encode()
+        headers.append(("ce_cause", cause))
+        old.append(("cause", cause))
+    if envelope.key_version is not None:
+        version = b"%d" % envelope.key_version
+        headers.append(("ce_keyversion", version))
+        old.append(("keyversion", version))
     if envelope.causation_id is not None:
         headers.append(("ce_causationid", envelope.causation_id.encode()))
     if old_names:
-        headers += told
+        headers += old
     if envelope.traceparent:
         headers.append(("traceparent", envelope.traceparent.encode()))
     return headers
@@ -53,22 +58,21 @@ class Told:
     """
 
     def __init__(self, raw: Raw) -> None:
-        self._default_time = raw.timestamp
-        self._values = {name: value for name, value in raw.headers if value is not None}
+        texts = raw.texts
+        if max(map(len, texts.values()), default=0) > MAX_COPIED:
+            texts = {name: text if len(text) <= _most(name) else "" for name, text in texts.items()}
+        self._texts = texts
+        self.time = _millis(texts.get("ce_time"), raw.timestamp)
+        """Ms since epoch: ``ce_time``, or else the record's own time."""
 
     def header(self, name: str) -> str | None:
         """The text of a header; None if it is absent, empty or too long."""
-        value = self._values.get(name)
-        return (_short(name, value) or None) if value else None
+        return self._texts.get(name) or None
 
     def extension(self, name: str) -> str | None:
         """The text of an extension, from the header that :meth:`~eventbus.model.record.Raw.extension` reads."""
-        return self.header(name if name in self._values else f"ce_{name}")
-
-    @property
-    def time(self) -> int:
-        """Ms since epoch: ``ce_time``, or else the record's own time."""
-        return _millis(self.header("ce_time"), self._default_time)
+        old = self._texts.get(name)
+        return (self._texts.get(f"ce_{name}") if old is None else old) or None
 
     @property
     def key_version(self) -> int | None:
@@ -78,21 +82,24 @@ class Told:
 
 def rfc3339(millis: int) -> str:
     """Ms since epoch as RFC 3339 text in UTC, to the millisecond: ``2026-05-04T10:00:00.000Z``."""
-    return (
-        datetime.fromtimestamp(millis / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    )
+    return _rfc3339(millis)
+
+
+@lru_cache(maxsize=64)
+def _rfc3339(millis: int) -> str:
+    # All that a turn writes has one time.
+    date = datetime.fromtimestamp(millis / 1000, UTC)
+    return date.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def left_out(raw: Raw) -> list[str]:
     """The headers of a record that would be copied on, but are too long for that."""
-    return [name for name, value in raw.headers if name in COPIED and value and not _short(name, value)]
+    return [name for name in COPIED if len(raw.texts.get(name, "")) > MAX_COPIED]
 
 
-def _short(name: str, value: bytes) -> str:
-    """A header as text; empty if it is longer than such a header may be (a character has at most four bytes)."""
-    most = MAX_COPIED if name in COPIED else MAX_KEY
-    text = value.decode("utf-8", "replace") if len(value) <= 4 * most else ""
-    return text if len(text) <= most else ""
+def _most(name: str) -> int:
+    """How many characters a header may have."""
+    return MAX_COPIED if name in COPIED else MAX_KEY
 
 
 def _number(text: str | None) -> int | None:

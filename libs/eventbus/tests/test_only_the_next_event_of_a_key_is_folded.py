@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from eventbus.codec import Codec
 from eventbus.headers import headers_of
@@ -36,7 +37,7 @@ def event(version: int = 3, **change: object) -> Raw:
     """The third event of its key, as its leader writes it, but for what is changed."""
     message = ParcelWeighed(parcel_id=KEY, grams=1, timestamp=1)
     envelope = Envelope.from_outside(message, message.topic, PARTITION, time=1, source="/parcel")
-    envelope = replace(envelope, cause=f"courier.events-{PARTITION}-7", key_version=version)
+    envelope = structs.replace(envelope, cause=f"courier.events-{PARTITION}-7", key_version=version)
     raw = Raw(message.topic, PARTITION, 9, KEY.encode(), CODEC.encode(message), headers_of(envelope), 1)
     return raw._replace(**change)  # type: ignore[arg-type]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from eventbus.model.once import once
 from eventbus.model.places import Position
 
 Headers = list[tuple[str, bytes | None]]
@@ -12,9 +13,7 @@ LATEST = 253_402_300_799_999
 """The last ms of the year 9999: a later time cannot be written as a date."""
 
 
-class Raw(NamedTuple):
-    """A record as the broker gave it. ``topic`` is without prefix, ``timestamp`` in ms since epoch."""
-
+class _Record(NamedTuple):
     topic: str
     partition: int
     offset: int
@@ -25,13 +24,26 @@ class Raw(NamedTuple):
     flaw: str = ""
     """What of it the client cannot hand out, and why; empty for a sound record."""
 
+
+class Raw(_Record):
+    """A record as the broker gave it. ``topic`` is without prefix, ``timestamp`` in ms since epoch.
+
+    What is asked of it often is computed once: nobody changes a record, its list of headers neither.
+    """
+
+    @once
+    def texts(self) -> dict[str, str]:
+        """By name, the last header that has a value, as text. What is no UTF-8 has replacement characters."""
+        return {name: value.decode("utf-8", "replace") for name, value in self.headers if value is not None}
+
+    @once
+    def coordinates(self) -> str:
+        """Where it stands, as ``order.events-5-17``."""
+        return f"{self.topic}-{self.partition}-{self.offset}"
+
     def header(self, name: str) -> str | None:
         """The last header of that name as text."""
-        found = None
-        for key, value in self.headers:
-            if key == name and value is not None:
-                found = value
-        return None if found is None else found.decode("utf-8", "replace")
+        return self.texts.get(name)
 
     def extension(self, name: str) -> str | None:
         """The CloudEvents extension ``name`` as text: the header ``name``, or ``ce_name`` if there is none.
@@ -48,15 +60,13 @@ class Raw(NamedTuple):
         return size_of(self.key, self.value, self.headers)
 
     @property
-    def coordinates(self) -> str:
-        return f"{self.topic}-{self.partition}-{self.offset}"
-
-    @property
     def position(self) -> Position:
         return Position(self.topic, self.partition, self.offset)
 
 
 def size_of(key: bytes | None, value: bytes | None, headers: Headers) -> int:
     """Bytes of a record: its key, its value and its headers."""
-    of_headers = sum(len(name) + len(text or b"") for name, text in headers)
-    return len(key or b"") + len(value or b"") + of_headers
+    size = len(key or b"") + len(value or b"")
+    for name, text in headers:
+        size += len(name) + len(text or b"")
+    return size

@@ -15,12 +15,14 @@ from eventbus.model.decider import Decider
 from eventbus.model.mirror import Mirror
 from eventbus.model.start import Start
 from eventbus.processing.aside import Aside
+from eventbus.processing.chain import Chain
 from eventbus.processing.context import TurnContext, turn_context
 from eventbus.processing.due import DueQueue
 from eventbus.processing.due_work import DueWork
 from eventbus.processing.follower import Follower
 from eventbus.processing.intake import Intake
 from eventbus.processing.outgoing import Outgoing
+from eventbus.processing.pace import Pace
 from eventbus.processing.ports import Ports
 from eventbus.processing.starting import Starting
 from eventbus.processing.tasks import Tasks
@@ -38,6 +40,8 @@ class Parts:
     aside: Aside
     intake: Intake
     starting: Starting
+    chain: Chain
+    pace: Pace
     due: DueQueue
     due_work: DueWork
     writer: TransactionalWriter[Outgoing]
@@ -115,6 +119,8 @@ def assemble(
         ),
         intake=Intake(consumer, tasks, follower, ports.calls, context, settings),
         starting=Starting(start, service, deciders, consumer, follower, settings, partitions),
+        chain=Chain(context, lambda: tasks.led, settings.max_batch),
+        pace=Pace(settings.transactions_share, ports.monotonic),
         due=due,
         due_work=DueWork(due, by_log, context, ports.calls, settings.max_batch),
         writer=writer,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +40,15 @@ class Router:
                 self._by_name.setdefault((cls.topic, cls.name), []).append(decider)
             for topic in {cls.topic for cls in decider.inputs}:
                 self._by_topic.setdefault(topic, []).append(decider)
+
+    @property
+    def topics(self) -> Collection[str]:
+        """The topics that deciders take messages from."""
+        return self._by_topic.keys()
+
+    def takers(self, topic: str) -> Sequence[Decider[Any]]:
+        """The deciders that take messages from a topic."""
+        return self._by_topic.get(topic, ())
 
     def route(self, raw: Raw) -> Sequence[Decider[Any]]:
         """The deciders that take records of this type, found without decoding the body; raises Poison.

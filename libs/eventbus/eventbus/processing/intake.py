@@ -58,11 +58,11 @@ class Intake:
         self.metadata = self._consumer.consumer_group_metadata()
         return raws
 
-    def positions(self) -> list[tuple[Partition, int]]:
+    def positions(self) -> dict[Partition, int]:
         """The input partitions of the tasks led, each with the offset that the consumer reads next."""
         inputs = self._tasks.inputs()
         found = self._consumer.position(inputs) if inputs else []
-        return [(self._partition(tp.topic, tp.partition), tp.offset) for tp in found]
+        return {self._partition(tp.topic, tp.partition): tp.offset for tp in found}
 
     def seek(self, tasks: set[int]) -> None:
         """Read the inputs of these tasks from what is committed; what is buffered of them is dropped.
@@ -99,6 +99,8 @@ class Intake:
                 raise KafkaException(error)
             log.warning("input: %s", error.str())
             return None
+        if self._offsets.has_passed(*self._place(record)):
+            return None  # it was decided when it was written
         raw = raw_of(record, self._settings.topic_prefix)
         if raw.position in self._follower.skips:
             metrics.SKIPPED.labels(raw.topic).inc()
@@ -108,9 +110,8 @@ class Intake:
 
     def _pass_unreadable(self, record: Record, error: KafkaError) -> Raw | None:
         """Go on behind an unreadable batch. A record that stands for it becomes a dead letter, once."""
-        topic, number, first = record.topic(), record.partition(), record.offset()
-        assert topic is not None and number is not None and first is not None
-        partition = self._partition(topic, number)
+        partition, first = self._place(record)
+        topic, number = self._settings.topic(partition.topic), partition.number
         if self._offsets.has_passed(partition, first):
             return None
         try:
@@ -123,6 +124,11 @@ class Intake:
         self._offsets.pass_over(partition, after)
         log.error("%s from %d to %d is passed over: %s", partition, first, after - 1, error.str())
         return unreadable(*partition, first, error)
+
+    def _place(self, record: Record) -> tuple[Partition, int]:
+        topic, number, offset = record.topic(), record.partition(), record.offset()
+        assert topic is not None and number is not None and offset is not None
+        return self._partition(topic, number), offset
 
     def _partition(self, topic: str, number: int) -> Partition:
         return Partition(topic.removeprefix(self._settings.topic_prefix), number)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from eventbus.model.places import Partition
 from eventbus.model.record import Raw
@@ -22,7 +22,8 @@ class OffsetTracker:
         self._committed: dict[Partition, int] = {}
         self._concluded: dict[Partition, int] = {}
         self._passed: dict[Partition, int] = {}
-        """The offset after the last unreadable batch. The consumer's position does not show it."""
+        """Offsets before which everything is passed over: it is unreadable, or was decided when it was written. The
+        consumer's position does not show them."""
         self._unfinished: dict[Partition, dict[int, int]] = {}
         """By offset, how many deciders have not finished the record. Offsets are in rising order."""
 
@@ -48,22 +49,29 @@ class OffsetTracker:
         return sum(len(offsets) for offsets in self._unfinished.values())
 
     def pass_over(self, partition: Partition, after: int) -> None:
-        """The records before ``after`` are unreadable, and are passed over."""
+        """The records before ``after`` are not to be decided: they are unreadable, or decided already."""
         self._passed[partition] = after
 
     def has_passed(self, partition: Partition, offset: int) -> bool:
-        """Whether the batch at ``offset`` was passed over already."""
+        """Whether the record or batch at ``offset`` was passed over already."""
         return offset < self._passed.get(partition, 0)
 
-    def decided(self, positions: Iterable[tuple[Partition, int]]) -> dict[Partition, int]:
+    def decided(self, positions: Mapping[Partition, int]) -> dict[Partition, int]:
         """The offset of each partition before which everything is decided, given the consumer's positions."""
         decided: dict[Partition, int] = {}
-        for partition, position in positions:
+        for partition, position in positions.items():
             first = self._first_unfinished(partition)
-            upto = max(position, self._passed.get(partition, -1)) if first is None else first
+            upto = self._beyond(partition, position) if first is None else first
             if upto >= 0:
                 decided[partition] = upto
         return decided
+
+    def _beyond(self, partition: Partition, position: int) -> int:
+        return max(position, self._passed.get(partition, -1))
+
+    def reached(self, partition: Partition, position: int) -> int:
+        """The offset before which everything was taken, given the consumer's position (negative: unknown)."""
+        return max(self._beyond(partition, position), self._committed.get(partition, -1), 0)
 
     def _first_unfinished(self, partition: Partition) -> int | None:
         return next(iter(self._unfinished.get(partition, ())), None)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from eventbus.headers import headers_of
 from eventbus.model.errors import Poison, Unrepresentable
@@ -21,8 +24,7 @@ from eventbus.retry.parked import TRUNCATED, Parked
 from eventbus.wire_format import DATASCHEMA
 
 
-@dataclass(frozen=True)
-class Outgoing:
+class Outgoing(Struct, frozen=True):
     """A record to produce. Its offset matters where it is an ``event`` of an own log, or a ``parked`` message."""
 
     topic: str
@@ -61,29 +63,35 @@ def produced(
         message = context.codec.as_read(decided, value)
         own = message.topic == item.decider.log
         version += own
-        envelope = _envelope(
-            context, item, message, f"{before.version}.{index}", now, version if own else None
-        )
-        record = Outgoing(
-            message.topic,
-            envelope.partition,
-            message.key.encode(),
-            value,
-            headers_of(envelope, old_names=context.old_headers) + context.codec.schema_headers(value),
-            item.raw.coordinates,
-            envelope if own else None,
-        )
+        place = f"{before.version}.{index}"
+        envelope = _envelope(context, item, message, place, now, version if own else None)
+        record = _record(context, item, envelope, value, own)
         if own:
             folded = fold(item.decider, folded, envelope)
-        mirrored = _mirrored(context, record, decided) if own else [record]
-        total += sum(_checked_size(context.limits, one, message, own) for one in mirrored)
-        records += mirrored
+        for one in _mirrored(context, record, decided) if own else [record]:
+            total += _checked_size(context.limits, one, message, own)
+            records.append(one)
     if total > context.limits.event * ALL_OUTPUTS:
         raise Poison(
             f"{item.raw.coordinates} leads to {len(records)} records of {total} bytes in all, more than "
             f"{ALL_OUTPUTS} times EVENTBUS_MAX_EVENT_BYTES ({context.limits.event})"
         )
     return records, folded
+
+
+def _record(context: TurnContext, item: WorkItem, envelope: Envelope, value: bytes, own: bool) -> Outgoing:
+    """The record of one output, in the topic of its message."""
+    headers = headers_of(envelope, old_names=context.old_headers)
+    headers += context.codec.schema_headers(value)
+    return Outgoing(
+        envelope.topic,
+        envelope.partition,
+        envelope.message.key.encode(),
+        value,
+        headers,
+        item.raw.coordinates,
+        envelope if own else None,
+    )
 
 
 def _mirrored(context: TurnContext, event: Outgoing, message: Message) -> list[Outgoing]:
@@ -107,12 +115,13 @@ def _checked_size(limits: Limits, record: Outgoing, message: Message, own: bool)
     most, setting = (
         (limits.event, "EVENTBUS_MAX_EVENT_BYTES") if own else (limits.command, "EVENTBUS_MAX_COMMAND_BYTES")
     )
-    if record.size > most:
+    size = record.size
+    if size > most:
         raise Poison(
-            f"{message.name} for {record.cause} has {record.size} bytes with its key and headers, more than "
+            f"{message.name} for {record.cause} has {size} bytes with its key and headers, more than "
             f"{most} ({setting})"
         )
-    return record.size
+    return size
 
 
 def _envelope(
@@ -152,7 +161,8 @@ def dead_letter(context: TurnContext, parked: Parked) -> Outgoing:
     topic = f"{context.service}.dlq"
     room = 0 if topic in context.refused.get(whole.coordinates, ()) else MAX_LETTER
     kept = whole if whole.size <= room else _cut(whole, room)
-    headers = replace(parked, raw=kept).dead_letter_headers(context.service, context.version, context.clock())
+    letter = dataclasses.replace(parked, raw=kept)
+    headers = letter.dead_letter_headers(context.service, context.version, context.clock())
     if kept is not whole:
         sizes = f"key {len(whole.key or b'')}, value {len(whole.value or b'')}, in all {whole.size} bytes"
         headers.append((TRUNCATED, sizes.encode()))

@@ -4,7 +4,8 @@
     2. decode; what cannot be decoded becomes a dead letter as the bytes it was
     3. load the state of the keys in the batch
     4. decide; collect what goes out; fold own events into the new state, in memory
-    5. begin a transaction, produce, send the offsets with the group's metadata taken at the poll, commit
+    5. begin a transaction, produce (what it sends to an input led here, it may decide too: 2 to 4 again), send the
+       offsets with the group's metadata taken at the poll, commit
     6. only now write state and checkpoint to SQLite, in one local transaction
 
 If 5 fails, 4 is forgotten and the input read again. If the process dies between 5 and 6, or cannot tell how 5 ended,
@@ -17,7 +18,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from eventbus import metrics
 from eventbus.kafka.guard import Stuck
@@ -26,6 +27,7 @@ from eventbus.model.errors import Fenced
 from eventbus.model.messages import Envelope
 from eventbus.model.places import Partition
 from eventbus.processing.assembly import Parts
+from eventbus.processing.chain import HOPS
 from eventbus.processing.follower import Stop
 from eventbus.processing.outgoing import Outgoing, Written, own_records
 from eventbus.processing.ports import Step
@@ -36,6 +38,8 @@ CALLS_END = 5.0
 """Seconds that calls under way have to end when the processor stops."""
 COMMIT_EVERY = 1.0
 """Seconds after which the offsets of input without outputs are committed."""
+WRITTEN_IN = 1.0
+"""Seconds that a transaction waits for what it wrote, to go on with it. What is written later is read instead."""
 
 
 class Processor:
@@ -46,6 +50,7 @@ class Processor:
         self.tasks, self.health, self.breaker = parts.tasks, parts.health, parts.context.breaker
         self._intake, self._writer, self._starting = parts.intake, parts.writer, parts.starting
         self._aside = parts.aside
+        self._chain, self._pace = parts.chain, parts.pace
         self._due, self._due_work, self._lag = parts.due, parts.due_work, parts.lag
         self._offsets, self._queues = parts.context.offsets, parts.context.queues
         self._store, self._calls = parts.ports.store, parts.ports.calls
@@ -65,7 +70,7 @@ class Processor:
         """Work until stopped; leaves the group at once, with nothing half done."""
         try:
             self.begin()
-            while not self._stop.is_set():
+            while not self._stop.wait(self._pace.rest()):
                 self.turn()
             self._finish_calls()
         except BaseException:
@@ -128,13 +133,17 @@ class Processor:
         The transaction holds the offsets of every task that it writes for, moved or not. They carry the group's
         metadata, so a replica that no longer leads the task cannot commit.
         """
-        decided = self._offsets.decided(self._intake.positions())
+        positions = self._intake.positions()
+        decided = self._offsets.decided(positions)
         moved = self._offsets.moved(decided)
         if turn.outgoing or (moved and self._monotonic() - self._writer.committed_at > COMMIT_EVERY):
-            offsets = moved | self._standing(turn.tasks, decided)
+            began = self._monotonic()
             try:
                 with metrics.COMMIT.labels(self.service).time():
-                    written = self._commit(turn.outgoing, offsets)  # step 5
+                    self._write(turn, positions)  # step 5
+                    decided = self._offsets.decided(positions)
+                    offsets = self._offsets.moved(decided) | self._standing(turn.tasks, decided)
+                    written = self._commit(offsets, len(turn.outgoing))
             except Aborted as reason:
                 self._rewind(str(reason))
                 return
@@ -142,6 +151,8 @@ class Processor:
                 self._start_over(str(reason))
                 return
             self._after_step(Step.COMMITTED, len(turn.outgoing))
+            self._chain.committed(written)
+            self._pace.took(self._monotonic() - began)
             events = self._fold(turn, written)  # step 6
             self._after_step(Step.STORED, len(turn.outgoing))
             self._publish(events, decided)
@@ -152,14 +163,31 @@ class Processor:
         for item, request in turn.requests:
             self._calls.start(item, request)
 
-    def _commit(self, outgoing: Sequence[Outgoing], offsets: dict[Partition, int]) -> Written:
-        """Step 5. Returns what was written, with its offsets. Raises Aborted, or Stuck: nobody knows how it ended."""
+    def _write(self, turn: Turn, positions: Mapping[Partition, int]) -> None:
+        """Begin step 5: produce what the turn decided, and what follows from it at once. Raises Aborted."""
         self._writer.begin()
+        self._produce(turn.outgoing)
+        upto = 0
+        for _ in range(HOPS):
+            if not self._chain.concerns(turn.outgoing[upto:]):
+                break
+            upto = len(turn.outgoing)
+            items = turn.decode(self._chain.next(self._writer.written(WRITTEN_IN), positions))
+            turn.load(items)
+            turn.decide(items)
+            turn.conclude()
+            self._produce(turn.outgoing[upto:])
+        self._after_step(Step.PRODUCED, len(turn.outgoing))
+
+    def _produce(self, outgoing: Sequence[Outgoing]) -> None:
         for record in outgoing:
             self._writer.produce(record)
-        self._after_step(Step.PRODUCED, len(outgoing))
+
+    def _commit(self, offsets: dict[Partition, int], outputs: int = 0) -> Written:
+        """End step 5. Returns what was written, with its offsets. Raises Aborted, or Stuck: nobody knows how it
+        ended."""
         self._writer.send_offsets(offsets, self._intake.metadata)
-        self._after_step(Step.OFFSETS_SENT, len(outgoing))
+        self._after_step(Step.OFFSETS_SENT, outputs)
         written = self._writer.commit()
         self._offsets.committed(offsets)
         return written
@@ -208,7 +236,8 @@ class Processor:
         """
         if begun := self._starting.of(committed):
             try:
-                self._commit([], begun)
+                self._writer.begin()
+                self._commit(begun)
             except (Aborted, Stuck) as reason:
                 log.warning("a starting position is not committed, it is looked for again: %s", reason)
                 self._writer.restart()
@@ -233,7 +262,8 @@ class Processor:
         if not moved:
             return
         try:
-            self._commit([], moved)
+            self._writer.begin()
+            self._commit(moved)
         except (Aborted, Stuck) as reason:
             log.warning("offsets of yielded tasks not committed, they will be read again: %s", reason)
             self._writer.restart()

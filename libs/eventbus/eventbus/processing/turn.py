@@ -45,6 +45,8 @@ class Turn:
         self._context = context
         self._states: dict[Entity, Folded[Any]] = {}
         self._asking: set[Entity] = set()
+        self._buried = 0
+        self._noted: dict[str, Parked] = {}
 
     def decode(self, raws: Sequence[Raw]) -> list[WorkItem]:
         """Step 2. What cannot be decoded becomes a dead letter at once; what no decider takes is passed over."""
@@ -119,12 +121,15 @@ class Turn:
                 self._drain(entity, decider)
 
     def conclude(self) -> None:
-        """After the last decision: what changed among the parked messages is written too."""
-        for parked in self.retry_queues.died:
+        """After decisions: what changed among the parked messages, since this was last called, is written too."""
+        for parked in self.retry_queues.died[self._buried :]:
             self._write_dead_letter(parked)
-        for parked in self.retry_queues.changed.values():
-            self.tasks.add(parked.raw.partition)
-            self.outgoing.append(retry_record(self._context.service, parked))
+        self._buried = len(self.retry_queues.died)
+        for place, parked in self.retry_queues.changed.items():
+            if self._noted.get(place) is not parked:
+                self._noted[place] = parked
+                self.tasks.add(parked.raw.partition)
+                self.outgoing.append(retry_record(self._context.service, parked))
 
     def _admit(self, item: WorkItem) -> None:
         """Decide an input, unless it was decided before, or must wait behind others of its key."""

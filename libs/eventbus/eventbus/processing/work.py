@@ -7,9 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
+
 from eventbus.model.decider import DeadlinePassed, Decider, Outcome
 from eventbus.model.errors import UnknownSchema
 from eventbus.model.messages import Envelope, Message
+from eventbus.model.once import once
 from eventbus.model.places import Entity
 from eventbus.model.record import Raw
 
@@ -21,8 +24,7 @@ class Unread:
     error: UnknownSchema
 
 
-@dataclass(frozen=True, eq=False)
-class WorkItem:
+class WorkItem(Struct, frozen=True, eq=False, dict=True):
     """Something for a decider to decide: an input record, a parked one whose turn has come, or a deadline."""
 
     decider: Decider[Any]
@@ -55,7 +57,7 @@ class WorkItem:
         """``raw`` for ``decider``, which waits until its schema is known. ``key``: that of the record."""
         return cls(decider, raw, key, Unread(error), raw.coordinates)
 
-    @property
+    @once
     def entity(self) -> Entity:
         return Entity(self.decider.log, self.key)
 

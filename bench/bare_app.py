@@ -1,0 +1,66 @@
+"""The bare app as a reference: started beside the references' broker, loaded, and its CPU read with the broker's."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from bench.load import Measured, closed_loop, run
+from bench.processes import Module, NotMeasured
+from bench.run import Run
+from bench.shop import posts
+from tools.stack.ports import free_port
+from tools.stack.ready import request
+
+START = 20.0
+"""Seconds it may take to answer."""
+
+
+class BareApp:
+    """``bench.bare.post`` while the ``with`` lasts."""
+
+    def __init__(self, bench: Run) -> None:
+        self._kafka, port = bench.kafka, free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        arguments = [
+            "--servers",
+            self._kafka.bootstrap_servers,
+            "--topic",
+            bench.topic(),
+            "--port",
+            str(port),
+        ]
+        self._app = Module(bench.run_dir / "logs" / "post.log", "bench.bare.post", arguments)
+
+    def __enter__(self) -> BareApp:
+        self._app.__enter__()
+        try:
+            self._await()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def _await(self) -> None:
+        deadline = time.monotonic() + START
+        while request(f"{self.url}/openapi.json")[0] != 200:
+            self._app.check()
+            if time.monotonic() > deadline:
+                raise NotMeasured(f"The bare app does not answer at {self.url} after {START:.0f} s.")
+            time.sleep(0.1)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._app.__exit__(kind, error, trace)
+
+    def load(self, clients: int, warm: float, seconds: float) -> Measured:
+        """Clients that post one order after the other. Raises NotMeasured."""
+
+        async def load() -> Measured:
+            assert self._kafka.process is not None
+            pids = {"app": self._app.pid, "broker": self._kafka.process.pid}
+            async with posts(self.url) as do:
+                return await closed_loop(clients, warm, seconds, do, pids)
+
+        return run(load(), warm + seconds)

@@ -1,0 +1,54 @@
+"""What an order costs: clients that post and wait, beside clients of a bare app that makes a POST durable."""
+
+from __future__ import annotations
+
+from bench.bare_app import BareApp
+from bench.load import Measured, closed_loop, run
+from bench.ours import Ours
+from bench.result import Better, Round, Row
+from bench.run import Run
+from bench.shop import confirmed_orders
+
+CLIENTS = 128
+
+
+def cost(bench: Run) -> list[Row]:
+    """CPU of a one-item order from POST to CONFIRMED, as a multiple of that of one bare POST."""
+    stack = bench.ours
+    with BareApp(bench) as app:
+        found = bench.pairs(
+            "CPU per order",
+            lambda seconds: settle(stack, CLIENTS, bench.warm, seconds),
+            lambda seconds: app.load(CLIENTS, bench.warm, seconds),
+            lambda ours, bare: (
+                f"{ours.cost:.2f} / {bare.cost:.2f} ms, {ours.rate:.0f} orders/s / {bare.rate:.0f} POSTs/s"
+            ),
+        )
+    last_ours, last_bare = found[-1]
+    row = Row(
+        "cpu-per-order",
+        f"CPU per one-item order, all services, simulator and broker, {CLIENTS} clients that post and wait",
+        "ms",
+        Better.LOWER,
+        "CPU of one bare POST, its broker's share included",
+        8.0,
+        [Round(ours.cost, bare.cost) for ours, bare in found],
+        {
+            "ms by process": last_ours.costs,
+            "reference's ms by process": last_bare.costs,
+            "orders/s": [round(ours.rate) for ours, _ in found],
+            "reference's POSTs/s": [round(bare.rate) for _, bare in found],
+            "reference's share of raw produce": round(last_bare.rate / bench.raw_produce, 3),
+        },
+    )
+    return [row]
+
+
+def settle(ours: Ours, clients: int, warm: float, seconds: float) -> Measured:
+    """Clients that post an order and wait until it is CONFIRMED, one after the other."""
+
+    async def load() -> Measured:
+        async with confirmed_orders(ours.system) as do:
+            return await closed_loop(clients, warm, seconds, do, ours.pids)
+
+    return run(load(), warm + seconds)

@@ -1,0 +1,35 @@
+"""How long the processor rests after a transaction, so that batches grow with the load.
+
+A transaction costs the brokers about the same, however much it holds. So transactions take a share of the time at
+most; whatever arrives while the processor rests goes together into the next one. Time in which there was nothing to
+do is saved up, so that a service with little to do does not rest at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+LONGEST = 0.05
+"""Seconds that a rest takes at most, and of transactions that may be saved up."""
+
+
+class Pace:
+    """Lives on the processor's thread."""
+
+    def __init__(self, share: float, monotonic: Callable[[], float]) -> None:
+        """``share``: of the time that transactions take at most, above 0; with 1 there is no rest."""
+        self._share, self._monotonic = share, monotonic
+        self._left = LONGEST
+        """Seconds that transactions may take now. Negative: so much was taken in advance."""
+        self._at = monotonic()
+
+    def took(self, seconds: float) -> None:
+        """A transaction has ended that took so long."""
+        now = self._monotonic()
+        self._left = min(self._left + (now - self._at) * self._share, LONGEST) - seconds
+        self._left, self._at = max(self._left, -LONGEST * self._share), now
+
+    def rest(self) -> float:
+        """How many seconds there are to rest now, after a turn."""
+        passed = self._monotonic() - self._at
+        return max(0.0, -self._left / self._share - passed)
