@@ -47,8 +47,8 @@ Place = tuple[str, int]
 """A topic and the number of a partition."""
 
 
-class NotEmpty(Exception):
-    """A topic holds records already; the message says which and what to do."""
+class NotGenerated(Exception):
+    """The logs cannot be generated, or are not whole; the message says why and what to do."""
 
 
 class Share(NamedTuple):
@@ -64,7 +64,7 @@ def generate(
 ) -> dict[str, int]:
     """Write everything to Kafka, whose topics exist and are empty, and the gateway's record to the file ``gateway``.
 
-    Returns how many records each topic has now. Raises NotEmpty, and RuntimeError if Kafka did not take all.
+    Returns how many records each topic has now. Raises NotGenerated.
     """
     counts = _partitions(settings)
     partitions = counts["order.events"]
@@ -75,7 +75,7 @@ def generate(
     ends = {(topic, share.partition): end for share in shares for topic, end in share.ends.items()}
     found = _ends(settings, counts)
     if wrong := [place for place, end in found.items() if ends.get(place, 0) != end]:
-        raise RuntimeError(
+        raise NotGenerated(
             f"Kafka holds other records of {wrong[0]} than were written: empty the system, begin again."
         )
     for name in plan.services:
@@ -121,13 +121,13 @@ def _write_share(settings: Settings, plan: Plan, partition: int, partitions: int
 
 
 def _partitions(settings: Settings) -> dict[str, int]:
-    """How many partitions each topic has. Raises NotEmpty if one of them holds records."""
+    """How many partitions each topic has. Raises NotGenerated if one of them holds records."""
     found = AdminClient(common(settings)).list_topics(timeout=10.0).topics
     names = [topic.name for topic in topics() if topic.partitions is None]
     counts = {name: len(found[settings.topic(name)].partitions) for name in names}
     for (topic, number), end in _ends(settings, counts).items():
         if end:
-            raise NotEmpty(
+            raise NotGenerated(
                 f"{topic}-{number} holds records, but logs can be generated from their beginning only: "
                 "empty the system with `make clean`, or name another one with --topic-prefix."
             )
@@ -219,5 +219,5 @@ def main() -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except (NotEmpty, StackError) as error:
+    except (NotGenerated, StackError) as error:
         sys.exit(str(error))

@@ -12,8 +12,8 @@ BOUNDS: Mapping[str, float] = {
 }
 """By row, the ratio that its best round must reach: at most that where lower is better, else at least that.
 
-The goals of the table are tighter. Noise makes single rounds worse, hardly ever better, so the best round is judged.
-A bound lies at half again the ratio that a quiet machine measures."""
+The goals of the table are tighter. What else runs on the machine slows ours and the reference alike, and rarely one
+of them in each round, so the best round is judged. A bound lies at half again what a quiet machine measures."""
 
 
 def broken(rows: Iterable[Row], bounds: Mapping[str, float] = BOUNDS) -> list[str]:

@@ -6,6 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
 
+from bench.parts.hop import hop
+from bench.parts.payment import payment
+from bench.parts.peers import FAUST, FLECHTWERK, QUIX
+from bench.parts.rebuild import rebuild
+from bench.parts.scale import scale
 from bench.processes import NotMeasured
 from bench.result import Row
 from bench.rows.at_rate import at_rate
@@ -37,6 +42,13 @@ ALL = (
     Measurement("at-20", partial(at_rate, rate=20)),
     Measurement("sustained", sustained),
     Measurement("post", post),
+    Measurement("stateful-hop", hop),
+    Measurement("quix-hop", QUIX.measure),
+    Measurement("flechtwerk-hop", FLECHTWERK.measure),
+    Measurement("faust-hop", FAUST.measure),
+    Measurement("rebuild", rebuild),
+    Measurement("payment-slow-gateway", payment),
+    Measurement("scale", scale),
     Measurement("base-sustained", sustained_against_base, against_base=True),
     Measurement("base-invoices", invoices_against_base, against_base=True),
 )

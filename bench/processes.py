@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -22,9 +22,18 @@ class NotMeasured(Exception):
 class Module:
     """``python -m module arguments`` as a child process, while the ``with`` lasts. What it prints goes to ``log``."""
 
-    def __init__(self, log: Path, module: str, arguments: Sequence[str]) -> None:
-        self._log = log
-        self._command = [sys.executable, "-m", module, *arguments]
+    def __init__(
+        self,
+        log: Path,
+        module: str,
+        arguments: Sequence[str] = (),
+        *,
+        env: Mapping[str, str] | None = None,
+        python: Path = Path(sys.executable),
+    ) -> None:
+        """``env`` is added to this process's environment; ``python`` is the interpreter that runs the module."""
+        self._log, self._env = log, env or {}
+        self._command = [str(python), "-m", module, *arguments]
 
     def __enter__(self) -> Module:
         self._log.parent.mkdir(parents=True, exist_ok=True)
@@ -33,7 +42,7 @@ class Module:
             self._process = subprocess.Popen(
                 self._command,
                 cwd=ROOT,
-                env={**os.environ, "PYTHONPATH": path},
+                env={**os.environ, "PYTHONPATH": path, **self._env},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -80,6 +80,13 @@ class Run:
         where.mkdir(parents=True, exist_ok=True)
         return self.stack.enter_context(LocalKafka(where, heap=HEAP))
 
+    @property
+    def broker(self) -> int:
+        """The process of the references' broker."""
+        process = self.kafka.process
+        assert process is not None
+        return process.pid
+
     def topic(self) -> str:
         """A new topic of the references' broker."""
         name = f"bare-{uuid.uuid4().hex[:8]}"

@@ -27,13 +27,13 @@ def group_consumer(servers: str, group: str) -> Consumer:
     )
 
 
-def reader(servers: str, isolation: str = "read_committed") -> Consumer:
-    """A consumer without a group: it is assigned what it reads."""
+def reader(servers: str, isolation: str = "read_committed", group: str = "bare.reader") -> Consumer:
+    """A consumer that is assigned what it reads. It may ask what a group has committed."""
     return Consumer(
         {
             **COMMON,
             "bootstrap.servers": servers,
-            "group.id": "bare.reader",
+            "group.id": group,
             "isolation.level": isolation,
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
@@ -70,11 +70,13 @@ def durable_producer(servers: str, linger_ms: float = 1) -> Producer:
     )
 
 
-def create_topics(servers: str, names: list[str], partitions: int, replication: int) -> None:
+def create_topics(
+    servers: str, names: list[str], partitions: int, replication: int, config: dict[str, str] | None = None
+) -> None:
     """Make topics that are not there yet, and return once they are. Raises KafkaException."""
     admin = AdminClient({"bootstrap.servers": servers})
     made = admin.create_topics(
-        [NewTopic(name, num_partitions=partitions, replication_factor=replication) for name in names]
+        [NewTopic(name, partitions, replication, config=config or {}) for name in names]
     )
     for future in made.values():
         future.result()

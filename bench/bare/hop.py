@@ -18,18 +18,21 @@ from bench.bare.record import CREATED, AvroCodec
 BATCH = 1000
 """Records of one transaction at most."""
 
-Work = Callable[[bytes], bytes]
-"""What a hop does with a record's value."""
+Headers = list[tuple[str, str | bytes | None]]
+Work = Callable[[Message], tuple[bytes, Headers]]
+"""What a hop makes of a record: a value, and headers."""
 
 
 def transcode() -> Work:
     """Decode an order and encode it again, with a time of its own."""
     codec = AvroCodec(CREATED)
 
-    def work(value: bytes) -> bytes:
+    def work(record: Message) -> tuple[bytes, Headers]:
+        value = record.value()
+        assert value is not None
         order = codec.decode(value)
         order["timestamp"] += 1
-        return codec.encode(order)
+        return codec.encode(order), []
 
     return work
 
@@ -54,34 +57,41 @@ def turn(consumer: Consumer, producer: Producer, records: list[Message], target:
     ends: dict[tuple[Any, Any], int] = {}
     producer.begin_transaction()
     for record in records:
-        value, partition, offset = record.value(), record.partition(), record.offset()
-        assert value is not None and partition is not None and offset is not None
-        producer.produce(target, work(value), record.key(), partition)
+        partition, offset = record.partition(), record.offset()
+        assert partition is not None and offset is not None
+        value, headers = work(record)
+        producer.produce(target, value, record.key(), partition, headers=headers)
         ends[record.topic(), partition] = offset + 1
     offsets = [TopicPartition(topic, partition, end) for (topic, partition), end in ends.items()]
     producer.send_offsets_to_transaction(offsets, consumer.consumer_group_metadata())
     producer.commit_transaction()
 
 
-def main() -> None:
-    """Run until SIGTERM. What fails ends the process: a bare loop recovers from nothing."""
-    parser = argparse.ArgumentParser(prog="python -m bench.bare.hop", description=__doc__)
+def run(work: Work, name: str, then: Callable[[], None] = lambda: None) -> None:
+    """The process of a hop that does this ``work``, until SIGTERM; ``then`` comes after each commit.
+
+    What fails ends the process: a bare loop recovers from nothing.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m bench.bare.{name}")
     parser.add_argument("--servers", required=True, help="Kafka")
     parser.add_argument("--source", required=True, help="topic to read")
     parser.add_argument("--target", required=True, help="topic to write")
     options = parser.parse_args()
     stopped: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: stopped.append(number))
-    name = f"hop.{options.source}"
-    producer, consumer = transactional_producer(options.servers, name), group_consumer(options.servers, name)
+    group = f"{name}.{options.source}"
+    producer, consumer = (
+        transactional_producer(options.servers, group),
+        group_consumer(options.servers, group),
+    )
     producer.init_transactions()
     consumer.subscribe([options.source])
-    work = transcode()
     while not stopped:
         if records := batch_of(consumer, 0.5):
             turn(consumer, producer, records, options.target, work)
+            then()
     consumer.close()
 
 
 if __name__ == "__main__":
-    main()
+    run(transcode(), "hop")

@@ -25,24 +25,24 @@ def plain(schema: Any) -> Any:
 class AvroCodec:
     """One schema of this repository, in the Confluent wire format: a zero byte, the schema's id, the body."""
 
-    def __init__(self, name: str) -> None:
-        number = json.loads((SCHEMAS / "ids.json").read_text())[name.split("/")[1]]
-        self._schema = parse_schema(plain(json.loads((SCHEMAS / f"{name}.avsc").read_text())))
-        self._head = struct.pack(">bI", 0, number)
+    def __init__(self, name: str, folder: Path = SCHEMAS) -> None:
+        number = json.loads((folder / "ids.json").read_text())[name.split("/")[1]]
+        self._schema = parse_schema(plain(json.loads((folder / f"{name}.avsc").read_text())))
+        self.head = struct.pack(">bI", 0, number)
 
     def encode(self, record: dict[str, Any]) -> bytes:
         """The record's bytes."""
         out = BytesIO()
-        out.write(self._head)
+        out.write(self.head)
         schemaless_writer(out, self._schema, record)
         return out.getvalue()
 
     def decode(self, value: bytes) -> dict[str, Any]:
         """The record. Raises ValueError if the bytes are of another schema."""
-        if not value.startswith(self._head):
+        if not value.startswith(self.head):
             raise ValueError(f"not of the expected schema: {value[:5]!r}")
         body = BytesIO(value)
-        body.seek(len(self._head))
+        body.seek(len(self.head))
         found = schemaless_reader(body, self._schema, None)
         assert isinstance(found, dict)
         return found

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import assert_never
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from eventbus import Table
 from schemas import (
@@ -40,8 +42,7 @@ class Phase(StrEnum):
     VOIDED = "VOIDED"
 
 
-@dataclass(frozen=True)
-class Reservation:
+class Reservation(Struct, frozen=True):
     """One order's reservation. ``items`` are as ordered; ``wanted`` is their quantity by product.
 
     ``answers`` holds the latest answer about each product, one row each: an answer costs the same in an order of two

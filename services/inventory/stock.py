@@ -15,9 +15,11 @@ Every command of an order leads to an event here and to an answer for the order 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import assert_never
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from eventbus import Decider, Message, Table
 from schemas import (
@@ -49,16 +51,14 @@ class Hold(StrEnum):
     SHIPPED = "SHIPPED"
 
 
-@dataclass(frozen=True)
-class OrderHold:
+class OrderHold(Struct, frozen=True):
     """One order's hold on this product; ``quantity`` is what it held, 0 if it never held any."""
 
     hold: Hold
     quantity: int = 0
 
 
-@dataclass(frozen=True)
-class Stock:
+class Stock(Struct, frozen=True):
     """One product: its ``holds`` by order id, and the fingerprints of its ``adjustments`` by their ids."""
 
     available: int = 0

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from eventbus import Event, Mismatch, Outcome, Reactor, Request
 from schemas import (
     InventoryFailed,
@@ -27,8 +29,7 @@ from schemas.orders import inconsistency
 EXPIRED = "EXPIRED"
 
 
-@dataclass(frozen=True)
-class Notified:
+class Notified(Struct, frozen=True):
     """The notifications of one order: the kinds of events answered (sent or skipped), and the address known."""
 
     kinds: tuple[str, ...] = ()

@@ -58,5 +58,7 @@ def on_one_line(text: str) -> str:
 
     The rules of an order refuse such texts, but events of other systems or older releases may hold them.
     """
-    plain = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in " ".join(text.split()))
+    plain = " ".join(text.split())
+    if not plain.isprintable():
+        plain = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in plain)
     return plain if len(plain) <= MAX_LINE else f"{plain[: MAX_LINE - 1]}…"

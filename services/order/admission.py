@@ -37,6 +37,10 @@ FREE_ORDERS = 1_000
 """Open orders that are never too many."""
 SAMPLE_EVERY = 0.25
 """Seconds between two reads of the tally."""
+COUNT_EVERY = 0.01
+"""Seconds between two counts of what is not decided yet. Near a limit it is counted for each order."""
+NEAR = 0.5
+"""The share of a limit that is near it."""
 RATE_WINDOW = 10.0
 """Seconds over which the rate is measured. It is the best of all stretches of a second or more that end now."""
 STALLED_AFTER = 2.0
@@ -91,21 +95,25 @@ class Admission:
         self._bus, self._settings, self._clock = bus, settings, clock
         self._samples: deque[Sample] = deque()
         self._open, self._lines, self._rate, self._best_rate = 0, 0, 0.0, 0.0
+        self._undecided, self._lines_undecided, self._counted_at = 0, 0, -math.inf
+        """What was counted last, and the orders accepted since."""
         self._accepted_lines: deque[int] = deque(maxlen=settings.max_undecided)
         self._moved_at, self._moving_since = -math.inf, math.inf
 
     def refusal(self) -> Refusal | None:
         """Why another order is refused now; None if it is not. Raises Unavailable before the first read."""
-        self._update()
-        undecided = self._bus.undecided(CreateOrder.topic)
-        waiting, rate, limits = self._open + undecided, self._rate, self._settings
+        now = self._clock()
+        self._update(now)
+        self._count(now)
+        undecided, rate, limits = self._undecided, self._rate, self._settings
+        waiting = self._open + undecided
         if undecided > limits.max_undecided:
             return _refused("undecided", f"{undecided} commands are not decided yet", 1)
         if waiting > limits.max_open:
             return _refused(
                 "open", f"{waiting} orders are open", MAX_RETRY_AFTER if not rate else waiting / rate / 10
             )
-        if (lines := self._lines + self._lines_undecided(undecided)) > limits.max_lines:
+        if (lines := self._lines + self._lines_undecided) > limits.max_lines:
             return _refused("lines", f"{lines} lines of orders wait for inventory", LINES_RETRY_AFTER)
         if waiting > FREE_ORDERS and rate and waiting / rate > limits.max_lag:
             lag = waiting / rate
@@ -116,13 +124,23 @@ class Admission:
     def accepted(self, lines: int) -> None:
         """Count an order of so many lines that was accepted here."""
         self._accepted_lines.append(lines)
+        self._undecided += 1
+        self._lines_undecided += lines
 
-    def _lines_undecided(self, undecided: int) -> int:
-        """The lines of the last orders accepted here that are not decided yet: the tally does not count these."""
-        return sum(islice(reversed(self._accepted_lines), undecided))
+    def _count(self, now: float) -> None:
+        """Count what is not decided yet, if it was not done just now or a limit is near."""
+        limits = self._settings
+        is_near = (
+            self._undecided > limits.max_undecided * NEAR
+            or self._open + self._undecided > min(limits.max_open, FREE_ORDERS) * NEAR
+            or self._lines + self._lines_undecided > limits.max_lines * NEAR
+        )
+        if is_near or now - self._counted_at >= COUNT_EVERY:
+            self._counted_at, self._undecided = now, self._bus.undecided(CreateOrder.topic)
+            # The lines of the last orders accepted here: the tally does not count these yet.
+            self._lines_undecided = sum(islice(reversed(self._accepted_lines), self._undecided))
 
-    def _update(self) -> None:
-        now = self._clock()
+    def _update(self, now: float) -> None:
         if self._samples and now - self._samples[-1].at < SAMPLE_EVERY:
             return
         (tally,) = self._bus.query(Timeline.tally)

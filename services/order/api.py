@@ -103,7 +103,7 @@ class OrderApi:
         headers = {"Location": f"/orders/{order_id}"}
         if key is None:
             self.admission.accepted(len(command.items))
-            await self.bus.send(command, **trace(request.headers))
+            await self.bus.write(command, **trace(request.headers))
         elif await self._was_answered_before(command, request, started):
             headers["Idempotent-Replay"] = "true"
             if entry := self._read(order_id):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from eventbus import Message
 from schemas import (
@@ -66,8 +68,7 @@ class Inventory(StrEnum):
     SHIPPED = "SHIPPED"
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """Why an order failed: at VALIDATION, PAYMENT, INVENTORY or EXPIRED. ``field``: what broke a rule."""
 
     stage: str
@@ -75,8 +76,7 @@ class Failure:
     field: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Struct, frozen=True):
     """One order. Amounts are minor units of ``currency``, times ms since epoch (UTC). An order of version 1 has no
     currency: what it costs is not known.
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import sqlite3
-from typing import Any
+import types
+import typing
+from functools import lru_cache
+from typing import Any, ClassVar
+
+import msgspec
 
 from eventbus import Envelope, Message
 from schemas import (
@@ -48,9 +51,6 @@ FROM order_tally
 """
     """All orders so far, on all partitions."""
 
-    def __init__(self) -> None:
-        self._names: dict[type, list[tuple[str, str]]] = {}
-
     def apply(self, db: sqlite3.Connection, envelope: Envelope) -> None:
         """Add the event's row. An event without a version was not written by a processor and belongs to no order."""
         if envelope.key_version is None:
@@ -66,7 +66,7 @@ FROM order_tally
                 envelope.topic,
                 envelope.partition,
                 envelope.offset,
-                json.dumps(self._plain(envelope.message), separators=(",", ":")),
+                camel_case_json(envelope.message),
             ),
         )
         self._count(db, envelope)
@@ -102,15 +102,23 @@ FROM order_tally
             return db.execute(confirmed, (event.order_id, OrderConfirmed.name)).fetchone() is None
         return isinstance(event, OrderConfirmed | OrderFailed)
 
-    def _plain(self, value: Any) -> Any:
-        if isinstance(value, tuple):
-            return [self._plain(one) for one in value]
-        if dataclasses.is_dataclass(value):
-            return {camel: self._plain(getattr(value, name)) for name, camel in self._fields(type(value))}
-        return value
 
-    def _fields(self, cls: type) -> list[tuple[str, str]]:
-        if cls not in self._names:
-            heads = [(f.name, f.name.split("_")) for f in dataclasses.fields(cls)]
-            self._names[cls] = [(n, h[0] + "".join(part.title() for part in h[1:])) for n, h in heads]
-        return self._names[cls]
+def camel_case_json(message: Message) -> str:
+    """The body of a message as JSON, its fields and those of the records in it in camelCase."""
+    of_message: Any = type(message)
+    return msgspec.json.encode(
+        msgspec.convert(message, _in_camel_case(of_message), from_attributes=True)
+    ).decode()
+
+
+@lru_cache(maxsize=1_000)
+def _in_camel_case(hint: Any) -> Any:
+    """A type with the fields of ``hint``, whose names in JSON are in camelCase."""
+    arguments = typing.get_args(hint)
+    if typing.get_origin(hint) is tuple:
+        return types.GenericAlias(tuple, (_in_camel_case(arguments[0]), ...))
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return typing.Union[tuple(_in_camel_case(one) for one in arguments)]  # noqa: UP007 - made at run time
+    hints = typing.get_type_hints(hint) if isinstance(hint, type) else {}
+    fields = [(n, _in_camel_case(h)) for n, h in hints.items() if typing.get_origin(h) is not ClassVar]
+    return msgspec.defstruct(hint.__name__, fields, rename="camel") if fields else hint

@@ -15,9 +15,12 @@ price (version 1 of OrderCreated) is not free: its payment fails.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from eventbus import Event, Mismatch, Outcome, Reactor, Request
 from schemas import (
@@ -48,8 +51,7 @@ class Status(StrEnum):
     VOIDED = "VOIDED"
 
 
-@dataclass(frozen=True)
-class Payment:
+class Payment(Struct, frozen=True):
     """The payment of one order, and what a refund needs."""
 
     status: Status = Status.NEW

@@ -36,7 +36,7 @@ FILES = [
 
 @pytest.mark.parametrize(("file", "schema_id"), FILES)
 @given(data=st.data())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_what_is_written_with_any_version_is_read_with_today_s_code(
     file: SchemaFile, schema_id: int, data: st.DataObject
 ) -> None:
@@ -107,7 +107,7 @@ def readable(writer: dict[str, Any], reader: dict[str, Any], written: list[Any])
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_mutation_that_avro_cannot_read_is_always_found_and_its_field_is_named(data: st.DataObject) -> None:
     old = message(data.draw(records()))
     assert flaws(old) == []

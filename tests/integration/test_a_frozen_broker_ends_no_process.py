@@ -33,7 +33,7 @@ RATE = 8.0
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[LocalKafka]:
     """A broker of its own, always a local process: it is frozen."""
-    with LocalKafka(tmp_path / "kafka") as broker:
+    with LocalKafka(tmp_path / "kafka", short_lived=True) as broker:
         yield broker
         broker.resume()
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from bench.generate_orders import NotEmpty, generate
+from bench.generate_orders import NotGenerated, generate
 from bench.orders import Plan
 from schemas import OrderConfirmed
 from tests.support.system import System
@@ -49,5 +49,5 @@ def test_services_take_generated_orders_for_their_own_and_the_audit_is_clean(sys
 def test_a_system_that_holds_records_is_left_as_it_is(system: System) -> None:
     plan = Plan(6, seed=1, begin=BEGIN)
     generate(system.settings, plan)
-    with pytest.raises(NotEmpty, match=r"holds records"):
+    with pytest.raises(NotGenerated, match=r"holds records"):
         generate(system.settings, plan)

@@ -27,7 +27,7 @@ SESSION = 4.0
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
     """A broker of its own, always a local process: it is frozen and killed."""
-    with LocalKafka(tmp_path_factory.mktemp("away")) as broker:
+    with LocalKafka(tmp_path_factory.mktemp("away"), short_lived=True) as broker:
         yield broker
         broker.resume()
 
@@ -150,7 +150,7 @@ def test_what_was_answered_202_is_there(broker: LocalKafka, system: System, orde
 
 
 def test_a_service_that_starts_before_kafka_waits_for_it(tmp_path: Path) -> None:
-    late = LocalKafka(tmp_path)
+    late = LocalKafka(tmp_path, short_lived=True)
     with late:
         system = System(late.bootstrap_servers, tmp_path / "system")
     try:

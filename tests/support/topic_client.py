@@ -56,6 +56,7 @@ class TopicClient:
         self._stable = Consumer({**common, "group.id": "ends", "isolation.level": "read_committed"})
         self._uncommitted = Consumer({**common, "group.id": "ends", "isolation.level": "read_uncommitted"})
         self._records: dict[str, list[Raw]] = {}
+        self._messages: dict[str, list[Message]] = {}
         self._next: dict[tuple[str, int], int] = {}
 
     def close(self) -> None:
@@ -94,8 +95,10 @@ class TopicClient:
         return self._next.get((topic, partition), 0)
 
     def messages(self, topic: str) -> list[Message]:
-        """Every message of the topic so far."""
-        return [self.codec.decode_value(raw.value) for raw in self.read(topic)]
+        """Every message of the topic so far. Each record is decoded once, however often a wait asks."""
+        found, records = self._messages.setdefault(topic, []), self.read(topic)
+        found += [self.codec.decode_value(raw.value) for raw in records[len(found) :]]
+        return list(found)
 
     def envelopes(self, topic: str) -> list[Envelope]:
         """Every message of the topic so far, with what its headers say."""

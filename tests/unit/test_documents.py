@@ -13,7 +13,7 @@ from tests.support.readme import File, steps
 from tools.stack.jars import VERSION
 from tools.stack.settings import ROOT
 
-PARTS = ("libs/eventbus/eventbus", "services", "verification", "tools")
+PARTS = ("libs/eventbus/eventbus", "services", "verification", "tools", "bench")
 DOCUMENTS = sorted(
     path
     for path in (
@@ -41,7 +41,7 @@ def on_the_map() -> Counter[str]:
 
 
 def in_the_tree() -> set[str]:
-    """Every package of the library, the services, verification and tools, and every module in them."""
+    """Every package of the library, the services, verification, tools and bench, and every module in them."""
     modules = [path.relative_to(ROOT) for part in PARTS for path in (ROOT / part).rglob("*.py")]
     return {str(path.parent if path.name == "__init__.py" else path) for path in modules}
 

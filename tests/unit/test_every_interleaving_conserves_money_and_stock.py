@@ -10,7 +10,7 @@ import random
 from collections import defaultdict
 from dataclasses import dataclass, replace
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventbus import Message
@@ -242,7 +242,7 @@ def check_notices(interleaving: Interleaving) -> None:
 
 
 @given(schedules())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 def test_every_schedule_ends_with_money_and_stock_conserved(schedule: Schedule) -> None:
     interleaving = run(schedule)
     wanted: dict[str, dict[type[Message], int]] = {p: defaultdict(int) for p in PRODUCTS}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
 from typing import Any
 
 INDENT = "    "
@@ -42,6 +43,15 @@ def visible_json(value: object, indent: int | None = 2) -> str:
 
 class VisibleFormatter(logging.Formatter):
     """A log line is one line, whatever was logged; a traceback is indented, so that none of it passes for one."""
+
+    _second, _text = -1, ""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        """The time, of which only the ms change within a second."""
+        second = int(record.created)
+        if second != self._second:
+            self._second, self._text = second, time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
+        return f"{self._text},{int(record.msecs):03d}"
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         return visible(super().formatMessage(record))

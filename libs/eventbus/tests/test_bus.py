@@ -144,6 +144,7 @@ async def bus(replica: Replica) -> Bus:
 
 CALLS: dict[str, Callable[[Bus], Any]] = {
     "send": lambda bus: bus.send(Ask(order_id="a")),
+    "write": lambda bus: bus.write(Ask(order_id="a")),
     "answer": lambda bus: bus.answer(Sent(*PARTITION, 0, Answer()), 1.0),
     "wait": lambda bus: bus.wait(DECIDER, "a", lambda entry: True, 1.0),
     "caught_up": lambda bus: bus.caught_up(TOPIC, "a"),

@@ -15,7 +15,7 @@ def raw(offset: int, partition: int = 0) -> Raw:
 
 
 def decided(offsets: OffsetTracker, position: int = 9, partition: Partition = FIRST) -> int:
-    return offsets.decided(dict([(partition, position)]))[partition]
+    return offsets.decided({partition: position})[partition]
 
 
 def test_the_lowest_unfinished_offset_holds_the_partition_back() -> None:

@@ -91,6 +91,8 @@ class MemoryBus:
             self.happens(self.sent[-1], len(self.sent) - 1)
         return Position(command.topic, 0, len(self.sent) - 1)
 
+    write = send
+
     async def answer(self, position: Position, timeout: float) -> list[Message]:
         events = [e.message for e in self.log if e.cause == str(position)]
         if position.offset in self.undecided_at and not events:

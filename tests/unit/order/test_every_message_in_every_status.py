@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from eventbus import Message, Mismatch
 from eventbus.testing import given
@@ -109,7 +110,7 @@ def test_a_settled_order_stays_settled_and_a_message_twice_changes_nothing_more(
     if scenario.state.settled:
         assert once.state.settled
     twice = once.when(message).state
-    assert replace(twice, repeats=0) == replace(once.state, repeats=0)
+    assert structs.replace(twice, repeats=0) == structs.replace(once.state, repeats=0)
 
 
 @pytest.mark.parametrize("history", HISTORIES)

@@ -18,6 +18,7 @@ from eventbus.http.problems import Problem, field_errors, invalid
 
 M = TypeVar("M", bound=BaseModel)
 
+JSON = "application/json"
 MAX_VALUES = 50_000
 """Commas, colons, braces and brackets a body may have. Those within its texts count too, as bytes are counted."""
 MAX_FIELDS = 100
@@ -40,13 +41,15 @@ async def read_body(request: Request) -> bytes:
 
 def _unreadable(headers: Headers) -> str | None:
     types, encodings = headers.getlist("content-type"), headers.getlist("content-encoding")
+    if types == [JSON] and not encodings:
+        return None
     if any(encoding.strip().lower() not in ("", "identity") for encoding in encodings):
         return "the body must not be compressed (Content-Encoding)"
     if len(types) != 1:
         return "the body needs one Content-Type: application/json"
     kind, *parameters = types[0].lower().split(";")
     name = kind.strip()
-    if name != "application/json" and not (name.startswith("application/") and name.endswith("+json")):
+    if name != JSON and not (name.startswith("application/") and name.endswith("+json")):
         return f"the body must be application/json, not {name[:100]!r}"
     for parameter in parameters:
         key, _, value = parameter.partition("=")

@@ -69,6 +69,8 @@ class Connection(HttpToolsProtocol):
         self._since = self.loop.time()
         """Since when the parser waits, or reads headers; while it reads a body: the start of the window."""
         self._head = self._body = self._overhead = self._body_before = 0
+        self._head_at_most = 0
+        """Bytes that came since the headers began, and maybe some before: the headers have no more."""
         self._dropped = 0
         self._answered_at: float | None = None
         """When the answer to a request was complete whose body is not."""
@@ -105,6 +107,7 @@ class Connection(HttpToolsProtocol):
             self._drop(len(data))
             return
         before, body_before = self._phase, self._body
+        self._head_at_most = len(data) if before is not Phase.HEAD else self._head_at_most + len(data)
         if before is Phase.IDLE:
             self._begin_head()
         try:
@@ -134,7 +137,7 @@ class Connection(HttpToolsProtocol):
             self._begin_head()
 
     def on_headers_complete(self) -> None:
-        if sum(len(name) + len(value) + 4 for name, value in self.headers) > self._limits.max_header:
+        if self._head_at_most > self._limits.max_header < self._head_size():
             self._rejection = Refused.LONG_HEADERS, 431
         elif len(self.pipeline) >= MAX_PIPELINED:
             self._rejection = Refused.PIPELINED, 400
@@ -296,6 +299,9 @@ class Connection(HttpToolsProtocol):
 
     def _begin_head(self) -> None:
         self._phase, self._since, self._head = Phase.HEAD, self.loop.time(), 0
+
+    def _head_size(self) -> int:
+        return sum(len(name) + len(value) + 4 for name, value in self.headers)
 
     def _is_answering(self) -> bool:
         return self._answering is not None and not self.cycle.response_complete

@@ -12,6 +12,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from eventbus.http.request_headers import headers_in
@@ -56,8 +57,20 @@ class DirectRoutes:
 
 
 class DirectRequest(Request):
-    """A request whose headers were looked into already."""
+    """A request whose headers were looked into already, and whose body is read whole, once."""
 
     @property
     def headers(self) -> Headers:
         return headers_in(self.scope)
+
+    async def body(self) -> bytes:
+        """All of it. Raises ClientDisconnect if the client hangs up before."""
+        chunks: list[bytes] = []
+        more = True
+        while more:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            chunks.append(message.get("body", b""))
+            more = message.get("more_body", False)
+        return b"".join(chunks)

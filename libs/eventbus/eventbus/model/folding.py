@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar
 
 from eventbus.model.decider import Decider
 from eventbus.model.errors import NeedsRestart
@@ -16,14 +16,13 @@ RULES = 1
 partition of which something was passed over under other rules is then folded anew."""
 
 
-@dataclass(frozen=True)
-class Folded(Generic[S]):
+class Folded(NamedTuple, Generic[S]):
     """The state of one key after ``version`` events. ``answered``: the highest offset decided, by input topic."""
 
     state: S
     version: int = 0
     updated_at: int = 0
-    answered: Mapping[str, int] = field(default_factory=dict)
+    answered: Mapping[str, int] = {}
 
     def has_answered(self, topic: str, offset: int) -> bool:
         """Whether an event of this key was caused by that offset of that topic, or by a later one."""

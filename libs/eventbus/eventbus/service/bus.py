@@ -16,6 +16,7 @@ from eventbus.codec import Codec
 from eventbus.model.decider import Decider
 from eventbus.model.folding import Entry
 from eventbus.model.messages import Message
+from eventbus.model.places import Position
 from eventbus.model.rules import check_sent
 from eventbus.service.answers import Sent
 from eventbus.service.consistency import Consistency
@@ -90,6 +91,13 @@ class Bus:
         """
         check_sent(f"the HTTP interface of {self.service}", self._sends, command)
         return await self._parts.get().sender.send(command, correlation_id, traceparent)
+
+    async def write(
+        self, command: Message, *, correlation_id: str | None = None, traceparent: str | None = None
+    ) -> Position:
+        """As :meth:`send`, for a command whose answer nobody will ask for: its events are not kept."""
+        check_sent(f"the HTTP interface of {self.service}", self._sends, command)
+        return await self._parts.get().sender.write(command, correlation_id, traceparent)
 
     async def answer(self, sent: Sent, timeout: float) -> list[Message]:
         """The own events that a command sent from here led to, once they are folded here.

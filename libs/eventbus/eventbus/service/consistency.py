@@ -73,11 +73,11 @@ class Consistency:
         self._without_event[partition] = max(self._without_event.get(partition, 0), sent.offset + 1)
 
     def undecided(self, topic: str) -> int:
-        return sum(
-            max(0, written.end - self._decided_up_to(partition, written.begin))
-            for partition, written in self._sender.written().items()
-            if partition.topic == topic
-        )
+        count = 0
+        for partition, (begin, end) in self._sender.written().items():
+            if partition[0] == topic and (decided := self._decided_up_to(partition, begin)) < end:
+                count += end - decided
+        return count
 
     def _decided_up_to(self, partition: Partition, begin: int) -> int:
         """An offset from ``begin`` on. What stands before the first command from here may not wait for anything."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from eventbus.headers import headers_of
 from eventbus.kafka.clients import command_producer
 from eventbus.model.errors import Unavailable
 from eventbus.model.messages import Envelope, Message
-from eventbus.model.places import Partition
+from eventbus.model.places import Partition, Position
 from eventbus.processing.ports import epoch_ms
 from eventbus.service.answers import Sent
 from eventbus.service.local_state import LocalState
@@ -29,8 +30,20 @@ class Written(NamedTuple):
     end: int
 
 
+class Delivery(NamedTuple):
+    """A command on its way to a partition, and who waits for it."""
+
+    partition: Partition
+    done: asyncio.Future[Sent | Position]
+    is_answered: bool
+    """The events that it leads to are kept for its sender."""
+
+
 class Sender:
-    """Lives on the event loop; a thread of its own takes the delivery reports of the producer."""
+    """Lives on the event loop; a thread of its own takes the delivery reports of the producer.
+
+    That thread only puts them in a queue. It wakes the loop once for all that come before the loop looks.
+    """
 
     def __init__(
         self,
@@ -40,9 +53,12 @@ class Sender:
         loop: asyncio.AbstractEventLoop,
         local: LocalState,
     ) -> None:
-        self._service, self._settings, self._codec, self._loop = service, settings, codec, loop
+        self._settings, self._codec, self._loop = settings, codec, loop
         self._local, self._progress = local, local.progress
+        self._source = f"/{service}/api"
         self._written: dict[Partition, Written] = {}
+        self._reports: deque[tuple[Delivery, int | None, str]] = deque()
+        self._is_woken = False
         self._producer: Producer = command_producer(settings)
         self._closing = threading.Event()
         self._poller = threading.Thread(target=self._poll, name="command-producer", daemon=True)
@@ -63,18 +79,32 @@ class Sender:
         return self._written
 
     async def send(self, command: Message, correlation_id: str | None, traceparent: str | None) -> Sent:
-        """Make a command durable (acks=all). Raises Unavailable if it is not durable within ``send_timeout``."""
+        """Make a command durable (acks=all), and keep its answer while the caller holds what is returned.
+
+        Raises Unavailable if it is not durable within ``send_timeout``.
+        """
+        sent = await self._durable(command, correlation_id, traceparent, is_answered=True)
+        assert isinstance(sent, Sent)
+        return sent
+
+    async def write(self, command: Message, correlation_id: str | None, traceparent: str | None) -> Position:
+        """As :meth:`send`, for a command whose answer nobody will ask for."""
+        return await self._durable(command, correlation_id, traceparent, is_answered=False)
+
+    def _durable(
+        self, command: Message, correlation_id: str | None, traceparent: str | None, *, is_answered: bool
+    ) -> asyncio.Future[Sent | Position]:
         envelope = self._envelope(command, correlation_id, traceparent)
         value = self._codec.encode(envelope.message)
         partition = Partition(envelope.topic, envelope.partition)
-        delivery: asyncio.Future[Sent] = self._loop.create_future()
+        delivery = Delivery(partition, self._loop.create_future(), is_answered)
 
         def on_delivery(error: KafkaError | None, record: Record) -> None:
             offset = None if error else record.offset()
-            reason = error.str() if error else "the broker named no offset"
-            self._loop.call_soon_threadsafe(self._delivered, delivery, partition, offset, reason)
+            self._report(delivery, offset, error.str() if error else "the broker named no offset")
 
-        self._progress.expect(partition)
+        if is_answered:
+            self._progress.expect(partition)
         try:
             self._producer.produce(
                 self._settings.topic(envelope.topic),
@@ -87,13 +117,13 @@ class Sender:
                 ),
                 on_delivery=on_delivery,
             )
-        except KafkaException:
-            self._progress.placed(partition, None)
+        except (KafkaException, BufferError) as error:
+            if is_answered:
+                self._progress.placed(partition, None)
+            if isinstance(error, BufferError):
+                raise Unavailable("too many commands wait to be written") from error
             raise
-        except BufferError as error:
-            self._progress.placed(partition, None)
-            raise Unavailable("too many commands wait to be written") from error
-        return await delivery
+        return delivery.done
 
     def _envelope(self, command: Message, correlation_id: str | None, traceparent: str | None) -> Envelope:
         now = epoch_ms()
@@ -103,22 +133,36 @@ class Sender:
             topic,
             number,
             time=now,
-            source=f"/{self._service}/api",
+            source=self._source,
             correlation_id=correlation_id,
             traceparent=traceparent,
         )
 
-    def _delivered(
-        self, delivery: asyncio.Future[Sent], partition: Partition, offset: int | None, reason: str
-    ) -> None:
+    def _report(self, delivery: Delivery, offset: int | None, reason: str) -> None:
+        """Called on the thread of the producer."""
+        self._reports.append((delivery, offset, reason))
+        if not self._is_woken:  # else the loop has not looked yet, and finds this report too
+            self._is_woken = True
+            self._loop.call_soon_threadsafe(self._take_reports)
+
+    def _take_reports(self) -> None:
+        # First the flag: a report that comes from now on wakes the loop again.
+        self._is_woken = False
+        while self._reports:
+            self._delivered(*self._reports.popleft())
+
+    def _delivered(self, delivery: Delivery, offset: int | None, reason: str) -> None:
         """Note where the command stands, also if its sender was cancelled and waits no more."""
-        answer = self._progress.placed(partition, offset)
+        partition, done, is_answered = delivery
+        answer = self._progress.placed(partition, offset) if is_answered else None
         if offset is not None:
             begin, end = self._written.get(partition, (offset, offset))
             self._written[partition] = Written(begin, max(end, offset + 1))
-        if delivery.done():
+        if done.done():
             return
         if offset is None:
-            delivery.set_exception(Unavailable(f"the command is not durable: {reason}"))
+            done.set_exception(Unavailable(f"the command is not durable: {reason}"))
+        elif answer is None:
+            done.set_result(Position(*partition, offset))
         else:
-            delivery.set_result(Sent(*partition, offset, answer))
+            done.set_result(Sent(*partition, offset, answer))

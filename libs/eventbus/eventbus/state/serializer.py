@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
-from pydantic import TypeAdapter
-from typing_extensions import TypedDict
+import msgspec
 
 from eventbus.model.decider import Decider, Table
 
@@ -16,52 +15,78 @@ S = TypeVar("S")
 Row = Callable[[str, str], bytes | None]
 """The stored row of a table: its name and the row's key give the body, or None."""
 
+to_json = msgspec.json.Encoder().encode
+"""A value as JSON. A record becomes an object, with its fields in their order."""
+
 
 class StateSerializer(Generic[S]):
-    """Converts a state dataclass to JSON and back. Fields that are a Table are stored apart, row by row."""
+    """Converts a state, a dataclass or a msgspec Struct, to JSON and back.
+
+    A field that is a Table is stored apart, row by row.
+    """
 
     def __init__(self, decider: Decider[S]) -> None:
         self.cls = type(decider.initial)
-        if not dataclasses.is_dataclass(self.cls):
+        names = field_names(self.cls)
+        if names is None:
             raise TypeError(
                 f"the state of {decider.log} is of type {self.cls.__name__}: make `initial` a frozen dataclass"
             )
         hints = typing.get_type_hints(self.cls)
-        names = [f.name for f in dataclasses.fields(typing.cast(Any, self.cls))]
-        self.tables = {n: _row_type(hints[n]) for n in names if typing.get_origin(hints[n]) is Table}
-        self.heads = [n for n in names if n not in self.tables]
-        typed_dict: Any = TypedDict
-        self._adapter: TypeAdapter[Any] = TypeAdapter(typed_dict("Head", {n: hints[n] for n in self.heads}))
-        self._rows = {n: TypeAdapter(row) for n, row in self.tables.items()}
+        self._names = names
+        self._tables = {
+            n: msgspec.json.Decoder(_row_type(hints[n]))
+            for n in names
+            if typing.get_origin(hints[n]) is Table
+        }
+        self._heads = [n for n in names if n not in self._tables]
+        head = msgspec.defstruct("Head", [(n, hints[n]) for n in self._heads]) if self._tables else self.cls
+        self._head: Callable[..., Any] = head
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(head)
+
+    @property
+    def has_tables(self) -> bool:
+        return bool(self._tables)
 
     def dump(self, state: S) -> bytes:
-        return self._adapter.dump_json({n: getattr(state, n) for n in self.heads})
+        """The state as JSON, without its tables."""
+        if not self._tables:
+            return to_json(state)
+        return to_json(self._head(*[getattr(state, n) for n in self._heads]))
 
     def load(self, body: bytes, row: Row) -> S:
-        tables = {n: Table(None, self._loader(n, row)) for n in self.tables}
-        return self.cls(**self._adapter.validate_json(body), **tables)
+        """The inverse; the rows of its tables are loaded when they are asked for."""
+        head = self._decoder.decode(body)
+        return self.fresh(head, row) if self._tables else head
 
-    def fresh(self, state: S, row: Row) -> S:
+    def fresh(self, state: Any, row: Row) -> S:
         """The same state with its tables' changes forgotten, for they are stored now."""
-        if not self.tables:
-            return state
-        tables = {n: Table(None, self._loader(n, row)) for n in self.tables}
-        renewed: S = dataclasses.replace(typing.cast(Any, state), **tables)
-        return renewed
+        if not self._tables:
+            return typing.cast(S, state)
+        heads = {n: getattr(state, n) for n in self._heads}
+        return self.cls(**heads, **{n: Table(None, self._loader(n, row)) for n in self._tables})
 
     def rows(self, state: S) -> Iterable[tuple[str, str, bytes]]:
-        for name, adapter in self._rows.items():
+        """The rows of its tables that were written: the name of the table, the key of the row, and its body."""
+        for name in self._tables:
             for row, value in getattr(state, name).changes().items():
-                yield name, row, adapter.dump_json(value)
+                yield name, row, to_json(value)
 
     def _loader(self, name: str, row: Row) -> Callable[[str], Any]:
-        adapter = self._rows[name]
+        decoder = self._tables[name]
 
         def load(key: str) -> Any:
             body = row(name, key)
-            return None if body is None else adapter.validate_json(body)
+            return None if body is None else decoder.decode(body)
 
         return load
+
+
+def field_names(cls: type[Any]) -> Sequence[str] | None:
+    """The fields of a dataclass or a msgspec Struct; None for any other class."""
+    if dataclasses.is_dataclass(cls):
+        return [field.name for field in dataclasses.fields(cls)]
+    return cls.__struct_fields__ if issubclass(cls, msgspec.Struct) else None
 
 
 def _row_type(hint: Any) -> Any:

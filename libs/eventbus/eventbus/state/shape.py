@@ -13,6 +13,8 @@ import types
 import typing
 from typing import Any
 
+import msgspec
+
 from eventbus.model.decider import Decider
 
 _LAYOUT = re.compile(r"""('(?:[^']|'')*'|"(?:[^"]|"")*")|(?:--[^\n]*|/\*.*?\*/|\s)+""", re.DOTALL)
@@ -51,14 +53,18 @@ def type_text(hint: Any, inside: tuple[Any, ...] = ()) -> str:
 
 
 def _fields(cls: type[Any], inside: tuple[Any, ...]) -> str | None:
-    """The fields of a class by their names; those of a named tuple, which is stored by position, in their order."""
-    if dataclasses.is_dataclass(cls):
+    """The fields of a class by their names in JSON; of a named tuple, which is stored by position, in their order."""
+    hints = typing.get_type_hints(cls)
+    if issubclass(cls, msgspec.Struct):
+        stored = dict(zip(cls.__struct_encode_fields__, cls.__struct_fields__, strict=True))
+        hints = {name: hints[field] for name, field in stored.items()}
+        names = sorted(hints)
+    elif dataclasses.is_dataclass(cls):
         names = sorted(field.name for field in dataclasses.fields(cls))
     else:
         names = list(getattr(cls, "_fields", sorted(getattr(cls, "__annotations__", ()))))
         if not names:
             return None
-    hints = typing.get_type_hints(cls)
     text = ", ".join(f"{name}: {type_text(hints[name], (*inside, cls))}" for name in names)
     return f"({text})" if issubclass(cls, tuple) else f"{{{text}}}"
 

@@ -20,11 +20,12 @@ from eventbus.model.places import Entity, Partition, Position
 from eventbus.retry.parked import FORMAT as RETRY_FORMAT
 from eventbus.retry.parked import Parked
 from eventbus.state.parked import ParkedStore
-from eventbus.state.serializer import Row, StateSerializer
+from eventbus.state.recent import RecentStates
+from eventbus.state.serializer import Row, StateSerializer, to_json
 from eventbus.state.shape import shape_of
 
 S = TypeVar("S")
-FORMAT = 3
+FORMAT = 4
 """Raise it whenever these tables change, or what this library itself folds a log to: all state is then rebuilt."""
 
 TABLES = """
@@ -34,7 +35,8 @@ CREATE TABLE IF NOT EXISTS checkpoints (log TEXT, partition INTEGER, next INTEGE
 CREATE TABLE IF NOT EXISTS passed_over (log TEXT, partition INTEGER, rules INTEGER NOT NULL,
     PRIMARY KEY (log, partition)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS states (log TEXT, key TEXT, partition INTEGER NOT NULL, version INTEGER NOT NULL,
-    answered TEXT NOT NULL, updated INTEGER NOT NULL, body BLOB NOT NULL, due INTEGER, PRIMARY KEY (log, key));
+    answered BLOB NOT NULL, updated INTEGER NOT NULL, body BLOB NOT NULL, due INTEGER, PRIMARY KEY (log, key))
+    WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS states_due ON states (due) WHERE due IS NOT NULL;
 CREATE TABLE IF NOT EXISTS table_rows (log TEXT, key TEXT, field TEXT, row TEXT, partition INTEGER NOT NULL,
     body BLOB NOT NULL, PRIMARY KEY (log, key, field, row)) WITHOUT ROWID;
@@ -64,6 +66,7 @@ class Store:
         )
         self.db.row_factory = sqlite3.Row
         self.deciders = {d.log: d for d in deciders}
+        self.recent = RecentStates()
         self._freezers: dict[str, StateSerializer[Any]] = {
             d.log: StateSerializer(d) for d in self.deciders.values()
         }
@@ -138,6 +141,7 @@ class Store:
         return parts
 
     def _forget_partition(self, topic: str, partition: int) -> None:
+        self.recent.clear()
         for table in ("states", "table_rows", "checkpoints", "passed_over"):
             self.db.execute(f"DELETE FROM {table} WHERE log = ? AND partition = ?", (topic, partition))
         self.db.execute("DELETE FROM parked WHERE topic = ? AND partition = ?", (topic, partition))
@@ -155,6 +159,7 @@ class Store:
             self.db.execute("COMMIT")
 
     def _forget(self, decider: Decider[Any]) -> None:
+        self.recent.clear()
         for table in ("checkpoints", "passed_over", "states", "table_rows"):
             self.db.execute(f"DELETE FROM {table} WHERE log = ?", (decider.log,))
         if decider.projection:
@@ -172,13 +177,19 @@ class Store:
 
     def load(self, decider: Decider[S], key: str) -> Folded[S]:
         """The state of one key; the decider's initial one for a key without events."""
+        recent = self.recent.get(Entity(decider.log, key))
+        return self._load(decider, key) if recent is None else recent
+
+    def _load(self, decider: Decider[S], key: str) -> Folded[S]:
+        """The same from its row, whatever is kept in memory."""
         row = self.db.execute(
             "SELECT version, answered, updated, body FROM states WHERE log = ? AND key = ?",
             (decider.log, key),
         ).fetchone()
+        freezer = self._freezers[decider.log]
         if row is None:
-            return Folded(self._freezers[decider.log].fresh(decider.initial, self._row_of(decider.log, key)))
-        state = self._freezers[decider.log].load(row["body"], self._row_of(decider.log, key))
+            return Folded(freezer.fresh(decider.initial, self._row_of(decider.log, key)))
+        state = freezer.load(row["body"], self._row_of(decider.log, key))
         return Folded(state, row["version"], row["updated"], json.loads(row["answered"]))
 
     def read(self, decider: Decider[S], key: str) -> Entry[S] | None:
@@ -203,29 +214,7 @@ class Store:
         db = self.db
         db.execute("BEGIN IMMEDIATE")
         try:
-            for (log, key), (partition, folded) in folds.items():
-                freezer = self._freezers[log]
-                db.execute(
-                    "INSERT OR REPLACE INTO states VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        log,
-                        key,
-                        partition,
-                        folded.version,
-                        json.dumps(folded.answered),
-                        folded.updated_at,
-                        freezer.dump(folded.state),
-                        self._due(log, folded.state),
-                    ),
-                )
-                if freezer.tables:
-                    db.executemany(
-                        "INSERT OR REPLACE INTO table_rows VALUES (?, ?, ?, ?, ?, ?)",
-                        [
-                            (log, key, name, row, partition, body)
-                            for name, row, body in freezer.rows(folded.state)
-                        ],
-                    )
+            written = self._write_states(folds)
             for event in events:
                 projection = self.deciders[event.topic].projection
                 if projection:
@@ -244,10 +233,31 @@ class Store:
             if db.in_transaction:  # a full disk has SQLite roll back by itself
                 db.execute("ROLLBACK")
             raise
+        for entity, folded, size in written:
+            self.recent.put(entity, folded, size)
 
-    def _due(self, log: str, state: Any) -> int | None:
-        deadline = self.deciders[log].deadline
-        return deadline(state) if deadline else None
+    def _write_states(
+        self, folds: Mapping[Entity, tuple[int, Folded[Any]]]
+    ) -> list[tuple[Entity, Folded[Any], int]]:
+        """Write a row for each state, and the rows of its tables. Returns what is stored then, and its bytes."""
+        rows: list[tuple[Any, ...]] = []
+        of_tables: list[tuple[Any, ...]] = []
+        written: list[tuple[Entity, Folded[Any], int]] = []
+        for entity, (partition, folded) in folds.items():
+            (log, key), state = entity, folded.state
+            freezer, deadline = self._freezers[log], self.deciders[log].deadline
+            body, due = freezer.dump(state), deadline(state) if deadline else None
+            rows.append(
+                (log, key, partition, folded.version, to_json(folded.answered), folded.updated_at, body, due)
+            )
+            if freezer.has_tables:
+                of_tables += [(log, key, name, row, partition, b) for name, row, b in freezer.rows(state)]
+                stored = freezer.fresh(state, self._row_of(log, key))
+                folded = Folded(stored, folded.version, folded.updated_at, folded.answered)
+            written.append((entity, folded, len(body)))
+        self.db.executemany("INSERT OR REPLACE INTO states VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        self.db.executemany("INSERT OR REPLACE INTO table_rows VALUES (?, ?, ?, ?, ?, ?)", of_tables)
+        return written
 
     def due(self, now: int, partitions: Iterable[int]) -> list[tuple[Entity, int]]:
         """The keys of these partitions whose deadline has passed, each with the deadline; oldest first."""

@@ -1,0 +1,1 @@
+"""The smallest stateful service: it adds up what is put into baskets. Bare loops and peers do the same."""

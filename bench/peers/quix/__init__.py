@@ -1,0 +1,1 @@
+"""Quix Streams: a stateful hop, exactly once."""
