@@ -17,8 +17,11 @@ def work_items(context: TurnContext, raw: Raw) -> list[WorkItem] | Redrive | Dis
     """What a record is to be decided for, or what an operator says in it. Raises Poison."""
     if raw.flaw:
         raise Poison(raw.flaw)
+    if (size := raw.size) > context.limits.input:
+        raise Poison(
+            f"the record has {size} bytes, more than {context.limits.input} (EVENTBUS_MAX_INPUT_BYTES)"
+        )
     if raw.topic == f"{context.service}.admin":
-        _check_size(context, raw)
         command = decode(context, raw).message
         if not isinstance(command, Redrive | Discard):
             raise Poison(f"{raw.topic} takes no {command.name}")
@@ -26,7 +29,6 @@ def work_items(context: TurnContext, raw: Raw) -> list[WorkItem] | Redrive | Dis
     deciders = context.router.route(raw)
     if not deciders:
         return []
-    _check_size(context, raw)
     try:
         envelope = decode(context, raw)
     except UnknownSchema as error:
@@ -34,13 +36,6 @@ def work_items(context: TurnContext, raw: Raw) -> list[WorkItem] | Redrive | Dis
     for name in left_out(raw):
         metrics.LEFT_OUT.labels(context.service, name).inc()
     return [WorkItem.of(decider, raw, envelope) for decider in deciders]
-
-
-def _check_size(context: TurnContext, raw: Raw) -> None:
-    if (size := raw.size) > context.limits.input:
-        raise Poison(
-            f"the record has {size} bytes, more than {context.limits.input} (EVENTBUS_MAX_INPUT_BYTES)"
-        )
 
 
 def check_not_refused(context: TurnContext, raw: Raw) -> None:
