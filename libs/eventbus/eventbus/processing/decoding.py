@@ -17,9 +17,9 @@ def work_items(context: TurnContext, raw: Raw) -> list[WorkItem] | Redrive | Dis
     """What a record is to be decided for, or what an operator says in it. Raises Poison."""
     if raw.flaw:
         raise Poison(raw.flaw)
-    if (size := raw.size) > context.limits.input:
+    if raw.size > context.limits.input:
         raise Poison(
-            f"the record has {size} bytes, more than {context.limits.input} (EVENTBUS_MAX_INPUT_BYTES)"
+            f"the record has {raw.size} bytes, more than {context.limits.input} (EVENTBUS_MAX_INPUT_BYTES)"
         )
     if raw.topic == f"{context.service}.admin":
         command = decode(context, raw).message
