@@ -17,7 +17,7 @@ from eventbus.processing.outgoing import Outgoing
 from eventbus.processing.ports import StateReader
 from eventbus.settings import Settings
 from parcels.messages import ParcelSent
-from tests.testbed.bench import REACTOR
+from testbed.bench import REACTOR
 
 INPUT = ParcelSent.topic
 PLACE = Partition(INPUT, 0)
