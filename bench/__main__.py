@@ -14,6 +14,7 @@ from pathlib import Path
 import aiohttp
 from confluent_kafka import KafkaException
 
+from bench.alone import alone_in
 from bench.base import tree_of
 from bench.cpu import ProcessEnded
 from bench.guard import BOUNDS, broken
@@ -40,6 +41,10 @@ FAILURES = (
     aiohttp.ClientError,
     OSError,
 )
+
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""A terminal that is closed, or a kill, ends a run like Ctrl-C: nothing may stay behind."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -71,8 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     if options.guard:
         options.rows, options.rounds, options.seconds = ",".join(BOUNDS), 2, 3.0
-    # A terminal that is closed, or a kill, ends it like Ctrl-C: nothing may stay behind.
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in ENDING:
         signal.signal(number, signal.default_int_handler)
     wanted = [name.strip() for name in options.rows.split(",") if name.strip()]
     run_dir = StackSettings.from_env(os.environ).run_dir
@@ -111,19 +115,16 @@ def measured(run: Run, chosen: Sequence[Measurement]) -> tuple[list[Row], list[s
 
 @contextmanager
 def started(folder: Path, options: argparse.Namespace, base: Path | None) -> Iterator[Run]:
-    """A run in a folder of its own. Whatever ends it, all that it started is ended, and what it wrote is gone."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    stack = ExitStack()
-    try:
-        yield Run(folder, stack, options.rounds, options.seconds, options.data, base)
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(
-                number, signal.SIG_IGN
-            )  # one Ctrl-C is enough: another one would leave processes behind
-        stack.close()
-        shutil.rmtree(folder / "references", ignore_errors=True)
+    """A run in a folder of its own. Whatever ends it, all that it started is ended. Raises NotMeasured."""
+    with alone_in(folder), ExitStack() as stack:
+        for old in ("logs", "references"):
+            shutil.rmtree(folder / old, ignore_errors=True)
+        stack.callback(shutil.rmtree, folder / "references", ignore_errors=True)
+        try:
+            yield Run(folder, stack, options.rounds, options.seconds, options.data, base)
+        finally:
+            for number in ENDING:
+                signal.signal(number, signal.SIG_IGN)  # another Ctrl-C would leave processes behind
 
 
 if __name__ == "__main__":

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
+
+from msgspec.structs import replace
 
 from eventbus import Decider, Message, Outcome, Reactor, Request, Settings, Table
 from eventbus.codec import Codec
@@ -84,7 +85,7 @@ class World:
                     queue.extend(self._decide(context, decider, place, commands[0][1]))
         for entity, folded in self._states.items():
             if isinstance(folded.state, Stock):
-                self._products[entity] = replace(folded, state=replace(folded.state, holds=Table()))
+                self._products[entity] = folded._replace(state=replace(folded.state, holds=Table()))
         self._states.clear()
 
     def _clock(self) -> int:

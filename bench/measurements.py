@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from bench.parts.hop import hop, quix_hop
+from bench.parts.hop import hop
 from bench.parts.payment import payment
+from bench.parts.peers import FAUST, FLECHTWERK, QUIX
 from bench.parts.rebuild import rebuild
 from bench.parts.scale import scale
 from bench.processes import NotMeasured
@@ -42,7 +43,9 @@ ALL = (
     Measurement("sustained", sustained),
     Measurement("post", post),
     Measurement("stateful-hop", hop),
-    Measurement("quix-hop", quix_hop),
+    Measurement("quix-hop", QUIX.measure),
+    Measurement("flechtwerk-hop", FLECHTWERK.measure),
+    Measurement("faust-hop", FAUST.measure),
     Measurement("rebuild", rebuild),
     Measurement("payment-slow-gateway", payment),
     Measurement("scale", scale),

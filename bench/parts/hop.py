@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-from pathlib import Path
 
 from bench.baskets.__main__ import service
 from bench.parts.basket_topics import Topics
 from bench.parts.passage import Passage, passage
-from bench.peers.environment import python_of, version_of
 from bench.processes import Module
 from bench.result import Better, Round, Row
 from bench.run import PARTITIONS, Run
@@ -23,34 +20,14 @@ PER_SECOND = 5_000
 
 def hop(bench: Run) -> list[Row]:
     """The service of ``bench.baskets`` beside a bare loop that reads and writes the same bytes."""
-    return [
-        _row(
-            bench,
-            bare,
-            "stateful-hop",
-            0.5,
-            "bare confluent-kafka and fastavro loop, same bytes, state in a dict and SQLite",
-        )
-    ]
+    what = "bare confluent-kafka and fastavro loop, same bytes, state in a dict and SQLite"
+    return [beside(bench, bare, "stateful-hop", 0.5, what)]
 
 
-def quix_hop(bench: Run) -> list[Row]:
-    """The same service beside a Quix Streams application that does the same work."""
-    python = python_of("quix", bench.run_dir.parent / "bench-peers")
-    version = version_of(python, "quixstreams")
-    return [
-        _row(
-            bench,
-            partial(quix, python=python),
-            "quix-hop",
-            1.5,
-            f"Quix Streams {version}, exactly-once with state",
-        )
-    ]
-
-
-def _row(bench: Run, other: Callable[[Run, Topics], Passage], name: str, goal: float, reference: str) -> Row:
-    """Both read the same topic in each round."""
+def beside(
+    bench: Run, other: Callable[[Run, Topics], Passage], name: str, goal: float | None, reference: str
+) -> Row:
+    """The service beside another program: in each round both take the same commands."""
     sources: dict[float, Topics] = {}
 
     def source(seconds: float) -> Topics:
@@ -104,13 +81,4 @@ def bare(bench: Run, topics: Topics) -> Passage:
     arguments = ["--servers", topics.servers, "--source", topics.source, "--target", target]
     process = Module(bench.run_dir / "basket_hop.log", "bench.bare.basket_hop", arguments)
     group = f"basket_hop.{topics.source}"
-    return passage(topics.servers, group, topics.source, target, process, bench.broker)
-
-
-def quix(bench: Run, topics: Topics, python: Path) -> Passage:
-    """The application of ``bench.peers.quix``."""
-    target, group = topics.target("quix.events"), f"quix.{topics.source}"
-    arguments = ["--servers", topics.servers, "--source", topics.source, "--target", target, "--group", group]
-    arguments += ["--state", str(bench.run_dir / "quix" / topics.prefix)]
-    process = Module(bench.run_dir / "quix.log", "bench.peers.quix.hop", arguments, python=python)
     return passage(topics.servers, group, topics.source, target, process, bench.broker)

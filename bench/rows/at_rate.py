@@ -6,6 +6,7 @@ from typing import Any
 
 from bench.chain import HOPS, Chain
 from bench.load import Measured, closed_loop, open_loop, run
+from bench.ours import Ours
 from bench.result import Better, Round, Row
 from bench.run import PARTITIONS, REPLICATION, Run
 from bench.shop import confirmed_orders
@@ -18,13 +19,13 @@ FULL = 2_000
 
 def at_rate(bench: Run, rate: int) -> list[Row]:
     """Latency from POST to CONFIRMED at ``rate`` orders a second; at 100 also the CPU of an order."""
-    kafka = bench.kafka
+    stack, kafka = bench.ours, bench.kafka
     with Chain(kafka.bootstrap_servers, bench.run_dir / "logs", PARTITIONS, REPLICATION) as chain:
         assert kafka.process is not None
         pids = {**chain.pids, "broker": kafka.process.pid}
 
         def ours(seconds: float) -> Measured:
-            return run(_ours(bench, rate, seconds), bench.warm + seconds)
+            return run(_ours(stack, bench.warm, rate, seconds), bench.warm + seconds)
 
         def bare(seconds: float) -> Measured:
             return run(_bare(chain, pids, bench.warm, rate, seconds), bench.warm + seconds)
@@ -79,9 +80,9 @@ def _show(ours: Measured, bare: Measured) -> str:
     return f"p50 and p99 {latencies[0]} / {latencies[1]} ms, CPU {ours.cost:.2f} / {bare.cost:.2f} ms"
 
 
-async def _ours(bench: Run, rate: float, seconds: float) -> Measured:
-    async with confirmed_orders(bench.ours.system) as do:
-        return await open_loop(rate, bench.warm, seconds, do, bench.ours.pids)
+async def _ours(stack: Ours, warm: float, rate: float, seconds: float) -> Measured:
+    async with confirmed_orders(stack.system) as do:
+        return await open_loop(rate, warm, seconds, do, stack.pids)
 
 
 async def _bare(chain: Chain, pids: dict[str, int], warm: float, rate: float, seconds: float) -> Measured:

@@ -14,10 +14,11 @@ CLIENTS = 128
 
 def cost(bench: Run) -> list[Row]:
     """CPU of a one-item order from POST to CONFIRMED, as a multiple of that of one bare POST."""
+    stack = bench.ours
     with BareApp(bench) as app:
         found = bench.pairs(
             "CPU per order",
-            lambda seconds: settle(bench.ours, CLIENTS, bench.warm, seconds),
+            lambda seconds: settle(stack, CLIENTS, bench.warm, seconds),
             lambda seconds: app.load(CLIENTS, bench.warm, seconds),
             lambda ours, bare: (
                 f"{ours.cost:.2f} / {bare.cost:.2f} ms, {ours.rate:.0f} orders/s / {bare.rate:.0f} POSTs/s"

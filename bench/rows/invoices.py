@@ -33,10 +33,11 @@ def invoices_against_base(bench: Run) -> list[Row]:
             raise NotMeasured(f"{len(tally.open())} invoices of {bench.data} did not settle.")
         return speed
 
+    stack, base = bench.ours, bench.theirs
     found = bench.pairs(
         "invoices, against the commit",
-        lambda _: send(bench.ours),
-        lambda _: send(bench.theirs),
+        lambda _: send(stack),
+        lambda _: send(base),
         lambda ours, other: f"{rate(ours):.0f} / {rate(other):.0f} items/s",
     )
     row = Row(

@@ -16,7 +16,7 @@ IN_FLIGHT = (250, 500, 1000, 2000, 4000)
 
 def sustained(bench: Run) -> list[Row]:
     """Orders a second to CONFIRMED, nothing refused; records a second through a chain of bare hops."""
-    kafka = bench.kafka
+    stack, kafka = bench.ours, bench.kafka
     with Chain(kafka.bootstrap_servers, bench.run_dir / "logs", PARTITIONS, REPLICATION) as chain:
         assert kafka.process is not None
         pids = {**chain.pids, "broker": kafka.process.pid}
@@ -36,7 +36,7 @@ def sustained(bench: Run) -> list[Row]:
                 best, most = in_flight, tried.rate
         found = bench.pairs(
             "sustained",
-            lambda seconds: settle(bench.ours, CLIENTS, bench.warm, seconds),
+            lambda seconds: settle(stack, CLIENTS, bench.warm, seconds),
             lambda seconds: bare(seconds, best),
             _show,
         )
@@ -60,10 +60,11 @@ def sustained(bench: Run) -> list[Row]:
 
 def sustained_against_base(bench: Run) -> list[Row]:
     """The same, of this tree and of the commit to compare with."""
+    stack, base = bench.ours, bench.theirs
     found = bench.pairs(
         "sustained, against the commit",
-        lambda seconds: settle(bench.ours, CLIENTS, bench.warm, seconds),
-        lambda seconds: settle(bench.theirs, CLIENTS, bench.warm, seconds),
+        lambda seconds: settle(stack, CLIENTS, bench.warm, seconds),
+        lambda seconds: settle(base, CLIENTS, bench.warm, seconds),
         _show,
     )
     row = Row(

@@ -13,6 +13,7 @@ import pytest
 from tests.e2e.running import LocalStack, Stack
 from tests.e2e.shop import Shop
 from tests.e2e.topic_client import TopicClient
+from tests.support.side_by_side import PROJECT
 from tools.stack.mode import engine_missing
 
 HERE = Path(__file__).parent
@@ -54,7 +55,7 @@ def docker_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The same on Docker Compose, with a project of its own. Skips, saying why, where there is no engine."""
     if reason := engine_missing():
         pytest.skip(f"{reason}: the tests on Docker Compose need one")
-    system = Stack("docker", tmp_path_factory.mktemp("docker"), project="orders-e2e")
+    system = Stack("docker", tmp_path_factory.mktemp("docker"), project=PROJECT)
     try:
         system.up()
         yield system

@@ -118,6 +118,20 @@ def test_a_run_that_fails_ends_all_that_it_started(run_dir: Path) -> None:
     assert processes_of(run_dir) == []
 
 
+def test_what_a_killed_run_left_behind_is_ended_by_the_next(run_dir: Path) -> None:
+    with bench(run_dir, *SMALL[:-1], "600") as process:
+        eventually((run_dir / "bench" / "logs" / "post.log").exists, "all has been started", 240)
+        process.kill()
+        process.communicate(timeout=60)
+    assert len(processes_of(run_dir)) > 5
+
+    with bench(run_dir, "--rows", "idle", "--rounds", "1", "--seconds", "1") as process:
+        printed, _ = process.communicate(timeout=400)
+    assert process.returncode == 0, (run_dir / "said").read_text()
+    assert "idle" in printed
+    assert processes_of(run_dir) == []
+
+
 def app_of(parent: int) -> list[int]:
     """The process of the bare app that a bench started."""
     listed = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(parent)], capture_output=True, text=True)

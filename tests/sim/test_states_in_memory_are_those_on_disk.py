@@ -33,7 +33,7 @@ class Stale(AssertionError):
 
 
 class StoreOnDisk(MemoryStore):
-    """A replica's store that keeps everything twice: as simulations do, and in SQLite. States are loaded from there."""
+    """A replica's store that keeps all twice: as simulations do, and in SQLite, where states are loaded from."""
 
     folder = Path()
     numbers = count()

@@ -5,7 +5,6 @@ The topics carry bytes, and fastavro reads and writes them: faster than the libr
 
 from __future__ import annotations
 
-import argparse
 import time
 from typing import Any
 
@@ -13,17 +12,12 @@ from quixstreams import Application, State
 
 from bench.bare.baskets import FILL, FILLED, FOLDER
 from bench.bare.record import AvroCodec
+from bench.peers import arguments
 
 
 def main() -> None:
     """Run until SIGTERM."""
-    parser = argparse.ArgumentParser(prog="python -m bench.peers.quix.hop", description=__doc__)
-    parser.add_argument("--servers", required=True, help="Kafka")
-    parser.add_argument("--group", required=True, help="consumer group")
-    parser.add_argument("--source", required=True, help="topic to read")
-    parser.add_argument("--target", required=True, help="topic to write")
-    parser.add_argument("--state", required=True, help="directory for the state")
-    options = parser.parse_args()
+    options = arguments.read("bench.peers.quix.hop")
     app = Application(
         broker_address=options.servers,
         consumer_group=options.group,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from eventbus import Event, Message
@@ -91,4 +89,4 @@ def test_giving_up_fails_the_payment_and_leaves_the_charge_to_be_withdrawn() -> 
 def test_only_a_charge_that_is_open_is_given_up(status: Status) -> None:
     assert give_up(Charge(CREATED), Payment(status), "r") == []
     assert give_up(Refund("o1", 600, "EUR", "ch_1"), Payment(), "r") == []
-    assert give_up(Withdraw(CREATED), replace(Payment(), status=status), "r") == []
+    assert give_up(Withdraw(CREATED), Payment(status=status), "r") == []

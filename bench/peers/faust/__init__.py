@@ -1,0 +1,1 @@
+"""Faust (faust-streaming): a stateful hop, exactly once."""

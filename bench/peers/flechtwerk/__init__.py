@@ -1,0 +1,1 @@
+"""Flechtwerk: a stateful hop, exactly once."""
