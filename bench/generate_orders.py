@@ -70,6 +70,10 @@ def generate(
     """
     counts = _partitions(settings)
     partitions = counts["order.events"]
+    for name in plan.services:
+        _commit(
+            settings, name, partitions, {}
+        )  # is refused if the service runs: it would decide what is written
     spawning = get_context("spawn")  # the threads of a Kafka client here would not be in a fork
     args = [(settings, plan, i, partitions) for i in range(partitions)]
     try:
@@ -159,7 +163,7 @@ def _ends(settings: Settings, counts: Mapping[str, int]) -> dict[Place, int]:
 
 
 def _commit(settings: Settings, name: str, partitions: int, ends: Mapping[Place, int]) -> None:
-    """Have a service's group begin where its logs end."""
+    """Have a service's group begin where its logs end. Raises NotGenerated if the service runs."""
     probe = probe_consumer(settings, name, "read_committed")
     read = load(BY_NAME[name].wiring).input_topics()
     offsets = [
@@ -168,9 +172,16 @@ def _commit(settings: Settings, name: str, partitions: int, ends: Mapping[Place,
         for number in range(partitions)
     ]
     try:
-        probe.commit(offsets=offsets, asynchronous=False)
+        committed = probe.commit(offsets=offsets, asynchronous=False) or []
+        error = next((place.error for place in committed if place.error), None)
+    except KafkaException as exception:
+        error = exception.args[0]
     finally:
         probe.close()
+    if error:
+        raise NotGenerated(
+            f"{name} cannot be told where to begin ({error.str()}): does it run? End it first."
+        )
 
 
 def keep_rows(path: Path, rows: Iterable[Row]) -> None:
@@ -188,7 +199,7 @@ def keep_rows(path: Path, rows: Iterable[Row]) -> None:
 def main() -> int:
     """Read the options, generate, say what was written."""
     parser = argparse.ArgumentParser(prog="python -m bench.generate_orders", description=__doc__)
-    parser.add_argument("orders", type=int)
+    parser.add_argument("orders", type=int, help="how many")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--begin", type=int, help="time of the first order, ms since epoch (default: so that they end now)"
