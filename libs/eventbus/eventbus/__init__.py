@@ -17,6 +17,7 @@ from eventbus.model.folding import Entry
 from eventbus.model.messages import Command, Envelope, Event, Message, message
 from eventbus.model.mirror import Mirror
 from eventbus.model.places import Position
+from eventbus.model.randomness import random_piece
 from eventbus.service.bus import Bus
 from eventbus.service.definition import Service
 from eventbus.service.runtime import serve
@@ -50,5 +51,6 @@ __all__ = [
     "Unavailable",
     "Unrepresentable",
     "message",
+    "random_piece",
     "serve",
 ]

@@ -117,14 +117,13 @@ def test_json_has_the_bytes_that_starlette_writes(content: Any) -> None:
 def attempt(kind: type[JSONResponse], content: Any) -> bytes | str:
     try:
         return bytes(kind(content).body)
-    except ValueError as error:  # a lone surrogate
-        return str(error)
+    except ValueError:
+        return "a lone surrogate"
 
 
-@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
-def test_what_is_no_number_in_json_is_refused(wrong: float) -> None:
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        JsonResponse([wrong])
+@pytest.mark.parametrize("missing", [float("nan"), float("inf")])
+def test_what_is_no_number_in_json_is_null(missing: float) -> None:
+    assert JsonResponse([missing]).body == b"[null]"
 
 
 async def test_a_body_ends_where_its_length_says() -> None:

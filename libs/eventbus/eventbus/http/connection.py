@@ -29,6 +29,8 @@ LINGER_BYTES = 32 * 1024 * 1024
 PADDING = 65_536
 """Bytes of chunk sizes, extensions and trailers that any body may have; beyond, eight for each byte of body."""
 MAX_PIPELINED = 16
+MAX_JOINED = 65_536
+"""Bytes of two pieces that are written as one: to copy more costs more than another call."""
 
 
 class Phase(Enum):
@@ -40,10 +42,15 @@ class Phase(Enum):
 
 
 class Transport:
-    """The transport as uvicorn sees it: its ``close`` is :meth:`Connection.end`."""
+    """The transport as uvicorn sees it: its ``close`` is :meth:`Connection.end`.
+
+    uvicorn writes the head of an answer, then its body. A piece waits for the next one, or for the end of this
+    iteration of the loop, so that both go to the kernel in one call.
+    """
 
     def __init__(self, transport: asyncio.Transport, connection: Connection) -> None:
         self._transport, self._connection = transport, connection
+        self._held = b""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -52,6 +59,21 @@ class Transport:
         return self._connection.ending or self._transport.is_closing()
 
     def write(self, data: bytes) -> None:
+        if self._held and len(self._held) + len(data) <= MAX_JOINED:
+            data, self._held = self._held + data, b""
+            self._write(data)
+            return
+        self.flush()
+        self._held = data
+        self._connection.loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Write the piece that waits, if one does."""
+        held, self._held = self._held, b""
+        if held:
+            self._write(held)
+
+    def _write(self, data: bytes) -> None:
         if not self.is_closing():  # uvloop raises, where asyncio drops what is written
             self._transport.write(data)
 
@@ -84,8 +106,8 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Add the connection to the open ones, or answer 503 if there are too many."""
-        self._raw = transport
-        super().connection_made(Transport(transport, self))  # type: ignore[arg-type]
+        self._raw, self._output = transport, Transport(transport, self)
+        super().connection_made(self._output)  # type: ignore[arg-type]
         if not self._connections.admit(self):
             self.ending = True
             self._write(503, "there are too many connections; ask again in a moment", b"retry-after: 1\r\n")
@@ -256,6 +278,7 @@ class Connection(HttpToolsProtocol):
         """Close once the answer is sent; if the client may still be sending, once it has closed."""
         if self.ending or self._raw.is_closing():
             return
+        self._output.flush()
         self.ending, self._ended_at = True, self.loop.time()
         if self._phase is Phase.IDLE or not self._raw.can_write_eof():
             self._raw.close()
@@ -309,6 +332,7 @@ class Connection(HttpToolsProtocol):
     def _write(self, status: int, detail: str, headers: bytes = b"") -> None:
         if self._raw.is_closing():
             return
+        self._output.flush()
         title = HTTPStatus(status).phrase
         body = json.dumps(
             {"type": "about:blank", "title": title, "status": status, "detail": detail}

@@ -1,17 +1,20 @@
-"""Answers in JSON, by an encoder that is made once: starlette makes one for each answer."""
+"""Answers in JSON, written by msgspec: starlette makes an encoder of the standard library for each answer."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from fastapi.responses import JSONResponse
+from msgspec.json import Encoder
 
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+_encode = Encoder().encode
 
 
 class JsonResponse(JSONResponse):
-    """The bytes are those of starlette's. Raises ValueError for NaN and Infinity, TypeError for what JSON has not."""
+    """The bytes are those of starlette's, but for fractions. NaN and Infinity, which JSON has not, are null.
+
+    Raises TypeError for an object that JSON has no form for, ValueError for text that is not Unicode.
+    """
 
     def render(self, content: Any) -> bytes:
-        return _encode(content).encode()
+        return _encode(content)

@@ -16,6 +16,7 @@ from msgspec import Struct
 from msgspec.structs import astuple, replace
 
 from eventbus.model.places import Position
+from eventbus.model.randomness import random_piece
 from eventbus.model.versions import Version
 
 M = TypeVar("M", bound="type[Message]")
@@ -113,7 +114,7 @@ class Envelope(Struct, frozen=True, eq=False):
         traceparent: str | None = None,
     ) -> Envelope:
         """What nothing in a log caused, not written yet: it begins a correlation of its own unless given one."""
-        identity = str(uuid.uuid4())
+        identity = str(uuid.UUID(bytes=random_piece(), version=4))
         return cls(
             message,
             identity,
