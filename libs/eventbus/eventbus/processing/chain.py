@@ -29,8 +29,14 @@ class Chain:
 
     def __init__(self, context: TurnContext, led: Callable[[], Collection[int]], most: int) -> None:
         """``led``: the tasks led. ``most``: messages that one transaction goes on with at most."""
-        self._context, self._led, self._most = context, led, most
+        self._led, self._most, self._clock = led, most, context.clock
         self._offsets: OffsetTracker = context.offsets
+        # A reactor's call would outlast the transaction, so what it takes is read.
+        self._topics = {
+            topic
+            for topic, takers in context.router.takers.items()
+            if not any(isinstance(taker, Reactor) for taker in takers)
+        }
         self._last: dict[Partition, int] = {}
         """The offset of the last record that this replica committed to an input."""
 
@@ -54,15 +60,12 @@ class Chain:
     def committed(self, written: Written) -> None:
         """A transaction has committed: its marker follows each of these."""
         for record, offset in written:
-            if record.topic in self._context.router.topics:
+            if record.topic in self._topics:
                 place = Partition(record.topic, record.partition)
                 self._last[place] = max(offset, self._last.get(place, -1))
 
     def _is_input(self, record: Outgoing) -> bool:
-        """A reactor's call would outlast the transaction, so what it takes is read."""
-        takers = self._context.router.takers(record.topic)
-        plain = bool(takers) and not any(isinstance(taker, Reactor) for taker in takers)
-        return plain and record.partition in self._led()
+        return record.topic in self._topics and record.partition in self._led()
 
     def _is_next(self, place: Partition, offset: int, positions: Mapping[Partition, int]) -> bool:
         upto = self._offsets.reached(place, positions.get(place, -1))
@@ -80,5 +83,5 @@ class Chain:
             record.key,
             record.value,
             record.headers,
-            self._context.clock(),
+            self._clock(),
         )
