@@ -40,9 +40,11 @@ class Chain:
         self._last: dict[Partition, int] = {}
         """The offset of the last record that this replica committed to an input."""
 
-    def concerns(self, outgoing: Iterable[Outgoing]) -> bool:
-        """Whether something of this may be next in an input led here."""
-        return any(self._is_input(record) for record in outgoing)
+    def concerns(self, outgoing: Iterable[Outgoing], positions: Mapping[Partition, int]) -> bool:
+        """Whether something of this may be next in an input led here. It is not, behind own messages that are not
+        read yet."""
+        places = {Partition(record.topic, record.partition) for record in outgoing if self._is_input(record)}
+        return any(self._reached(place, positions) > self._last.get(place, -1) for place in places)
 
     def next(self, written: Written, positions: Mapping[Partition, int]) -> list[Raw]:
         """Those of the records, each with its offset, that are next in an input led here: they count as read.
@@ -68,12 +70,15 @@ class Chain:
         return record.topic in self._topics and record.partition in self._led()
 
     def _is_next(self, place: Partition, offset: int, positions: Mapping[Partition, int]) -> bool:
-        upto = self._offsets.reached(place, positions.get(place, -1))
+        upto = self._reached(place, positions)
         if offset == upto + 1:
             # One offset lies between. It is that of the marker, if the record before it is our last: that
             # transaction had its markers everywhere before this one could begin.
             return self._last.get(place) == upto - 1
         return offset == upto
+
+    def _reached(self, place: Partition, positions: Mapping[Partition, int]) -> int:
+        return self._offsets.reached(place, positions.get(place, -1))
 
     def _raw(self, record: Outgoing, offset: int) -> Raw:
         return Raw(
