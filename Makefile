@@ -3,8 +3,8 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
-# Folders with the messages of tests, beside the schema packages of services.toml.
-TEST_SCHEMAS := libs/eventbus/tests/parcels libs/eventbus/tests/meters
+# Folders with the messages of tests and of the bench, beside the schema packages of services.toml.
+TEST_SCHEMAS := libs/eventbus/tests/parcels libs/eventbus/tests/meters bench/baskets
 CHECKED := libs services tools verification bench schemas tests examples
 VENV := .venv
 BIN := $(VENV)/bin
@@ -108,7 +108,8 @@ lock:  ## renew the requirements files (needs uv)
 	$$compile requirements-stack.in -c requirements.txt -o requirements-stack.txt && \
 	$$compile requirements-dev.in -c requirements-stack.txt -o requirements-dev.txt && \
 	$$compile requirements-jre.in -o requirements-jre.txt && \
-	$$compile requirements-registry-client.in -c requirements.txt -o requirements-registry-client.txt
+	$$compile requirements-registry-client.in -c requirements.txt -o requirements-registry-client.txt && \
+	for peer in bench/peers/*/requirements.in; do $$compile --python-version 3.12 $$peer -o $${peer%.in}.txt || exit; done
 
 python:
 	@[ -n "$(FOUND)" ] || { echo "$(NO_PYTHON)" >&2; exit 1; }

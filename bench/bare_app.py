@@ -20,11 +20,11 @@ class BareApp:
     """``bench.bare.post`` while the ``with`` lasts."""
 
     def __init__(self, bench: Run) -> None:
-        self._kafka, port = bench.kafka, free_port()
+        self._bench, port = bench, free_port()
         self.url = f"http://127.0.0.1:{port}"
         arguments = [
             "--servers",
-            self._kafka.bootstrap_servers,
+            bench.kafka.bootstrap_servers,
             "--topic",
             bench.topic(),
             "--port",
@@ -58,8 +58,7 @@ class BareApp:
         """Clients that post one order after the other. Raises NotMeasured."""
 
         async def load() -> Measured:
-            assert self._kafka.process is not None
-            pids = {"app": self._app.pid, "broker": self._kafka.process.pid}
+            pids = {"app": self._app.pid, "broker": self._bench.broker}
             async with posts(self.url) as do:
                 return await closed_loop(clients, warm, seconds, do, pids)
 

@@ -20,8 +20,9 @@ from bench.processes import Module
 from bench.waiting import Ends
 
 HOPS = 5
-"""From POST to CONFIRMED an order goes through five exactly-once hops, one after the other: order, inventory's order
-half, its stock half, its order half again, and order."""
+"""From POST to CONFIRMED an order is decided five times one after the other, each time from one topic to the next:
+by order, inventory's order half, its stock half, its order half again, and order. The reference has as many hops,
+however many transactions these decisions take."""
 START = 5.0
 """Seconds that the first records may take, beside the patience of every load."""
 

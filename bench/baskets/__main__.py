@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from bench.baskets.messages import BasketFilled, FillBasket
 from eventbus import Decider, Event, Service, Settings, serve
 
 
-@dataclass(frozen=True)
-class Basket:
+class Basket(Struct, frozen=True):
     """What is in it: pieces, and what they cost in minor units."""
 
     pieces: int = 0

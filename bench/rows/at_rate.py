@@ -19,10 +19,9 @@ FULL = 2_000
 
 def at_rate(bench: Run, rate: int) -> list[Row]:
     """Latency from POST to CONFIRMED at ``rate`` orders a second; at 100 also the CPU of an order."""
-    stack, kafka = bench.ours, bench.kafka
-    with Chain(kafka.bootstrap_servers, bench.run_dir / "logs", PARTITIONS, REPLICATION) as chain:
-        assert kafka.process is not None
-        pids = {**chain.pids, "broker": kafka.process.pid}
+    stack = bench.ours
+    with Chain(bench.kafka.bootstrap_servers, bench.run_dir / "logs", PARTITIONS, REPLICATION) as chain:
+        pids = {**chain.pids, "broker": bench.broker}
 
         def ours(seconds: float) -> Measured:
             return run(_ours(stack, bench.warm, rate, seconds), bench.warm + seconds)

@@ -16,10 +16,9 @@ IN_FLIGHT = (250, 500, 1000, 2000, 4000)
 
 def sustained(bench: Run) -> list[Row]:
     """Orders a second to CONFIRMED, nothing refused; records a second through a chain of bare hops."""
-    stack, kafka = bench.ours, bench.kafka
-    with Chain(kafka.bootstrap_servers, bench.run_dir / "logs", PARTITIONS, REPLICATION) as chain:
-        assert kafka.process is not None
-        pids = {**chain.pids, "broker": kafka.process.pid}
+    stack = bench.ours
+    with Chain(bench.kafka.bootstrap_servers, bench.run_dir / "logs", PARTITIONS, REPLICATION) as chain:
+        pids = {**chain.pids, "broker": bench.broker}
 
         def bare(seconds: float, in_flight: int) -> Measured:
             async def load() -> Measured:

@@ -13,7 +13,13 @@ def service(settings: NotificationSettings | None = None) -> Service:
     settings = settings or NotificationSettings()
     channel = LogChannel(settings.lines)
     notification = notification_reactor(Messenger(channel).call)
-    return Service(name="notification", deciders=(notification,), schemas=("schemas",), port=8003)
+    return Service(
+        name="notification",
+        deciders=(notification,),
+        schemas=("schemas",),
+        port=8003,
+        transactions_share=0.1,  # nobody waits for its events
+    )
 
 
 if __name__ == "__main__":

@@ -20,6 +20,10 @@ def reserved(system: System) -> set[str]:
     return {message.key for message in messages if isinstance(message, InventoryReserved)}
 
 
+def await_reserved(system: System, order_id: str) -> None:
+    eventually(lambda: order_id in reserved(system), f"{order_id} is reserved")
+
+
 def test_an_order_is_reserved_in_one_transaction_and_again_behind_what_others_write(system: System) -> None:
     (inventory,) = system.start("inventory")
     inventory.wait_ready()
@@ -27,7 +31,7 @@ def test_an_order_is_reserved_in_one_transaction_and_again_behind_what_others_wr
     first, second, third = order_ids(3)
     for order_id in (first, second, third):
         system.topics.send(created(order_id))
-        eventually(lambda expected=order_id: expected in reserved(system), f"{order_id} is reserved")
+        await_reserved(system, order_id)
         # somebody else writes to stock.commands, behind the marker of the transaction
         system.topics.send(AdjustStock(product_id="cup", quantity=1, reason="another"))
         system.wait_consumed("inventory")

@@ -269,11 +269,11 @@ class Codec:
                 f"the record's key {raw.key!r} is not the {message.key_field} "
                 f"{message.key[:MAX_KEY]!r} of its body"
             )
-        identity = told.header("ce_id") or raw.coordinates
+        time, identity = told.time, told.header("ce_id") or raw.coordinates
         return Envelope(
-            message=message.stamp(told.time),
+            message=message.stamp(time),
             id=identity,
-            time=told.time,
+            time=time,
             source=told.header("ce_source") or "",
             correlation_id=told.extension("correlationid") or identity,
             cause=told.extension("cause"),

@@ -58,21 +58,21 @@ class Told:
     """
 
     def __init__(self, raw: Raw) -> None:
-        texts = raw.texts
-        if max(map(len, texts.values()), default=0) > MAX_COPIED:
-            texts = {name: text if len(text) <= _most(name) else "" for name, text in texts.items()}
-        self._texts = texts
-        self.time = _millis(texts.get("ce_time"), raw.timestamp)
-        """Ms since epoch: ``ce_time``, or else the record's own time."""
+        self._named, self._raw_time = raw.named, raw.timestamp
 
     def header(self, name: str) -> str | None:
         """The text of a header; None if it is absent, empty or too long."""
-        return self._texts.get(name) or None
+        value = self._named.get(name)
+        return _short(name, value) if value else None
 
     def extension(self, name: str) -> str | None:
         """The text of an extension, from the header that :meth:`~eventbus.model.record.Raw.extension` reads."""
-        old = self._texts.get(name)
-        return (self._texts.get(f"ce_{name}") if old is None else old) or None
+        return self.header(name if name in self._named else f"ce_{name}")
+
+    @property
+    def time(self) -> int:
+        """Ms since epoch: ``ce_time``, or else the record's own time."""
+        return _millis(self.header("ce_time"), self._raw_time)
 
     @property
     def key_version(self) -> int | None:
@@ -94,12 +94,18 @@ def _rfc3339(millis: int) -> str:
 
 def left_out(raw: Raw) -> list[str]:
     """The headers of a record that would be copied on, but are too long for that."""
-    return [name for name in COPIED if len(raw.texts.get(name, "")) > MAX_COPIED]
+    return [name for name in COPIED if (value := raw.named.get(name)) and _short(name, value) is None]
 
 
-def _most(name: str) -> int:
-    """How many characters a header may have."""
-    return MAX_COPIED if name in COPIED else MAX_KEY
+def _short(name: str, value: bytes) -> str | None:
+    """A header as text; None if it is longer than such a header may be."""
+    if len(value) <= MAX_COPIED:  # it has no more characters than bytes, and no header may have fewer
+        return value.decode("utf-8", "replace")
+    most = MAX_COPIED if name in COPIED else MAX_KEY
+    if len(value) > 4 * most:  # a character has at most four bytes
+        return None
+    text = value.decode("utf-8", "replace")
+    return text if len(text) <= most else None
 
 
 def _number(text: str | None) -> int | None:

@@ -62,3 +62,9 @@ def test_a_rest_is_over_when_its_time_has_passed() -> None:
 def test_with_a_share_of_one_there_is_no_rest() -> None:
     clock = Clock()
     assert max(live(Pace(1.0, clock), clock, took=0.02, idle=0.0)) == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize("share", [0.0, -0.1, 1.5])
+def test_what_is_no_share_of_the_time_is_refused(share: float) -> None:
+    with pytest.raises(ValueError, match="of the time at most"):
+        Pace(share, Clock())

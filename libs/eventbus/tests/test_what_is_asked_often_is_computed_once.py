@@ -29,7 +29,7 @@ def test_a_record_that_is_changed_has_its_own_coordinates_and_headers() -> None:
 
 def test_what_was_asked_of_a_record_does_not_make_it_another() -> None:
     asked, fresh = RAW._replace(), RAW._replace()
-    assert asked.coordinates and asked.texts
+    assert asked.coordinates and asked.named
     assert asked == fresh == tuple(RAW)
     assert repr(asked) == repr(fresh)
 

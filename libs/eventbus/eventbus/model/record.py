@@ -32,9 +32,9 @@ class Raw(_Record):
     """
 
     @once
-    def texts(self) -> dict[str, str]:
-        """By name, the last header that has a value, as text. What is no UTF-8 has replacement characters."""
-        return {name: value.decode("utf-8", "replace") for name, value in self.headers if value is not None}
+    def named(self) -> dict[str, bytes]:
+        """By name, the last header that has a value."""
+        return {name: value for name, value in self.headers if value is not None}
 
     @once
     def coordinates(self) -> str:
@@ -43,7 +43,8 @@ class Raw(_Record):
 
     def header(self, name: str) -> str | None:
         """The last header of that name as text."""
-        return self.texts.get(name)
+        value = self.named.get(name)
+        return None if value is None else value.decode("utf-8", "replace")
 
     def extension(self, name: str) -> str | None:
         """The CloudEvents extension ``name`` as text: the header ``name``, or ``ce_name`` if there is none.

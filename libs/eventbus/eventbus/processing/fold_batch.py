@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 from eventbus.codec import Codec
+from eventbus.model.decider import Decider
 from eventbus.model.folding import Folded, fold
 from eventbus.model.messages import Envelope
 from eventbus.model.places import Entity
@@ -29,6 +29,7 @@ class FoldBatch:
         self.events: list[Envelope] = []
         self.parked: list[tuple[str, Parked]] = []
         """Retry topics, each with a parked message."""
+        self._states: dict[Entity, Folded[Any]] = {}
 
     def take(self, raw: Raw) -> None:
         """Add one record. Raises Foreign or Doubtful; then nothing of it is added."""
@@ -39,20 +40,25 @@ class FoldBatch:
 
     def _fold(self, raw: Raw) -> None:
         decider = self._store.deciders[raw.topic]
-
-        @cache
-        def known(key: str) -> Folded[Any]:
-            entity = Entity(raw.topic, key)
-            return self.folds[entity][1] if entity in self.folds else self._store.load(decider, key)
-
-        event = next_event(raw, self._codec, self._partition_of, lambda key: known(key).version)
+        event = next_event(
+            raw, self._codec, self._partition_of, lambda key: self._state(decider, key).version
+        )
         key = event.message.key
         try:
-            folded = fold(decider, known(key), event)
+            folded = fold(decider, self._state(decider, key), event)
         except Exception as error:
             raise Newer(f"{event.message.name} cannot be folded: {error!r}") from error
-        self.folds[Entity(raw.topic, key)] = (raw.partition, folded)
+        entity = Entity(raw.topic, key)
+        self._states[entity] = folded
+        self.folds[entity] = (raw.partition, folded)
         self.events.append(event)
+
+    def _state(self, decider: Decider[Any], key: str) -> Folded[Any]:
+        """The state of a key after what was taken of it so far."""
+        entity = Entity(decider.log, key)
+        if entity not in self._states:
+            self._states[entity] = self._store.load(decider, key)
+        return self._states[entity]
 
     def _park(self, raw: Raw) -> None:
         try:

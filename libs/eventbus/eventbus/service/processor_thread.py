@@ -162,6 +162,7 @@ class ProcessorThread:
             watches=self._service.watches,
             mirrors=self._service.mirrors,
             start=self._start,
+            share=self._service.transactions_share,
         )
         return Processor(parts)
 
