@@ -27,8 +27,7 @@ from eventbus.processing.outgoing import Outgoing, produced
 from eventbus.processing.work import WorkItem
 from services.inventory.reservation import reservation_decider
 from services.inventory.stock import Stock, stock_decider
-from services.notification.channel import Messenger, Notice
-from services.notification.decider import notification_reactor
+from services.notification.decider import Delivered, Notify, notification_reactor
 from services.order.decider import order_decider
 from services.payment.decider import payment_reactor
 from services.payment.gateway import Receipt, Result
@@ -96,7 +95,7 @@ class World:
             "order": (order_decider(DEADLINE),),
             "payment": (payment_reactor(IdempotentGateway(self.gateway, self._clock).call),),
             "inventory": (reservation_decider(), stock_decider()),
-            "notification": (notification_reactor(Messenger(NoChannel()).call),),
+            "notification": (notification_reactor(tell_nobody),),
         }
         deciders = known[name]
         context = turn_context(
@@ -159,10 +158,8 @@ class World:
         message = record.event.message if record.event else output.stamp(self.now)
         assert record.key is not None and record.value is not None
         assert record.partition == self._partition, f"{message.name} of {message.key} is of another world"
-        identity = next(text for name, text in record.headers if name == "ce_id")
-        assert identity is not None
         raw = self._put(record.topic, record.key, record.value, record.headers)
-        return raw, message, identity.decode()
+        return raw, message, record.event.id if record.event else _id_of(raw)
 
     def _put(self, topic: str, key: bytes, value: bytes, headers: Headers) -> Raw:
         offset = self.ends.get(topic, 0)
@@ -171,6 +168,12 @@ class World:
         self.now += 1
         self._write(raw)
         return raw
+
+
+def _id_of(raw: Raw) -> str:
+    identity = raw.header("ce_id")
+    assert identity is not None
+    return identity
 
 
 def answered(call: Any) -> Outcome:
@@ -184,14 +187,10 @@ def answered(call: Any) -> Outcome:
     raise AssertionError("a call in memory waits for nobody")
 
 
-class NoChannel:
-    """A channel named as the default one, that tells nobody."""
-
-    name = "log"
-    needs_contact = False
-
-    async def send(self, notice: Notice) -> None:
-        """Nobody is told."""
+async def tell_nobody(request: Request) -> Outcome:
+    """What a channel with the default one's name answers. Nobody would read what it writes."""
+    assert isinstance(request, Notify)
+    return Delivered(request, "log")
 
 
 class MemoryGateway:

@@ -56,3 +56,8 @@ def test_orders_end_as_they_are_meant_to() -> None:
 def test_a_service_that_has_not_worked_yet_leaves_no_record() -> None:
     plan = Plan(orders=30, seed=7, begin=BEGIN, services=("order",), ends=(("CONFIRMED", 1),))
     assert set(names(records_of(plan))) == {"AdjustStock", "CreateOrder", "OrderCreated"}
+
+
+def test_a_partition_without_orders_has_no_records() -> None:
+    assert records_of(Plan(orders=1, seed=7, begin=BEGIN), partition=2) == []
+    assert records_of(Plan(orders=1, seed=7, begin=BEGIN), partition=0)
