@@ -12,12 +12,14 @@ commands and answers that are older than 30 days, so the first order should not 
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sqlite3
 import sys
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from multiprocessing import get_context
 from pathlib import Path
@@ -68,10 +70,17 @@ def generate(
     """
     counts = _partitions(settings)
     partitions = counts["order.events"]
+    for name in plan.services:
+        _commit(
+            settings, name, partitions, {}
+        )  # is refused if the service runs: it would decide what is written
     spawning = get_context("spawn")  # the threads of a Kafka client here would not be in a fork
-    with ProcessPoolExecutor(min(workers or os.cpu_count() or 1, partitions), spawning) as pool:
-        args = [(settings, plan, i, partitions) for i in range(partitions)]
-        shares = list(pool.map(_write_share, *zip(*args, strict=True)))
+    args = [(settings, plan, i, partitions) for i in range(partitions)]
+    try:
+        with ProcessPoolExecutor(min(workers or os.cpu_count() or 1, partitions), spawning) as pool:
+            shares = list(pool.map(_write_share, *zip(*args, strict=True)))
+    except BrokenProcessPool as error:
+        raise NotGenerated("A process that wrote was killed: empty the system, and begin again.") from error
     ends = {(topic, share.partition): end for share in shares for topic, end in share.ends.items()}
     found = _ends(settings, counts)
     if wrong := [place for place, end in found.items() if ends.get(place, 0) != end]:
@@ -87,6 +96,7 @@ def generate(
 
 def _write_share(settings: Settings, plan: Plan, partition: int, partitions: int) -> Share:
     """Everything of one partition, in a process of its own."""
+    gc.disable()  # records have no cycles, and looking for some took a sixth of the time
     producer = Producer(
         {
             **common(settings),
@@ -153,7 +163,7 @@ def _ends(settings: Settings, counts: Mapping[str, int]) -> dict[Place, int]:
 
 
 def _commit(settings: Settings, name: str, partitions: int, ends: Mapping[Place, int]) -> None:
-    """Have a service's group begin where its logs end."""
+    """Have a service's group begin where its logs end. Raises NotGenerated if the service runs."""
     probe = probe_consumer(settings, name, "read_committed")
     read = load(BY_NAME[name].wiring).input_topics()
     offsets = [
@@ -162,9 +172,16 @@ def _commit(settings: Settings, name: str, partitions: int, ends: Mapping[Place,
         for number in range(partitions)
     ]
     try:
-        probe.commit(offsets=offsets, asynchronous=False)
+        committed = probe.commit(offsets=offsets, asynchronous=False) or []
+        error = next((place.error for place in committed if place.error), None)
+    except KafkaException as exception:
+        error = exception.args[0]
     finally:
         probe.close()
+    if error:
+        raise NotGenerated(
+            f"{name} cannot be told where to begin ({error.str()}): does it run? End it first."
+        )
 
 
 def keep_rows(path: Path, rows: Iterable[Row]) -> None:
@@ -182,7 +199,7 @@ def keep_rows(path: Path, rows: Iterable[Row]) -> None:
 def main() -> int:
     """Read the options, generate, say what was written."""
     parser = argparse.ArgumentParser(prog="python -m bench.generate_orders", description=__doc__)
-    parser.add_argument("orders", type=int)
+    parser.add_argument("orders", type=int, help="how many")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--begin", type=int, help="time of the first order, ms since epoch (default: so that they end now)"

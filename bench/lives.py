@@ -27,8 +27,7 @@ from eventbus.processing.outgoing import Outgoing, produced
 from eventbus.processing.work import WorkItem
 from services.inventory.reservation import reservation_decider
 from services.inventory.stock import Stock, stock_decider
-from services.notification.channel import Messenger, Notice
-from services.notification.decider import notification_reactor
+from services.notification.decider import Delivered, Notify, notification_reactor
 from services.order.decider import order_decider
 from services.payment.decider import payment_reactor
 from services.payment.gateway import Receipt, Result
@@ -82,7 +81,7 @@ class World:
             while queue:
                 place = queue.popleft()
                 for context, decider in self._listeners.get(type(place[1]), ()):
-                    queue.extend(self._decide(context, decider, place, commands[0][1]))
+                    queue.extend(self._decide(context, decider, place, identity))
         for entity, folded in self._states.items():
             if isinstance(folded.state, Stock):
                 self._products[entity] = folded._replace(state=replace(folded.state, holds=Table()))
@@ -96,7 +95,7 @@ class World:
             "order": (order_decider(DEADLINE),),
             "payment": (payment_reactor(IdempotentGateway(self.gateway, self._clock).call),),
             "inventory": (reservation_decider(), stock_decider()),
-            "notification": (notification_reactor(Messenger(NoChannel()).call),),
+            "notification": (notification_reactor(tell_nobody),),
         }
         deciders = known[name]
         context = turn_context(
@@ -140,29 +139,27 @@ class World:
         self, context: TurnContext, decider: Decider[Any], place: Place, correlation: str
     ) -> list[Place]:
         """Steps 3 to 6 of the processor, for one input."""
-        raw, message, identity = place
+        (raw, message, identity), now = place, self.now
         item = WorkItem(decider, raw, message.key, message, correlation, message_id=identity)
         before = self._state(item.entity, decider)
-        outputs = decider.decide(message, before.state)
+        outputs: Sequence[Any] = decider.decide(message, before.state)
         if outputs and isinstance(outputs[0], Request):
             assert isinstance(decider, Reactor)
             outputs = decider.decide(answered(decider.call(outputs[0])), before.state)
         if not outputs:
             return []
         records, self._states[item.entity] = produced(context, item, before, outputs)
-        return [self._place(record, output) for record, output in zip(records, outputs, strict=True)]
+        written = zip(records, outputs, strict=True)
+        return [self._place(record, output.stamp(now)) for record, output in written]
 
     def _state(self, entity: Entity, decider: Decider[Any]) -> Folded[Any]:
         return self._states.get(entity) or self._products.get(entity) or Folded(decider.initial)
 
-    def _place(self, record: Outgoing, output: Any) -> Place:
-        message = record.event.message if record.event else output.stamp(self.now)
+    def _place(self, record: Outgoing, message: Message) -> Place:
         assert record.key is not None and record.value is not None
         assert record.partition == self._partition, f"{message.name} of {message.key} is of another world"
-        identity = next(text for name, text in record.headers if name == "ce_id")
-        assert identity is not None
         raw = self._put(record.topic, record.key, record.value, record.headers)
-        return raw, message, identity.decode()
+        return raw, message, record.event.id if record.event else _id_of(raw)
 
     def _put(self, topic: str, key: bytes, value: bytes, headers: Headers) -> Raw:
         offset = self.ends.get(topic, 0)
@@ -171,6 +168,12 @@ class World:
         self.now += 1
         self._write(raw)
         return raw
+
+
+def _id_of(raw: Raw) -> str:
+    identity = raw.header("ce_id")
+    assert identity is not None
+    return identity
 
 
 def answered(call: Any) -> Outcome:
@@ -184,14 +187,10 @@ def answered(call: Any) -> Outcome:
     raise AssertionError("a call in memory waits for nobody")
 
 
-class NoChannel:
-    """A channel named as the default one, that tells nobody."""
-
-    name = "log"
-    needs_contact = False
-
-    async def send(self, notice: Notice) -> None:
-        """Nobody is told."""
+async def tell_nobody(request: Request) -> Outcome:
+    """What a channel with the default one's name answers. Nobody would read what it writes."""
+    assert isinstance(request, Notify)
+    return Delivered(request, "log")
 
 
 class MemoryGateway:

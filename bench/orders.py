@@ -38,6 +38,8 @@ def lives(plan: Plan, partition: int, partitions: int) -> Iterator[tuple[int, li
     """The commands of each life in one partition, and when (ms since epoch) it begins: deliveries, then orders."""
     dice = Random(f"{plan.seed} {partition}")
     count = plan.orders // partitions + (partition < plan.orders % partitions)
+    if count <= 0:
+        return
     names = (f"product-{number}" for number in range(sys.maxsize))
     here = (name for name in names if partition_of(name.encode(), partitions) == partition)
     sold_out, *products = [next(here) for _ in range(2 + count // ORDERS_A_PRODUCT)]

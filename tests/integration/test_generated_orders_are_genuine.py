@@ -51,3 +51,10 @@ def test_a_system_that_holds_records_is_left_as_it_is(system: System) -> None:
     generate(system.settings, plan)
     with pytest.raises(NotGenerated, match=r"holds records"):
         generate(system.settings, plan)
+
+
+def test_nothing_is_generated_under_a_service_that_runs(system: System) -> None:
+    system.start("order")
+    with pytest.raises(NotGenerated, match=r"order cannot be told where to begin .*: does it run\?"):
+        generate(system.settings, Plan(6, seed=1, begin=BEGIN))
+    assert system.topics.read("order.commands") == []
