@@ -74,7 +74,7 @@ def create_topics(
     servers: str, names: list[str], partitions: int, replication: int, config: dict[str, str] | None = None
 ) -> None:
     """Make topics that are not there yet, and return once they are. Raises KafkaException."""
-    admin = AdminClient({"bootstrap.servers": servers})
+    admin = AdminClient({**COMMON, "bootstrap.servers": servers})
     made = admin.create_topics(
         [NewTopic(name, partitions, replication, config=config or {}) for name in names]
     )

@@ -14,7 +14,7 @@ from eventbus.model.rules import check_outputs
 from eventbus.processing import outgoing
 from verification.sim.run import run_seed
 
-SEEDS = range(20)
+SEEDS = range(40)
 SERVICES = ("order", "payment", "inventory", "notification")
 
 

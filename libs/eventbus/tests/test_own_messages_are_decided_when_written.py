@@ -116,6 +116,15 @@ def test_after_a_gap_it_goes_on_once_everything_before_is_read() -> None:
     assert writing.goes_on_with(4) == [4], "only the marker of the last transaction stands between"
 
 
+def test_nothing_is_waited_for_behind_own_messages_that_are_not_read_yet() -> None:
+    writing = Writing()
+    assert writing.chain.concerns([record()], {PLACE: 0})
+    assert writing.goes_on_with(2) == []
+    writing.commits(2)
+    assert not writing.chain.concerns([record()], {PLACE: 0})
+    assert writing.chain.concerns([record()], {PLACE: 3})
+
+
 def test_an_aborted_transaction_leaves_nothing_decided() -> None:
     writing = Writing(position=5)
     assert writing.goes_on_with(5) == [5]
@@ -142,5 +151,5 @@ def test_what_asks_the_outside_and_what_others_take_is_not_waited_for(
 ) -> None:
     writing = Writing(decider=decider)
     outgoing: Sequence[Outgoing] = [record(topic=topic)]
-    assert not writing.chain.concerns(outgoing)
+    assert not writing.chain.concerns(outgoing, {PLACE: 0})
     assert writing.chain.next([(outgoing[0], 0)], {PLACE: 0}) == []

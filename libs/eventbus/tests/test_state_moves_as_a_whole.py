@@ -385,6 +385,38 @@ def test_an_identity_that_is_not_whole_is_made_anew_and_kept(tmp_path: Path, lef
     assert Slot(tmp_path, "order", 0).transactional_id == slot.transactional_id
 
 
+class Opaque:
+    """JSON cannot hold it."""
+
+
+@dataclass(frozen=True)
+class WithOpaque:
+    inner: tuple[Opaque, ...] = ()
+
+
+@dataclass(frozen=True)
+class WithOpaqueRows:
+    rows: Table[Opaque] = field(default_factory=Table)
+
+
+@dataclass(frozen=True)
+class WithEither:
+    """Whether JSON holds the one or the other cannot be told."""
+
+    either: Count | Wider | None = None
+
+
+@pytest.mark.parametrize("initial", [WithOpaque(), WithOpaqueRows(), WithEither()])
+def test_a_state_that_cannot_be_stored_is_refused_at_the_start_with_its_log(
+    tmp_path: Path, initial: Any
+) -> None:
+    odd = Decider("odd.events", (), initial, lambda message, state: [], lambda state, event: state)
+    with pytest.raises(
+        TypeError, match=r"the state of odd\.events has a field that cannot be stored as JSON: "
+    ):
+        Store(tmp_path / "state.sqlite", [odd])
+
+
 def test_a_state_that_is_no_dataclass_is_refused_with_its_log(tmp_path: Path) -> None:
     flag = Decider("flags.events", (), False, lambda message, state: [], lambda state, event: True)
     with pytest.raises(

@@ -22,6 +22,7 @@ def main() -> None:
         port=settings.port,
         log_config=None,
         access_log=False,
+        proxy_headers=False,
         limit_concurrency=2_000,
         timeout_graceful_shutdown=1,
     )

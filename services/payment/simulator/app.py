@@ -15,19 +15,17 @@ A key stands for one attempt for good. Asked again it gives the same answer, mar
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated
 
+from msgspec.json import Encoder
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from schemas.money import MAX_AMOUNT
@@ -38,6 +36,7 @@ from services.payment.simulator.settings import SimulatorSettings
 SEQUENCE = re.compile("[0-9]{1,18}")
 MAX_BODY = 65_536
 REPLAYED = {"Idempotent-Replayed": "true"}
+encode = Encoder().encode
 
 Id = Annotated[str, Field(min_length=1, max_length=1000)]
 Amount = Annotated[int, Field(gt=0, le=MAX_AMOUNT)]
@@ -92,7 +91,7 @@ class Simulator:
 
     async def charge(self, request: Request) -> Response:
         await self._arrive("charges")
-        key, body = request.path_params["key"], ChargeBody.model_validate_json(await request.body())
+        key, body = request.path_params["key"], ChargeBody.model_validate_json(await body_of(request))
         if body.paymentMethod == Token.UNAVAILABLE:
             return problem(503, "The card network is unavailable", "nothing was recorded")
         row, replayed = await self._record.enter(
@@ -104,7 +103,7 @@ class Simulator:
 
     async def void(self, request: Request) -> Response:
         await self._arrive("voids")
-        key, body = request.path_params["key"], VoidBody.model_validate_json(await request.body())
+        key, body = request.path_params["key"], VoidBody.model_validate_json(await body_of(request))
         row, replayed = await self._record.enter(
             Attempt(key, "CHARGE", body.orderId, body.amount, body.currency, void=True)
         )
@@ -112,7 +111,7 @@ class Simulator:
 
     async def refund(self, request: Request) -> Response:
         await self._arrive("refunds")
-        key, body = request.path_params["key"], RefundBody.model_validate_json(await request.body())
+        key, body = request.path_params["key"], RefundBody.model_validate_json(await body_of(request))
         row, replayed = await self._record.enter(
             Attempt(key, "REFUND", body.orderId, body.amount, body.currency, charge_id=body.chargeId)
         )
@@ -125,32 +124,32 @@ class Simulator:
         row = await self._record.find(key)
         if row is None or row.kind != kind:
             return problem(404, "Unknown key", f"no {kind.lower()} {key} is on record")
-        return JSONResponse(document(row), headers=REPLAYED)
+        return json_response(document(row), headers=REPLAYED)
 
     async def record(self, request: Request) -> Response:
         after = request.query_params.get("after", "0")
         if not SEQUENCE.fullmatch(after):
             return problem(422, "Invalid query", f"after: {after[:50]!r} is not a sequence number")
 
-        async def lines() -> AsyncIterator[str]:
+        async def lines() -> AsyncIterator[bytes]:
             async for rows in self._record.rows(int(after)):
-                yield "".join(json.dumps(document(row)) + "\n" for row in rows)
+                yield b"".join(encode(document(row)) + b"\n" for row in rows)
 
         return StreamingResponse(lines(), media_type="application/x-ndjson")
 
     async def doubles(self, request: Request) -> Response:
         names = ("orderId", "kind", "times", "amount")
-        return JSONResponse([dict(zip(names, row, strict=True)) for row in await self._record.doubles()])
+        return json_response([dict(zip(names, row, strict=True)) for row in await self._record.doubles()])
 
     async def calls(self, request: Request) -> Response:
-        return JSONResponse({name: self._calls[name] for name in ("charges", "refunds", "lookups", "voids")})
+        return json_response({name: self._calls[name] for name in ("charges", "refunds", "lookups", "voids")})
 
     async def healthz(self, request: Request) -> Response:
-        return JSONResponse({"status": "ok"})
+        return json_response({"status": "ok"})
 
     async def readyz(self, request: Request) -> Response:
         await self._record.find("")
-        return JSONResponse({"status": "ready"})
+        return json_response({"status": "ready"})
 
     async def _arrive(self, call: str) -> None:
         self._calls[call] += 1
@@ -174,10 +173,37 @@ def create_app(settings: SimulatorSettings) -> Starlette:
             Route("/healthz", simulator.healthz),
             Route("/readyz", simulator.readyz),
         ],
-        middleware=[Middleware(RequestBodyLimitMiddleware, max_body_size=MAX_BODY)],
-        exception_handlers={Refused: refused, ValidationError: invalid, ClientDisconnect: hung_up},
+        exception_handlers={
+            Refused: refused,
+            TooLarge: too_large,
+            ValidationError: invalid,
+            ClientDisconnect: hung_up,
+        },
         lifespan=simulator.lifespan,
     )
+
+
+class TooLarge(Exception):
+    """The body has more than ``MAX_BODY`` bytes."""
+
+
+async def body_of(request: Request) -> bytes:
+    """The body. Raises TooLarge as soon as more has come than it may have."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise TooLarge
+    return body
+
+
+def json_response(
+    content: object,
+    status: int = 200,
+    headers: dict[str, str] | None = None,
+    media_type: str = "application/json",
+) -> Response:
+    return Response(encode(content), status, headers, media_type)
 
 
 def document(row: Row) -> dict[str, str | int | None]:
@@ -199,7 +225,7 @@ def document(row: Row) -> dict[str, str | int | None]:
 
 def receipt(row: Row, replayed: bool) -> Response:
     status = 503 if row.outcome == Result.FAILED else 200 if replayed else 201
-    return JSONResponse(document(row), status, headers=REPLAYED if replayed else None)
+    return json_response(document(row), status, headers=REPLAYED if replayed else None)
 
 
 async def keep_waiting(request: Request, seconds: float) -> Response:
@@ -215,11 +241,17 @@ async def keep_waiting(request: Request, seconds: float) -> Response:
 
 def problem(status: int, title: str, detail: str = "") -> Response:
     body = {"title": title, "status": status, "detail": detail}
-    return JSONResponse(body, status, media_type="application/problem+json")
+    return json_response(body, status, media_type="application/problem+json")
 
 
 async def refused(request: Request, error: Exception) -> Response:
     return problem(422, "Contradicts the record", str(error))
+
+
+async def too_large(request: Request, error: Exception) -> Response:
+    answer = problem(413, "Content Too Large", f"the body has more than {MAX_BODY} bytes")
+    answer.headers["Connection"] = "close"
+    return answer
 
 
 async def hung_up(request: Request, error: Exception) -> Response:

@@ -68,6 +68,8 @@ class Decider(Generic[S]):
     log: str
     inputs: tuple[type[Message], ...]
     initial: S
+    """The state of a key without events: a frozen dataclass or msgspec Struct, whose fields JSON can hold. A state is
+    never changed, only replaced: ``decide`` and ``evolve`` may be given the same object again."""
     decide: Callable[[Any, S], Sequence[Output]]
     evolve: Callable[[S, Any], S]
     projection: Projection | None = None

@@ -29,14 +29,22 @@ class Chain:
 
     def __init__(self, context: TurnContext, led: Callable[[], Collection[int]], most: int) -> None:
         """``led``: the tasks led. ``most``: messages that one transaction goes on with at most."""
-        self._context, self._led, self._most = context, led, most
+        self._led, self._most, self._clock = led, most, context.clock
         self._offsets: OffsetTracker = context.offsets
+        # A reactor's call would outlast the transaction, so what it takes is read.
+        self._topics = {
+            topic
+            for topic, takers in context.router.takers.items()
+            if not any(isinstance(taker, Reactor) for taker in takers)
+        }
         self._last: dict[Partition, int] = {}
         """The offset of the last record that this replica committed to an input."""
 
-    def concerns(self, outgoing: Iterable[Outgoing]) -> bool:
-        """Whether something of this may be next in an input led here."""
-        return any(self._is_input(record) for record in outgoing)
+    def concerns(self, outgoing: Iterable[Outgoing], positions: Mapping[Partition, int]) -> bool:
+        """Whether something of this may be next in an input led here. It is not, behind own messages that are not
+        read yet."""
+        places = {Partition(record.topic, record.partition) for record in outgoing if self._is_input(record)}
+        return any(self._reached(place, positions) > self._last.get(place, -1) for place in places)
 
     def next(self, written: Written, positions: Mapping[Partition, int]) -> list[Raw]:
         """Those of the records, each with its offset, that are next in an input led here: they count as read.
@@ -54,23 +62,23 @@ class Chain:
     def committed(self, written: Written) -> None:
         """A transaction has committed: its marker follows each of these."""
         for record, offset in written:
-            if record.topic in self._context.router.topics:
+            if record.topic in self._topics:
                 place = Partition(record.topic, record.partition)
                 self._last[place] = max(offset, self._last.get(place, -1))
 
     def _is_input(self, record: Outgoing) -> bool:
-        """A reactor's call would outlast the transaction, so what it takes is read."""
-        takers = self._context.router.takers(record.topic)
-        plain = bool(takers) and not any(isinstance(taker, Reactor) for taker in takers)
-        return plain and record.partition in self._led()
+        return record.topic in self._topics and record.partition in self._led()
 
     def _is_next(self, place: Partition, offset: int, positions: Mapping[Partition, int]) -> bool:
-        upto = self._offsets.reached(place, positions.get(place, -1))
+        upto = self._reached(place, positions)
         if offset == upto + 1:
             # One offset lies between. It is that of the marker, if the record before it is our last: that
             # transaction had its markers everywhere before this one could begin.
             return self._last.get(place) == upto - 1
         return offset == upto
+
+    def _reached(self, place: Partition, positions: Mapping[Partition, int]) -> int:
+        return self._offsets.reached(place, positions.get(place, -1))
 
     def _raw(self, record: Outgoing, offset: int) -> Raw:
         return Raw(
@@ -80,5 +88,5 @@ class Chain:
             record.key,
             record.value,
             record.headers,
-            self._context.clock(),
+            self._clock(),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,21 +34,13 @@ class Router:
         self._codec = codec
         self.deciders = {d.log: d for d in deciders}
         self._by_name: dict[tuple[str, str], list[Decider[Any]]] = {}
-        self._by_topic: dict[str, list[Decider[Any]]] = {}
+        self.takers: dict[str, list[Decider[Any]]] = {}
+        """By topic, the deciders that take messages from it."""
         for decider in deciders:
             for cls in decider.inputs:
                 self._by_name.setdefault((cls.topic, cls.name), []).append(decider)
             for topic in {cls.topic for cls in decider.inputs}:
-                self._by_topic.setdefault(topic, []).append(decider)
-
-    @property
-    def topics(self) -> Collection[str]:
-        """The topics that deciders take messages from."""
-        return self._by_topic.keys()
-
-    def takers(self, topic: str) -> Sequence[Decider[Any]]:
-        """The deciders that take messages from a topic."""
-        return self._by_topic.get(topic, ())
+                self.takers.setdefault(topic, []).append(decider)
 
     def route(self, raw: Raw) -> Sequence[Decider[Any]]:
         """The deciders that take records of this type, found without decoding the body; raises Poison.
@@ -59,7 +51,7 @@ class Router:
         name = raw.header("ce_type") or self._codec.name_of(raw.value, raw.header(DATASCHEMA))
         deciders = self._by_name.get((raw.topic, name), [])
         if not deciders and raw.topic.endswith(COMMANDS):
-            takers = self._by_topic.get(raw.topic, [])
+            takers = self.takers.get(raw.topic, [])
             if len(takers) == 1 and self._is_of_newer_code(raw):
                 return takers
             raise Poison(f"{raw.topic} takes no {name[:100]}")

@@ -17,9 +17,9 @@ class Pace:
     """Lives on the processor's thread."""
 
     def __init__(self, share: float, monotonic: Callable[[], float]) -> None:
-        """``share``: of the time that transactions take at most, above 0; with 1 there is no rest. Raises ValueError."""
+        """``share``: of the time that transactions take at most; 1 is no rest. Raises ValueError if it is none."""
         if not 0 < share <= 1:
-            raise ValueError(f"transactions take {share} of the time at most: say more than 0, and 1 at most")
+            raise ValueError(f"transactions take {share} of the time at most: it must be above 0, up to 1")
         self._share, self._monotonic = share, monotonic
         self._left = LONGEST
         """Seconds that transactions may take now. Negative: so much was taken in advance."""

@@ -169,7 +169,7 @@ class Processor:
         self._produce(turn.outgoing)
         upto = 0
         for _ in range(HOPS):
-            if not self._chain.concerns(turn.outgoing[upto:]):
+            if not self._chain.concerns(turn.outgoing[upto:], positions):
                 break
             upto = len(turn.outgoing)
             items = turn.decode(self._chain.next(self._writer.written(WRITTEN_IN), positions))

@@ -49,6 +49,10 @@ class Answers:
         self._lost: dict[Partition, int] = {}
         """The highest offset whose events were dropped while a command was on its way to the partition."""
 
+    def are_asked_for(self) -> bool:
+        """Whether any sender holds a command, or may yet do so: else no event need be added."""
+        return bool(self._answers) or bool(self._under_way)
+
     def expect(self, partition: Partition) -> None:
         """A command is about to be written to ``partition``; :meth:`placed` must follow."""
         self._under_way[partition] = self._under_way.get(partition, 0) + 1

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
 
 from eventbus.model.messages import Envelope
-from eventbus.model.places import Partition, Position
+from eventbus.model.places import Partition, whole_number
 from eventbus.service.answers import Answer, Answers, Sent
 
 K = TypeVar("K")
@@ -23,7 +23,11 @@ class Progress:
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, topics: Collection[str], partitions: int) -> None:
-        self._loop, self._topics, self._partitions = loop, frozenset(topics), partitions
+        self._loop = loop
+        self._inputs = {
+            f"{topic}-{number}": Partition(topic, number) for topic in topics for number in range(partitions)
+        }
+        """The partitions of the inputs, by what a cause from there begins with."""
         self._lock = threading.Lock()
         """Held while the processor publishes, and while somebody begins or ends to wait."""
         self._decided: dict[Partition, int] = {}
@@ -41,12 +45,16 @@ class Progress:
         """
         woken: list[asyncio.Future[None]] = []
         with self._lock:
+            is_asked = self._answers.are_asked_for()
             for event in events:
                 if cause := self._cause(event):
                     partition, offset = cause
-                    self._answered[partition] = max(offset + 1, self._answered.get(partition, 0))
-                    self._answers.add(partition, offset, event)
-                    woken += self._by_cause.get(partition, {}).pop(offset, ())
+                    if offset >= self._answered.get(partition, 0):
+                        self._answered[partition] = offset + 1
+                    if is_asked:
+                        self._answers.add(partition, offset, event)
+                    if waiters := self._by_cause.get(partition):
+                        woken += waiters.pop(offset, ())
                 if self._by_key:
                     woken += self._by_key.pop((event.topic, event.message.key), ())
             for partition, upto in decided.items():
@@ -61,12 +69,11 @@ class Progress:
 
     def _cause(self, event: Envelope) -> tuple[Partition, int] | None:
         """The record of an input that the event answers, if it answers one."""
+        place, _, offset = (event.cause or "").rpartition("-")
         try:
-            topic, number, offset = Position.parse(event.cause or "")
-        except ValueError:
+            return (self._inputs[place], whole_number(offset))
+        except (KeyError, ValueError):
             return None
-        is_input = topic in self._topics and 0 <= number < self._partitions
-        return (Partition(topic, number), offset) if is_input else None
 
     def expect(self, partition: Partition) -> None:
         """A command is about to be written to ``partition``; :meth:`placed` must follow."""

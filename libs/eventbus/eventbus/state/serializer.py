@@ -15,7 +15,15 @@ S = TypeVar("S")
 Row = Callable[[str, str], bytes | None]
 """The stored row of a table: its name and the row's key give the body, or None."""
 
-to_json = msgspec.json.Encoder().encode
+
+def _plain(value: Any) -> str:
+    """A message may hold a subclass of ``str``, and so may what is folded from it."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    raise TypeError(f"{value!r:.100} cannot be stored as JSON")
+
+
+to_json = msgspec.json.Encoder(enc_hook=_plain).encode
 """A value as JSON. A record becomes an object, with its fields in their order."""
 
 
@@ -33,16 +41,18 @@ class StateSerializer(Generic[S]):
                 f"the state of {decider.log} is of type {self.cls.__name__}: make `initial` a frozen dataclass"
             )
         hints = typing.get_type_hints(self.cls)
-        self._names = names
-        self._tables = {
-            n: msgspec.json.Decoder(_row_type(hints[n]))
-            for n in names
-            if typing.get_origin(hints[n]) is Table
-        }
-        self._heads = [n for n in names if n not in self._tables]
-        head = msgspec.defstruct("Head", [(n, hints[n]) for n in self._heads]) if self._tables else self.cls
-        self._head: Callable[..., Any] = head
-        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(head)
+        rows = {n: typing.get_args(hints[n])[0] for n in names if typing.get_origin(hints[n]) is Table}
+        self._heads = [n for n in names if n not in rows]
+        self._head: Callable[..., Any] = self.cls
+        if rows:
+            self._head = msgspec.defstruct("Head", [(n, hints[n]) for n in self._heads])
+        try:
+            self._decoder = _decoder(self._head)
+            self._tables = {name: _decoder(row) for name, row in rows.items()}
+        except TypeError as error:
+            raise TypeError(
+                f"the state of {decider.log} has a field that cannot be stored as JSON: {error}"
+            ) from error
 
     @property
     def has_tables(self) -> bool:
@@ -89,5 +99,7 @@ def field_names(cls: type[Any]) -> Sequence[str] | None:
     return cls.__struct_fields__ if issubclass(cls, msgspec.Struct) else None
 
 
-def _row_type(hint: Any) -> Any:
-    return typing.get_args(hint)[0]
+def _decoder(hint: Any) -> msgspec.json.Decoder[Any]:
+    """What reads values of a type from JSON. Raises TypeError for a type that JSON cannot hold."""
+    msgspec.json.schema(hint)  # a decoder of an unknown class would fail with its first value only
+    return msgspec.json.Decoder(hint)

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
+
 from eventbus.model.decider import Decider
 from eventbus.model.folding import RULES, Entry, Folded
 from eventbus.model.messages import Envelope
@@ -190,7 +192,7 @@ class Store:
         if row is None:
             return Folded(freezer.fresh(decider.initial, self._row_of(decider.log, key)))
         state = freezer.load(row["body"], self._row_of(decider.log, key))
-        return Folded(state, row["version"], row["updated"], json.loads(row["answered"]))
+        return Folded(state, row["version"], row["updated"], msgspec.json.decode(row["answered"]))
 
     def read(self, decider: Decider[S], key: str) -> Entry[S] | None:
         """The state of one key, or None if it has no events."""
