@@ -109,7 +109,9 @@ lock:  ## renew the requirements files (needs uv)
 	$$compile requirements-dev.in -c requirements-stack.txt -o requirements-dev.txt && \
 	$$compile requirements-jre.in -o requirements-jre.txt && \
 	$$compile requirements-registry-client.in -c requirements.txt -o requirements-registry-client.txt && \
-	for peer in bench/peers/*/requirements.in; do $$compile --python-version 3.12 $$peer -o $${peer%.in}.txt || exit; done
+	$$compile bench/peers/quix/requirements.in -o bench/peers/quix/requirements.txt && \
+	$$compile bench/peers/faust/requirements.in -o bench/peers/faust/requirements.txt && \
+	$${compile/3.11/3.12} bench/peers/flechtwerk/requirements.in -o bench/peers/flechtwerk/requirements.txt
 
 python:
 	@[ -n "$(FOUND)" ] || { echo "$(NO_PYTHON)" >&2; exit 1; }

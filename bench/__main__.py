@@ -41,8 +41,6 @@ FAILURES = (
     aiohttp.ClientError,
     OSError,
 )
-
-
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """A terminal that is closed, or a kill, ends a run like Ctrl-C: nothing may stay behind."""
 

@@ -81,7 +81,7 @@ class World:
             while queue:
                 place = queue.popleft()
                 for context, decider in self._listeners.get(type(place[1]), ()):
-                    queue.extend(self._decide(context, decider, place, commands[0][1]))
+                    queue.extend(self._decide(context, decider, place, identity))
         for entity, folded in self._states.items():
             if isinstance(folded.state, Stock):
                 self._products[entity] = folded._replace(state=replace(folded.state, holds=Table()))
@@ -139,23 +139,23 @@ class World:
         self, context: TurnContext, decider: Decider[Any], place: Place, correlation: str
     ) -> list[Place]:
         """Steps 3 to 6 of the processor, for one input."""
-        raw, message, identity = place
+        (raw, message, identity), now = place, self.now
         item = WorkItem(decider, raw, message.key, message, correlation, message_id=identity)
         before = self._state(item.entity, decider)
-        outputs = decider.decide(message, before.state)
+        outputs: Sequence[Any] = decider.decide(message, before.state)
         if outputs and isinstance(outputs[0], Request):
             assert isinstance(decider, Reactor)
             outputs = decider.decide(answered(decider.call(outputs[0])), before.state)
         if not outputs:
             return []
         records, self._states[item.entity] = produced(context, item, before, outputs)
-        return [self._place(record, output) for record, output in zip(records, outputs, strict=True)]
+        written = zip(records, outputs, strict=True)
+        return [self._place(record, output.stamp(now)) for record, output in written]
 
     def _state(self, entity: Entity, decider: Decider[Any]) -> Folded[Any]:
         return self._states.get(entity) or self._products.get(entity) or Folded(decider.initial)
 
-    def _place(self, record: Outgoing, output: Any) -> Place:
-        message = record.event.message if record.event else output.stamp(self.now)
+    def _place(self, record: Outgoing, message: Message) -> Place:
         assert record.key is not None and record.value is not None
         assert record.partition == self._partition, f"{message.name} of {message.key} is of another world"
         raw = self._put(record.topic, record.key, record.value, record.headers)

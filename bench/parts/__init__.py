@@ -1,1 +1,1 @@
-"""Measurements of single parts: each module is a program that prints its rows as JSON (``bench.result``)."""
+"""The measurements of single parts, of other libraries, and of very many orders."""

@@ -42,8 +42,16 @@ def passage(servers: str, group: str, source: str, target: str, process: Module,
             used = _watch(probe, places, count, process, broker)
     finally:
         probe.close()
-    first, last, later = _span(servers, target, count)
-    return Passage(later / (last - first) * 1000, used)
+    return Passage(rate_of(_written(servers, target, count)), used)
+
+
+def rate_of(came: Counter[int]) -> float:
+    """Records in a second, given how many came in which ms. What came in the first ms began before it: it does not
+    count. Raises NotMeasured if all came at once."""
+    first, last = min(came), max(came)
+    if first == last:
+        raise NotMeasured(f"{came.total()} records are too few to measure how fast they come")
+    return (came.total() - came[first]) / (last - first) * 1000
 
 
 def _watch(
@@ -74,8 +82,8 @@ def _committed(probe: Consumer, places: list[TopicPartition]) -> int:
         return 0
 
 
-def _span(servers: str, target: str, count: int) -> tuple[int, int, int]:
-    """When (ms) the first record of a target came and when the last one, and how many came after the first."""
+def _written(servers: str, target: str, count: int) -> Counter[int]:
+    """How many records of a target came in which ms. Raises NotMeasured if there are not ``count`` in all."""
     consumer, came = reader(servers), Counter[int]()
     consumer.assign([TopicPartition(target, number, 0) for number in range(PARTITIONS)])
     while came.total() < count and (records := consumer.consume(5_000, 5.0)):
@@ -89,7 +97,4 @@ def _span(servers: str, target: str, count: int) -> tuple[int, int, int]:
     consumer.close()
     if came.total() != count:
         raise NotMeasured(f"{target} holds {came.total()} records, but {count} were to be written")
-    first, last = min(came), max(came)
-    if first == last:
-        raise NotMeasured(f"{count} records are too few to measure how fast they come")
-    return first, last, count - came[first]
+    return came

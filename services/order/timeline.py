@@ -106,9 +106,8 @@ FROM order_tally
 def camel_case_json(message: Message) -> str:
     """The body of a message as JSON, its fields and those of the records in it in camelCase."""
     of_message: Any = type(message)
-    return msgspec.json.encode(
-        msgspec.convert(message, _in_camel_case(of_message), from_attributes=True)
-    ).decode()
+    body = msgspec.convert(message, _in_camel_case(of_message), from_attributes=True)
+    return msgspec.json.encode(body, enc_hook=str).decode()  # a subclass of str is text too
 
 
 @lru_cache(maxsize=1_000)

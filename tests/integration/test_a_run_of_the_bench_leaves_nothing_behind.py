@@ -59,17 +59,23 @@ def run_dir(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_row_is_measured_and_nothing_is_left(run_dir: Path) -> None:
-    with bench(run_dir, *SMALL) as process:
+def test_rows_are_measured_and_nothing_is_left(run_dir: Path) -> None:
+    with bench(run_dir, "--rows", "cpu-per-order,at-20-p50", *SMALL[2:]) as process:
         printed, _ = process.communicate(timeout=400)
         said = (run_dir / "said").read_text()
 
     assert process.returncode == 0, said
     text = (run_dir / "bench.json").read_text()
-    (row,) = from_json(text)
-    assert row.name == "cpu-per-order" and len(row.rounds) == 1
-    assert_plausible(row, json.loads(text)["about"])
-    assert "cpu-per-order" in printed and "6 partitions, replication 1, acks=all" in printed
+    cost, latency = from_json(text)
+    assert (cost.name, latency.name) == ("cpu-per-order", "at-20-p50")
+    assert len(cost.rounds) == len(latency.rounds) == 1
+    assert_plausible(cost, json.loads(text)["about"])
+    assert 0 < latency.details["reference's share of raw produce, batches large"] < 1
+    assert (
+        "cpu-per-order" in printed
+        and "at-20-p99" not in printed
+        and "6 partitions, replication 1, acks=all" in printed
+    )
     assert processes_of(run_dir) == []
 
 

@@ -44,14 +44,17 @@ def visible_json(value: object, indent: int | None = 2) -> str:
 class VisibleFormatter(logging.Formatter):
     """A log line is one line, whatever was logged; a traceback is indented, so that none of it passes for one."""
 
-    _second, _text = -1, ""
+    _last = -1, ""
+    """A second, and its text."""
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
-        """The time, of which only the ms change within a second."""
-        second = int(record.created)
-        if second != self._second:
-            self._second, self._text = second, time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
-        return f"{self._text},{int(record.msecs):03d}"
+        """The time in the standard format. Within a second only its ms are made anew."""
+        second, text = self._last
+        if second != int(record.created):
+            second = int(record.created)
+            text = time.strftime(self.default_time_format, time.localtime(second))
+            self._last = second, text
+        return self.default_msec_format % (text, record.msecs)
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         return visible(super().formatMessage(record))

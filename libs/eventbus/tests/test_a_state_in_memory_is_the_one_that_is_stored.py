@@ -160,3 +160,18 @@ def test_a_reader_keeps_nothing_since_another_connection_writes(replica: Replica
     for word in ("word-1", "word-2"):
         replica.say(("key-0", word))
         assert replica.on_disk.load(replica.decider, "key-0").state.last == word
+
+
+class Loud(str):
+    """A message may hold a subclass of ``str``."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return self.upper()
+
+
+def test_a_text_of_a_subclass_of_str_is_stored_as_its_text(replica: Replica) -> None:
+    replica.say(("key-0", Loud("hi")))
+    assert replica.on_disk.load(replica.decider, "key-0").state.last == "hi"
+    replica.check()

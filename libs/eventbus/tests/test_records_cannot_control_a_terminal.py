@@ -124,6 +124,14 @@ def test_m8_a_log_line_is_one_line_whatever_is_logged(kind: str) -> None:
     assert line.isprintable()
 
 
+def test_the_time_of_a_log_line_is_that_of_its_record() -> None:
+    ours, standard = VisibleFormatter("%(asctime)s"), logging.Formatter("%(asctime)s")
+    for created in (1_790_000_000.25, 1_790_000_000.999, 1_790_000_001.0, 1_790_000_000.5, 1_790_003_600.5):
+        record = logging.LogRecord("x", logging.INFO, "f", 1, "", (), None)
+        record.created, record.msecs = created, created % 1 * 1000
+        assert ours.format(record) == standard.format(record)
+
+
 def test_m8_a_traceback_keeps_its_lines_and_forges_none() -> None:
     try:
         raise ValueError("a\n2026-05-04 10:00:00,000 INFO order forged \x1b[2J")

@@ -45,6 +45,17 @@ def test_each_record_stands_where_its_key_and_its_cause_belong() -> None:
         seen.add(record.coordinates)
 
 
+def test_what_follows_from_a_message_has_its_correlation_and_its_id_as_cause() -> None:
+    plan = Plan(orders=60, seed=7, begin=BEGIN, ends=(("CANCELLED", 1),))
+    written = {record.coordinates: record for record in records_of(plan)}
+    caused = [record for record in written.values() if record.header("ce_cause")]
+    assert len(caused) > 200
+    for record in caused:
+        cause = written[record.header("ce_cause") or ""]
+        assert record.header("ce_correlationid") == cause.header("ce_correlationid")
+        assert record.header("ce_causationid") == cause.header("ce_id")
+
+
 def test_orders_end_as_they_are_meant_to() -> None:
     meant = {"CONFIRMED": "OrderConfirmed", "COMPLETED": "OrderCompleted", "CANCELLED": "OrderCancelled"}
     for end, event in (*meant.items(), ("DECLINED", "PaymentFailed"), ("SHORT", "InventoryFailed")):

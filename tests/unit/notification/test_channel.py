@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import multiprocessing
+import shutil
 from pathlib import Path
 
 import pytest
@@ -192,6 +193,21 @@ def test_m5_a_replica_that_froze_while_it_rotated_holds_no_other_up(tmp_path: Pa
     assert len((tmp_path / "n.log").read_text().split()) == 20
     file.append("and on")
     assert (tmp_path / "n.log").read_text() == "and on\n"
+
+
+def test_m5_a_file_that_was_renamed_removed_or_opened_to_all_meanwhile_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "n.log"
+    file = LineFile(path, 10_000, 2)
+    file.append("one")
+    path.rename(path.with_name("elsewhere"))
+    file.append("two")
+    assert (path.with_name("elsewhere").read_text(), path.read_text()) == ("one\n", "two\n")
+    path.chmod(0o644)
+    file.append("three")
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("two\nthree\n", 0o600)
+    shutil.rmtree(path.parent)
+    file.append("four")
+    assert path.read_text() == "four\n"
 
 
 ROTATIONS = 11

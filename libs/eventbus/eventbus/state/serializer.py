@@ -15,7 +15,15 @@ S = TypeVar("S")
 Row = Callable[[str, str], bytes | None]
 """The stored row of a table: its name and the row's key give the body, or None."""
 
-to_json = msgspec.json.Encoder().encode
+
+def _plain(value: Any) -> str:
+    """A message may hold a subclass of ``str``, and so may what is folded from it."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    raise TypeError(f"{value!r:.100} cannot be stored as JSON")
+
+
+to_json = msgspec.json.Encoder(enc_hook=_plain).encode
 """A value as JSON. A record becomes an object, with its fields in their order."""
 
 
