@@ -8,14 +8,18 @@ from bench.chain import HOPS, Chain
 from bench.load import Measured, closed_loop, open_loop, run
 from bench.ours import Ours
 from bench.result import Better, Round, Row
-from bench.rows.cost import CLIENTS, settle
+from bench.rows.cost import settle
 from bench.run import PARTITIONS, REPLICATION, Run
 from bench.shop import confirmed_orders
 
 COST_AT = 100
 """The rate, a second, at which CPU is compared too."""
-FULL = 2_000
+MANY = 2_000
 """Records in a chain at a time, so that its batches are large."""
+FEW = 32
+"""Orders or records under way, so that transactions are small and many: soon the broker's code for them is compiled."""
+WARM_UPS = 2
+"""Windows for which that goes on before a rate is measured: until then latencies still fall, on both sides."""
 
 
 def at_rate(bench: Run, rate: int) -> list[Row]:
@@ -30,9 +34,9 @@ def at_rate(bench: Run, rate: int) -> list[Row]:
         def bare(seconds: float) -> Measured:
             return run(_bare(chain, pids, bench.warm, rate, seconds), bench.warm + seconds)
 
-        # first as much as they can do, which compiles all code of the brokers that transactions need
-        settle(stack, CLIENTS, 0.0, bench.seconds / 2)
-        share = _full(chain, pids, bench.seconds / 2).rate * HOPS / bench.raw_produce
+        settle(stack, FEW, 0.0, WARM_UPS * bench.seconds)
+        _closed(chain, pids, FEW, WARM_UPS * bench.seconds)
+        share = _closed(chain, pids, MANY, bench.seconds / 2).rate * HOPS / bench.raw_produce
         details = {"reference's share of raw produce, batches large": round(share, 3)}
         found = bench.pairs(f"{rate}/s", ours, bare, _show)
     what, hops = f"POST to CONFIRMED at {rate} orders/s", f"{HOPS} bare exactly-once hops at the same rate"
@@ -54,12 +58,12 @@ def at_rate(bench: Run, rate: int) -> list[Row]:
     return rows
 
 
-def _full(chain: Chain, pids: dict[str, int], seconds: float) -> Measured:
-    """The chain with so much under way that its batches are large."""
+def _closed(chain: Chain, pids: dict[str, int], in_flight: int, seconds: float) -> Measured:
+    """The chain with so many records under way."""
 
     async def load() -> Measured:
         with chain.passages() as do:
-            return await closed_loop(FULL, 0.0, seconds, do, pids)
+            return await closed_loop(in_flight, 0.0, seconds, do, pids)
 
     return run(load(), seconds)
 
