@@ -17,7 +17,7 @@ COST_AT = 100
 MANY = 2_000
 """Records in a chain at a time, so that its batches are large."""
 FEW = 32
-"""Orders or records under way, so that transactions are small and many: soon the broker's code for them is compiled."""
+"""Orders or records under way, so that transactions are small and many: the broker's code is compiled sooner."""
 WARM_UPS = 2
 """Windows for which that goes on before a rate is measured: until then latencies still fall, on both sides."""
 
