@@ -22,7 +22,7 @@ from bench.machine import description
 from bench.measurements import Measurement, choose, only
 from bench.processes import NotMeasured
 from bench.result import Row, as_json
-from bench.run import Run
+from bench.run import PARTITIONS, REPLICATION, Run
 from bench.table import table
 from tools.demo.__main__ import SAMPLE
 from tools.demo.invoices import BadData
@@ -77,9 +77,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for number in ENDING:
         signal.signal(number, signal.default_int_handler)
     wanted = [name.strip() for name in options.rows.split(",") if name.strip()]
-    run_dir = StackSettings.from_env(os.environ).run_dir
-    about = description()
     try:
+        run_dir = StackSettings.from_env(os.environ).run_dir
+        about = description()
         chosen = choose(wanted, options.full, options.base is not None)
         base = tree_of(options.base, run_dir / "bench-base") if options.base else None
         with started(run_dir / "bench", options, base) as run:
@@ -89,9 +89,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    rows = only(rows, wanted)
-    (run_dir / "bench.json").write_text(as_json(rows, about=about) + "\n")
-    print(f"{table(rows, about)}\n\nThe same as JSON: {run_dir / 'bench.json'}")
+    if rows := only(rows, wanted):
+        (run_dir / "bench.json").write_text(as_json(rows, about=about) + "\n")
+        print(f"{table(rows, about)}\n\nThe same as JSON: {run_dir / 'bench.json'}")
     wrong = [f"The guard fails: {sentence}" for sentence in broken(rows)] if options.guard else []
     for sentence in (*failures, *wrong):
         print(sentence, file=sys.stderr)
@@ -114,6 +114,8 @@ def measured(run: Run, chosen: Sequence[Measurement]) -> tuple[list[Row], list[s
 @contextmanager
 def started(folder: Path, options: argparse.Namespace, base: Path | None) -> Iterator[Run]:
     """A run in a folder of its own. Whatever ends it, all that it started is ended. Raises NotMeasured."""
+    # topics are the same here and there, whatever the shell says
+    os.environ |= {"EVENTBUS_PARTITIONS": str(PARTITIONS), "EVENTBUS_REPLICATION_FACTOR": str(REPLICATION)}
     with alone_in(folder), ExitStack() as stack:
         for old in ("logs", "references"):
             shutil.rmtree(folder / old, ignore_errors=True)

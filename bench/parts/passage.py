@@ -57,7 +57,10 @@ def rate_of(came: Counter[int]) -> float:
 def _watch(
     probe: Consumer, places: list[TopicPartition], count: int, process: Module, broker: int
 ) -> dict[str, float]:
-    """Return, once all is committed, what each record has cost since the first commit."""
+    """Return, once all is committed, what each record has cost since the first commit.
+
+    Nothing if there was one commit only: then what the start of the process cost is in it.
+    """
     pids = {"process": process.pid, "broker": broker}
     deadline, begun = time.monotonic() + PATIENCE, 0
     before = cpu.seconds(pids)
@@ -68,6 +71,8 @@ def _watch(
             raise NotMeasured(f"{done} of {count} records were decided in {PATIENCE:.0f} s")
         process.check()
         time.sleep(LOOK)
+    if not begun:
+        return {}
     used = cpu.between(before, cpu.seconds(pids))
     return {name: round(seconds * 1e6 / (count - begun), 1) for name, seconds in used.items()}
 

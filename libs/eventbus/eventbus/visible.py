@@ -54,7 +54,7 @@ class VisibleFormatter(logging.Formatter):
             second = int(record.created)
             text = time.strftime(self.default_time_format, time.localtime(second))
             self._last = second, text
-        return self.default_msec_format % (text, record.msecs)
+        return f"{text},{int(record.msecs):03d}"
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         return visible(super().formatMessage(record))

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from confluent_kafka import Consumer
 
-from eventbus.processing.intake import SLICE, take
+from eventbus.processing.intake import SLICE, is_full, take
 
 
 class Record:
@@ -47,6 +47,14 @@ def test_m1_large_messages_fill_a_batch_before_its_count() -> None:
     large = Arrived(*[400] * 100, *[1] * 100)
     assert taken(large) <= 1 + SLICE
     assert taken(Arrived(5_000, 1, 1)) == 1, "one that is larger than a batch goes alone"
+
+
+def test_a_batch_is_full_by_its_count_or_by_its_bytes() -> None:
+    def full(*sizes: int) -> bool:
+        return is_full(cast(Any, [Record(size) for size in sizes]), 3, 1_000)
+
+    assert not full() and not full(1, 998)
+    assert full(1, 1, 1) and full(1_000)
 
 
 def test_paused_input_is_not_read() -> None:

@@ -8,10 +8,12 @@ import logging
 import random
 import resource
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import uvloop
 
+from eventbus.http.connection import MAX_JOINED, Transport
 from eventbus.http.connections import OpenConnections, Refusals, Refused, raise_descriptors
 from eventbus.metrics import HTTP_CONNECTIONS, HTTP_REFUSED
 from eventbus.model.limits import HttpLimits, room_for
@@ -87,6 +89,57 @@ async def test_many_headers_together_are_cut_at_their_limit() -> None:
         client = await Client.connect(port)
         await client.send(get("/healthz", "localhost", *[f"x-{i}: {'y' * 90}" for i in range(100)]))
         assert (await client.problem())["status"] == 431
+
+
+async def test_headers_that_begin_right_behind_a_body_are_cut_at_their_limit_too() -> None:
+    async with serving() as (port, _):
+        client = await Client.connect(port)
+        await client.send(post("/things", 3, JSON) + b"[1]GET /healthz HTTP/1.1\r\nhost: a\r\n")
+        assert (await client.answer())[0] == 200
+        for number in range(5):
+            await client.send(f"x-{number}: {'y' * 900}\r\n".encode())
+        await client.send(b"\r\n")
+        assert (await client.problem())["status"] == 431
+
+
+class Wire:
+    """A transport that keeps what is written, call by call."""
+
+    def __init__(self) -> None:
+        self.calls: list[bytes] = []
+        self.is_closing = lambda: False
+        self.write = self.calls.append
+
+
+class Writer:
+    """A connection of which only the loop is asked."""
+
+    def __init__(self) -> None:
+        self.loop, self.ending = asyncio.get_running_loop(), False
+
+
+@pytest.mark.parametrize(
+    ("pieces", "calls"),
+    [
+        ([b"head", b"body"], [b"headbody"]),
+        ([b"head"], [b"head"]),
+        ([b"head", b""], [b"head"]),
+        ([b"head", b"a", b"b", b"c"], [b"heada", b"bc"]),
+        ([b"head", b"a", b"b"], [b"heada", b"b"]),
+        ([b"head", b"x" * MAX_JOINED], [b"head", b"x" * MAX_JOINED]),
+    ],
+    ids=["two", "head only", "no body", "four", "three", "large"],
+)
+async def test_pieces_are_written_in_their_order_two_in_one_call(
+    pieces: list[bytes], calls: list[bytes]
+) -> None:
+    wire: Any = Wire()
+    writer: Any = Writer()
+    transport = Transport(wire, writer)
+    for piece in pieces:
+        transport.write(piece)
+    await asyncio.sleep(0)
+    assert wire.calls == calls, "none waits longer than an iteration of the loop"
 
 
 async def test_a_header_below_the_limit_passes() -> None:

@@ -169,3 +169,15 @@ def test_a_host_is_read_without_its_port_and_loopback_is_known() -> None:
     assert host_of("A.b.:80") == "a.b"
     assert host_of("a b") is None or not is_loopback("a b")
     assert is_loopback("127.0.0.1") and not is_loopback("10.0.0.1")
+
+
+def test_what_is_remembered_of_a_host_is_what_would_be_found_again_and_is_bounded() -> None:
+    hosts = Hosts("127.0.0.1", ["shop.example.org"])
+    names = [f"host-{n}.localhost:{n}" for n in range(100)] + [f"host-{n}.example.org" for n in range(100)]
+    names += ["shop.example.org", "SHOP.example.org.", "localhost", "a@localhost", "x" * 300, ""]
+    for name in [*names, *names, *reversed(names)]:
+        assert hosts.include(name) == Hosts("127.0.0.1", ["shop.example.org"]).include(name), name
+    assert hosts._known.cache_info().currsize <= 64
+    kept = hosts._known.cache_info().misses
+    assert not hosts.include("x" * 100_000)
+    assert hosts._known.cache_info().misses == kept, "what is too long is not kept"

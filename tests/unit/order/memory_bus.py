@@ -30,7 +30,7 @@ class MemoryBus:
         self.traces: list[tuple[str | None, str | None]] = []
         self.away = self.stalled = False
         self.waiting: dict[str, HoldStatus] = {}
-        self.behind = 0
+        self.behind = self.counted = 0
         self.on_wait: Callable[[], object] = lambda: None
         self.on_caught_up: Callable[[], object] = lambda: None
         self.undecided_at: set[int] = set()
@@ -126,6 +126,7 @@ class MemoryBus:
         return len(self.waiting)
 
     def undecided(self, topic: str) -> int:
+        self.counted += 1
         return self.behind
 
     def query(self, sql: str, args: Sequence[Any] = ()) -> list[sqlite3.Row]:

@@ -9,7 +9,7 @@ import pytest
 
 from eventbus import Bus, HoldStatus
 from schemas import CreateOrder
-from services.order.admission import FREE_ORDERS, MAX_RETRY_AFTER, STALLED_AFTER, Admission
+from services.order.admission import COUNT_EVERY, FREE_ORDERS, MAX_RETRY_AFTER, STALLED_AFTER, Admission
 from services.order.settings import OrderSettings
 from services.order.timeline import Timeline
 from tests.unit.order.memory_bus import HttpClient, MemoryBus
@@ -126,6 +126,32 @@ def test_commands_that_are_not_decided_are_too_many_sooner() -> None:
     load.bus.behind = 10
     assert load.reason() is None
     load.bus.behind = 11
+    assert load.reason() == "undecided"
+
+
+def test_what_is_not_decided_is_counted_a_hundred_times_a_second_and_near_the_limit_for_each_order() -> None:
+    load = Load(max_undecided=100)
+    load.reason()
+    load.bus.counted = 0
+    for _ in range(50):
+        assert load.reason() is None
+        load.admission.accepted(1)
+    assert load.bus.counted == 0, "those accepted since are known"
+    load.bus.behind = 51
+    load.admission.accepted(1)
+    for behind in range(51, 101):
+        load.bus.behind = behind
+        assert load.reason() is None
+    assert load.bus.counted == 50
+    load.bus.behind = 101
+    assert load.reason() == "undecided"
+
+
+def test_what_others_leave_undecided_is_noticed_within_ten_milliseconds() -> None:
+    load = Load(max_undecided=100)
+    assert load.reason() is None
+    load.bus.behind = 101
+    load.now += COUNT_EVERY
     assert load.reason() == "undecided"
 
 

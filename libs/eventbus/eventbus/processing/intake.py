@@ -41,6 +41,8 @@ class Intake:
         self._offsets: OffsetTracker = context.offsets
         self.metadata: object = None
         """The consumer group's metadata as of the last poll."""
+        self.is_full = False
+        """Whether the last poll took as much as it may, so that more waits."""
 
     def poll(self) -> list[Raw]:
         """Records that have arrived, or arrive within a moment. The callbacks of the consumer group run in here."""
@@ -50,7 +52,9 @@ class Intake:
         wait = 0.005 if busy else 0.02 if tasks.following else 0.1
         tasks.touched.clear()
         raws = []
-        for record in take(self._consumer, wait, room, self._settings.max_batch_bytes):
+        taken = take(self._consumer, wait, room, self._settings.max_batch_bytes)
+        self.is_full = is_full(taken, room, self._settings.max_batch_bytes)
+        for record in taken:
             raw = self._raw(record)
             # A partition that came or went while this batch was gathered is read again from its committed offset.
             if raw and raw.partition in tasks.led and raw.partition not in tasks.touched:
@@ -149,6 +153,11 @@ def take(consumer: Consumer, wait: float, most: int, most_bytes: int) -> list[Re
         records += more
         size += _bytes(more)
     return records
+
+
+def is_full(records: list[Record], most: int, most_bytes: int) -> bool:
+    """Whether a batch holds as much as it may."""
+    return bool(records) and (len(records) >= most or _bytes(records) >= most_bytes)
 
 
 def _bytes(records: list[Record]) -> int:

@@ -2,7 +2,8 @@
 
 A transaction costs the brokers about the same, however much it holds. So transactions take a share of the time at
 most; whatever arrives while the processor rests goes together into the next one. Time in which there was nothing to
-do is saved up, so that a service with little to do does not rest at all.
+do is saved up, so that a service with little to do does not rest at all. After a full batch there is no rest either:
+what it would gather waits already.
 """
 
 from __future__ import annotations

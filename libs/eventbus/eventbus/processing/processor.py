@@ -70,7 +70,7 @@ class Processor:
         """Work until stopped; leaves the group at once, with nothing half done."""
         try:
             self.begin()
-            while not self._stop.wait(self._pace.rest()):
+            while not self._stop.wait(0 if self._intake.is_full else self._pace.rest()):
                 self.turn()
             self._finish_calls()
         except BaseException:
