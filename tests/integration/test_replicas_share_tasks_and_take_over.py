@@ -30,7 +30,8 @@ def system(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sys
 @pytest.fixture(scope="module")
 def replicas(system: System) -> list[ServiceProcess]:
     """Three replicas of order, not started."""
-    return [system.service("order", slot) for slot in range(3)]
+    # A read may wait for as long as a busy machine needs to bring it what was written before.
+    return [system.service("order", slot, EVENTBUS_READ_TIMEOUT="8") for slot in range(3)]
 
 
 def run(replicas: list[ServiceProcess], count: int) -> list[ServiceProcess]:
