@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
 UV ?= uv
 # What may stand beside the services in the command line of `make scale`.
-FOR_MAKE := PYTHON=% UV=% VENV=% STACK=% STACK_%
+FOR_MAKE := PYTHON=% UV=% VENV=% ARGS=% STACK=% STACK_%
 
 # The first Python that is new enough; PYTHON=... goes first.
 FOUND := $(shell for p in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
