@@ -32,7 +32,7 @@ ps: python  ## list what runs
 logs: python  ## show and follow the logs (SERVICE=payment)
 	@$(FOUND) -m tools.stack logs $(SERVICE)
 scale: python  ## run more replicas: make scale payment=3
-	@$(FOUND) -m tools.stack scale $(foreach word,$(filter-out $(FOR_MAKE),$(MAKEOVERRIDES)),'$(word)')
+	@$(FOUND) -m tools.stack scale $(foreach word,$(filter-out $(FOR_MAKE),$(subst \ ,_,$(MAKEOVERRIDES))),'$(word)')
 run: python  ## one replica more of a service, beside what runs, until Ctrl-C (SERVICE=fraud); to keep it: make scale fraud=1
 	@$(FOUND) -m tools.stack run "$(SERVICE)"
 restart: python  ## restart the replicas of a service one by one, with today's code (SERVICE=payment)
