@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("--rounds must be at least 1 and --seconds positive.", file=sys.stderr)
         return 2
     if options.guard:
-        options.rows, options.rounds, options.seconds = ",".join(BOUNDS), 2, 2.5
+        options.rows, options.rounds, options.seconds = ",".join(BOUNDS), 2, 5.0
     for number in ENDING:
         signal.signal(number, signal.default_int_handler)
     wanted = [name.strip() for name in options.rows.split(",") if name.strip()]

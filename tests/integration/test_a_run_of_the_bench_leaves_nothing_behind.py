@@ -19,7 +19,7 @@ from tests.support.waiting import eventually
 from tools.stack.settings import ROOT, StackSettings
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
-SMALL = ("--rows", "cpu-per-order", "--rounds", "1", "--seconds", "1")
+SMALL = ("--rows", "cpu-per-order", "--rounds", "1", "--seconds", "5")
 
 
 def processes_of(run_dir: Path) -> list[str]:
@@ -131,7 +131,7 @@ def test_what_a_killed_run_left_behind_is_ended_by_the_next(run_dir: Path) -> No
         process.communicate(timeout=60)
     assert len(processes_of(run_dir)) > 5
 
-    with bench(run_dir, "--rows", "idle", "--rounds", "1", "--seconds", "1") as process:
+    with bench(run_dir, "--rows", "idle", "--rounds", "1", "--seconds", "5") as process:
         printed, _ = process.communicate(timeout=400)
     assert process.returncode == 0, (run_dir / "said").read_text()
     assert "idle" in printed
