@@ -68,7 +68,7 @@ chaos: $(VENV)/.dev  ## three brokers, orders, and faults by a seeded schedule, 
 bench: $(VENV)/.stack  ## how fast it is beside bare loops and others: a table of ratios (FULL=1 ROWS=a,b BASE=commit DATA=)
 	@$(BIN)/python -m bench $(if $(FULL),--full) $(if $(ROWS),--rows "$(ROWS)") $(if $(BASE),--base "$(BASE)") \
 	$(if $(DATA),--data "$(DATA)")
-bench-guard: $(VENV)/.stack  ## two of its rows, a minute: fails only on what cannot be noise
+bench-guard: $(VENV)/.stack  ## two of its rows, two minutes: fails only on what cannot be noise
 	@$(BIN)/python -m bench --guard
 format: $(VENV)/.dev  ## put imports in order and format
 	@$(BIN)/ruff check --fix --select I .

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.broker import broker
 from tests.support.system import System
-from tools.stack.kafka import LocalKafka
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -19,9 +19,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The bootstrap servers of a real broker, a local process. The end-to-end tests have one in a container too."""
-    with LocalKafka(tmp_path_factory.mktemp("broker"), short_lived=True) as kafka:
-        yield kafka.bootstrap_servers
+    """The bootstrap servers of a real broker."""
+    with broker(tmp_path_factory.mktemp("broker")) as bootstrap_servers:
+        yield bootstrap_servers
 
 
 @pytest.fixture
