@@ -58,6 +58,8 @@ skip: $(VENV)/.stack  ## set a record aside that stops a task (ARGS="order.event
 setup: $(VENV)/.dev  ## the virtual environment with everything to develop and test
 test: $(VENV)/.dev  ## all tests, in two processes (ARGS="-k payment" chooses, in one)
 	@$(BIN)/python -m pytest $(or $(ARGS),-n 2)
+test-large: $(VENV)/.dev  ## the tests with a hundred thousand orders or thousands of connections
+	@$(BIN)/python -m pytest -m large $(ARGS)
 sim: $(VENV)/.dev  ## seeded worlds of all four services in one process (SEEDS=2000 SEED= FIRST=)
 	@$(BIN)/python -m verification.sim $(if $(SEED),--seed $(SEED) --trace,--seeds $(or $(SEEDS),2000)) $(if $(FIRST),--first $(FIRST))
 fuzz: $(VENV)/.dev  ## thousands of records that are almost right, to every input of every service (RECORDS=5000 SEED=)
