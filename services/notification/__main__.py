@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from eventbus import Service, Settings, serve
-from services.notification.channel import LogChannel, Messenger
+from services.notification.channel import LogChannel
 from services.notification.decider import notification_reactor
+from services.notification.messenger import Messenger
 from services.notification.settings import NotificationSettings
 
 
