@@ -16,10 +16,9 @@ class Messenger:
     def __init__(self, *channels: Channel) -> None:
         self._channels = {channel.name: channel for channel in channels}
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names of the channels."""
-        return tuple(self._channels)
+    def add(self, channel: Channel) -> None:
+        """One channel more, or another of the same name."""
+        self._channels[channel.name] = channel
 
     async def call(self, request: Request) -> Outcome:
         """Raises Delayed if a channel may deliver later; it holds the answers of the others."""
