@@ -10,10 +10,11 @@ from typing import Annotated
 from fastapi import FastAPI, Path, Query, Request, Response
 from pydantic import AfterValidator
 
-from eventbus import Bus, Message
+from eventbus import Bus, Message, Rule, Rules, Scope
 from eventbus.http import (
     IDEMPOTENCY_KEY,
     Problem,
+    caller,
     idempotency_key,
     invalid,
     one_line,
@@ -42,6 +43,13 @@ ADJUST = problem_responses(
 PAGE = problem_responses({503: _AWAY})
 ONE = problem_responses({404: "It was never in stock.", 405: "Adjustments are posted.", 503: _AWAY})
 
+RULES: Rules = {
+    "POST /stock/{productId:path}/adjustments": Rule(Scope.STOCK),
+    "GET /stock": Rule(Scope.READ, customers=True),
+    "GET /stock/{productId:path}": Rule(Scope.READ, customers=True),
+}
+"""What each route asks of its caller. Stock belongs to no customer: all may see it."""
+
 # A product id is any text, slashes included: hence ":path" in the routes.
 ProductId = Annotated[str, Path(alias="productId", min_length=1, max_length=100), AfterValidator(one_line)]
 Cursor = Annotated[
@@ -64,7 +72,8 @@ def stock_routes(settings: InventorySettings) -> Callable[[FastAPI, Bus], None]:
         )
         async def adjust(product_id: ProductId, request: Request, response: Response) -> StockView:
             adjustment = parse_adjustment(await read_body(request))
-            command = to_command(product_id, adjustment, idempotency_key(request.headers))
+            key = idempotency_key(request.headers)
+            command = to_command(product_id, adjustment, key and caller(request).scoped(key))
             event = await decided(bus, command, request, settings.answer_timeout)
             raise_if_refused(event)
             if isinstance(event, StockRepeated):
@@ -95,7 +104,7 @@ def stock_routes(settings: InventorySettings) -> Callable[[FastAPI, Bus], None]:
 
 
 def to_command(product_id: str, adjustment: Adjustment, key: str | None) -> AdjustStock:
-    """The command for an adjustment. Its id is the key; without a key each request is a new one."""
+    """The command for an adjustment. Its id is the caller's key; without a key each request is a new one."""
     return AdjustStock(
         product_id=product_id,
         quantity=adjustment.quantity,

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import FastAPI, Path
 from pydantic import AfterValidator, BaseModel
 
-from eventbus import Bus, Entry, Reactor
+from eventbus import Bus, Entry, Reactor, Rule, Rules, Scope
 from eventbus.http import ONE_LINE, Problem, Time, one_line, problem_responses, require_fresh, rfc3339
 from schemas.money import EXPONENTS, decimal_text
 from services.payment.decider import Payment, Status
@@ -18,6 +18,8 @@ OrderId = Annotated[
     Path(min_length=1, max_length=100, json_schema_extra={"pattern": ONE_LINE}),
     AfterValidator(one_line),
 ]
+RULES: Rules = {"GET /payments/{order_id}": Rule(Scope.READ)}
+"""What each route asks of its caller. A payment does not say whose it is: a customer sees it in the order."""
 _REFUSALS = problem_responses({404: "No payment of such an order is known.", 503: "Kafka is away."})
 
 
