@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -59,7 +59,7 @@ class Formats:
         """Ms since epoch, such as ``5. Januar 2026, 10:00:00 UTC``; None if it is no time."""
         if not 0 < timestamp < MAX_TIME:
             return None
-        instant = datetime.fromtimestamp(timestamp / 1000, UTC)
+        instant = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=timestamp)
         return str(format_datetime(instant, "long", tzinfo=self.timezone, locale=self.locale))
 
 
