@@ -1,4 +1,4 @@
-"""A thousand orders, while the mail server is killed, slow, full, refusing and greylisting, and notification is killed.
+"""A thousand orders; the mail server is killed, slow, full, refusing and greylisting, and notification is killed.
 
 Each mail arrives. A repeat has the Message-ID of the first, and only a crash or a lost answer makes one.
 """
