@@ -47,6 +47,7 @@ from services.order.settings import OrderSettings
 from services.order.state import Order, Status
 from services.order.timeline import Timeline
 from services.order.views import AcceptedView, OrderView, accepted, accepted_before, order_view, timeline_view
+from services.order.why_api import OrderWhy
 
 SCOPE = "public"
 """The scope of idempotency keys. Without access control all callers share one."""
@@ -88,6 +89,7 @@ class OrderApi:
         add_direct_route(app, "/orders", self.create, "POST", **openapi.create(self.settings.limits))
         app.add_api_route("/orders/{orderId}", self.show, methods=["GET"], **openapi.SHOW)
         app.add_api_route("/orders/{orderId}/events", self.events, methods=["GET"], **openapi.EVENTS)
+        OrderWhy(self.bus, self._find).mount(app)
         app.add_api_route("/orders/{orderId}/cancel", self.cancel, methods=["POST"], **openapi.CANCEL)
         app.add_api_route("/orders/{orderId}/complete", self.complete, methods=["POST"], **openapi.COMPLETE)
 

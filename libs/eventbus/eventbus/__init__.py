@@ -3,6 +3,7 @@
 A service is a :class:`Service` of :class:`Decider` and :class:`Reactor`; :func:`serve` runs one replica of it.
 """
 
+from eventbus.causes import Question, Why
 from eventbus.model.decider import DeadlinePassed, Decider, Outcome, Projection, Reactor, Request, Table
 from eventbus.model.errors import (
     EventBusError,
@@ -42,6 +43,7 @@ __all__ = [
     "Poison",
     "Position",
     "Projection",
+    "Question",
     "Reactor",
     "Request",
     "Retryable",
@@ -50,6 +52,7 @@ __all__ = [
     "Table",
     "Unavailable",
     "Unrepresentable",
+    "Why",
     "message",
     "random_piece",
     "serve",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from eventbus.causes.kcat import kcat_line
@@ -33,17 +33,11 @@ class Question:
     key: str
     spans: Sequence[Span]
     now: int
-    budget: Budget = field(default_factory=Budget)
 
     @classmethod
-    def around(cls, key: str, moments: Sequence[int], now: int) -> Question:
-        """For a key of which it is known when something happened (ms since epoch), and that it may happen now."""
+    def around(cls, key: str, moments: Iterable[int], now: int) -> Question:
+        """For a key of which it is known when something happened, and that it may happen now (ms since epoch)."""
         return cls(key, [Span(max(at - AROUND, 0), at + AROUND) for at in (*moments, now)], now)
-
-    @classmethod
-    def between(cls, key: str, since: int, until: int, now: int, budget: Budget) -> Question:
-        """For a key of which only this is known."""
-        return cls(key, [Span(since, until)], now, budget)
 
 
 @dataclass(frozen=True)
@@ -60,9 +54,10 @@ class Why:
     topics: dict[str, int]
     """How many partitions each topic has."""
 
-    def rows(self, settings: Settings, servers: str = "") -> list[dict[str, Any]]:
-        """The nodes as JSON. ``servers``: the brokers in the lines for kcat, if others than in the settings."""
-        return [self._row(node, settings, servers or settings.bootstrap_servers) for node in self.nodes]
+    def rows(self, settings: Settings) -> Iterator[dict[str, Any]]:
+        """The nodes as JSON; the lines for kcat name the brokers of ``why_brokers``."""
+        servers = settings.why_brokers or settings.bootstrap_servers
+        return (self._row(node, settings, servers) for node in self.nodes)
 
     def _row(self, node: Node, settings: Settings, servers: str) -> dict[str, Any]:
         link, (topic, partition, offset) = node.link, node.link.position
@@ -95,21 +90,19 @@ class Why:
         return row
 
 
-def why(settings: Settings, codec: Codec, question: Question, seconds: float) -> Why:
-    """Read the topics and answer, within a time limit. Blocks. Raises Unavailable if Kafka does not answer."""
+def why(settings: Settings, codec: Codec, question: Question, seconds: float, budget: Budget) -> Why:
+    """Read the topics and answer, within a time limit and a budget. Blocks. Raises Unavailable if Kafka is away."""
     with TopicSource(settings, seconds) as source:
-        return answered(source, codec, question)
+        return answered(source, codec, question, budget)
 
 
-def answered(source: Source, codec: Codec, question: Question) -> Why:
+def answered(source: Source, codec: Codec, question: Question, budget: Budget) -> Why:
     """The answer to a question from these topics."""
 
     def name_of(raw: Raw) -> str:
         return codec.name_of(raw.value, raw.header(DATASCHEMA))
 
-    found = Search(
-        source, question.key.encode("utf-8", "surrogateescape"), name_of, question.now, question.budget
-    )
+    found = Search(source, question.key.encode("utf-8", "surrogateescape"), name_of, question.now, budget)
     result = found.run(question.spans)
     topics = dict(source.topics())
     return Why(question.key, tree(result, topics), result.read, result.why_not_all, topics)

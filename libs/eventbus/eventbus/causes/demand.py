@@ -35,6 +35,13 @@ class Demand:
         self._covered: dict[Partition, Spans] = {}
         self._failing = [topic for topic in topics if topic.endswith((RETRY, LETTERS))]
 
+    def everywhere(self, key: bytes, spans: Iterable[Span]) -> None:
+        """Records of a key. One that failed may stand in another partition than its key's: that may be the reason."""
+        self.of_key(key, spans := list(spans))
+        for topic in self._failing:
+            for number in range(self._topics[topic]):
+                self._spans[Partition(topic, number)].update(spans)
+
     def of_key(self, key: bytes, spans: Iterable[Span]) -> None:
         """Records of a key: in its partition of every topic."""
         spans = [span for span in spans if span.since <= span.until]

@@ -2,7 +2,8 @@
 
 A record names its cause, never its effects. So effects are looked for where they can stand:
 
-1. Records of the key are read in its partition of every topic, in the times that the question names.
+1. Records of the key are read in its partition of every topic, in the times that the question names; of retry and
+   dead letter topics in every partition.
 2. What a decision writes is written in one transaction. So beside each output found, all partitions are read for
    about two seconds: there stand the outputs with other keys, such as commands about products.
 3. Answers to a record carry its key, or stand beside one that does. They are read from its time on, further and
@@ -49,10 +50,10 @@ UNKNOWN = 20_000
 class Budget:
     """What one search may take."""
 
-    records: int = 200_000
+    records: int
     """Records that are read."""
-    found: int = 20_000
-    """Records that are found."""
+    found: int = 50_000
+    """Records that are found: the largest order leads to a third of that."""
 
 
 @dataclass
@@ -71,11 +72,9 @@ class Found:
 class Search:
     """One search for one key. Not for use by several threads."""
 
-    def __init__(
-        self, source: Source, key: bytes, name_of: NameOf, now: int, budget: Budget | None = None
-    ) -> None:
+    def __init__(self, source: Source, key: bytes, name_of: NameOf, now: int, budget: Budget) -> None:
         self._source, self._key, self._name_of, self._now = source, key, name_of, now
-        self._budget = budget or Budget()
+        self._budget = budget
         self._found = Found()
         self._correlations: set[str] = set()
         self._unknown: defaultdict[Position, list[Link]] = defaultdict(list)
@@ -98,7 +97,7 @@ class Search:
                 if topic.endswith(RETRY) and f"{(name := topic.removesuffix(RETRY))}{LETTERS}" in topics
             )
             self._demand = Demand(topics, self._now)
-            self._demand.of_key(self._key, spans)
+            self._demand.everywhere(self._key, spans)
             self._read()
             self._demand.forget()
             self._repeat()
@@ -119,17 +118,14 @@ class Search:
             for link in fresh:
                 self._ask_about(link)
             self._ask_for_answers()
-            has_read = self._read()
-            if not (self._look_up() or has_read or self._fresh):
+            self._read()
+            if not (self._look_up() or self._fresh or self._reach):
                 return
         raise Exhausted(f"causes go on after {ROUNDS} rounds of reading")
 
-    def _read(self) -> bool:
-        has_read = False
+    def _read(self) -> None:
         for spans in self._demand.passes():
-            has_read = True
             self._source.read(spans, self._take)
-        return has_read
 
     # What is read
 

@@ -9,6 +9,7 @@ import typer
 
 from eventbus.causes import Question, Why, why
 from eventbus.causes.search import Budget
+from eventbus.causes.spans import Span
 from eventbus.cli.ending import CommandError, Exit, output
 from eventbus.cli.options import Json, moment
 from eventbus.cli.session import settings_and_codec
@@ -52,13 +53,22 @@ def why_(
     begin = 0 if since is None else moment("--since", since, now)
     end = now if until is None else moment("--until", until, now)
     try:
-        found = why(settings, codec, Question.between(key, begin, end, now, ALL), seconds)
+        found = why(settings, codec, Question(key, [Span(begin, end)], now), seconds, ALL)
     except Unavailable as error:
         raise CommandError(Exit.AWAY, f"{error}.") from error
-    rows = found.rows(settings)
+    rows = list(found.rows(settings))
     with output():
         if json:
-            print(visible_json({"key": key, "complete": not found.why_not_all, "records": rows}))
+            print(
+                visible_json(
+                    {
+                        "key": key,
+                        "complete": not found.why_not_all,
+                        "missing": found.why_not_all or None,
+                        "records": rows,
+                    }
+                )
+            )
         else:
             print_tree(rows, kcat=kcat)
     say_what_is_missing(found)
