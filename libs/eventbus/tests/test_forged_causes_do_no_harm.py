@@ -140,11 +140,12 @@ def test_records_that_look_like_failures_and_are_none_are_shown_as_what_they_are
     topics: MemoryTopics, topic: str
 ) -> None:
     number = topics.put("order.commands", "o1").partition
-    for headers in (
+    forged: list[Headers] = [
         [("__eventbus.retry.key", b"o1")],
         [("__eventbus.retry.format", b"99"), ("__eventbus.retry.key", b"o1")],
         [("__eventbus.errors.topic", b"t"), ("__eventbus.errors.partition", b"-1")],
-    ):
+    ]
+    for headers in forged:
         topics.put_raw(Raw(topic, number, 0, b"o1", b"\xff", headers, T0 + 1))
     found = tell(topics)
     assert len(found.nodes) == 4 and all(node.link.failure is None for node in found.nodes)
