@@ -11,7 +11,19 @@ from typing import Any, Self
 import httpx
 from fastapi import FastAPI
 
-from eventbus import DeadlinePassed, Decider, Entry, Envelope, HoldStatus, Message, Position, Unavailable
+from eventbus import (
+    DeadlinePassed,
+    Decider,
+    Entry,
+    Envelope,
+    HoldStatus,
+    Message,
+    Position,
+    Question,
+    Settings,
+    Unavailable,
+    Why,
+)
 
 NOW = 1_700_000_000_000
 
@@ -20,7 +32,7 @@ class MemoryBus:
     """What :class:`eventbus.Bus` promises, with one partition a topic and a clock that stands still."""
 
     def __init__(self, decider: Decider[Any]) -> None:
-        self.decider = decider
+        self.decider, self.settings = decider, Settings()
         self.clear()
 
     def clear(self) -> None:
@@ -34,6 +46,8 @@ class MemoryBus:
         self.on_wait: Callable[[], object] = lambda: None
         self.on_caught_up: Callable[[], object] = lambda: None
         self.undecided_at: set[int] = set()
+        self.asked_why: list[Question] = []
+        self.told_why: Why | Unavailable = Why("", (), 0, "", {})
         self._states: dict[str, Entry[Any]] = {}
         self._db = sqlite3.connect(":memory:", check_same_thread=False)
         self._db.row_factory = sqlite3.Row
@@ -112,6 +126,12 @@ class MemoryBus:
         if not until(self.read(decider, key)):
             self.on_wait()
         return self.read(decider, key)
+
+    async def why(self, question: Question) -> Why:
+        self.asked_why.append(question)
+        if isinstance(self.told_why, Unavailable):
+            raise self.told_why
+        return self.told_why
 
     async def caught_up(self, topic: str, key: str) -> None:
         self.on_caught_up()
