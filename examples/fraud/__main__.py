@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from eventbus import Bus, Service, serve
+from eventbus import Bus, Rule, Scope, Service, serve
 from eventbus.http import NOT_FOUND, Problem
 from examples.fraud.decider import screening_decider
 from schemas import OrderCreated
@@ -19,7 +19,8 @@ def service() -> Service:
                 return {"orderId": order_id, "verdict": entry.state.verdict}
             raise Problem(NOT_FOUND, f"no order {order_id!r} was created")
 
-    return Service("fraud", (screening,), ("schemas", "examples.fraud"), routes, port=8004)
+    rules = {"GET /screenings/{order_id}": Rule(Scope.READ)}
+    return Service("fraud", (screening,), ("schemas", "examples.fraud"), routes, rules, port=8004)
 
 
 if __name__ == "__main__":

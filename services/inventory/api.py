@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import FastAPI, Path, Query, Request, Response
 from pydantic import AfterValidator
 
-from eventbus import Bus, Message
+from eventbus import Bus, Message, Rule, Rules, Scope
 from eventbus.http import (
     IDEMPOTENCY_KEY,
     MALFORMED_JSON,
@@ -19,6 +19,7 @@ from eventbus.http import (
     UNAVAILABLE,
     Problem,
     Responses,
+    caller,
     idempotency_key,
     invalid,
     json_example,
@@ -63,6 +64,13 @@ ONE: Responses = {
     **problem_responses(PRODUCT_NOT_FOUND, METHOD_NOT_ALLOWED, UNAVAILABLE),
 }
 
+RULES: Rules = {
+    "POST /stock/{productId:path}/adjustments": Rule(Scope.STOCK),
+    "GET /stock": Rule(Scope.READ, customers=True),
+    "GET /stock/{productId:path}": Rule(Scope.READ, customers=True),
+}
+"""What each route asks of its caller. Stock belongs to no customer: all may see it."""
+
 # A product id is any text, slashes included: hence ":path" in the routes.
 ProductId = Annotated[
     str,
@@ -95,7 +103,8 @@ def stock_routes(settings: InventorySettings) -> Callable[[FastAPI, Bus], None]:
         )
         async def adjust(product_id: ProductId, request: Request, response: Response) -> StockView:
             adjustment = parse_adjustment(await read_body(request))
-            command = to_command(product_id, adjustment, idempotency_key(request.headers))
+            key = idempotency_key(request.headers)
+            command = to_command(product_id, adjustment, key and caller(request).scoped(key))
             event = await decided(bus, command, request, settings.answer_timeout)
             raise_if_refused(event)
             if isinstance(event, StockRepeated):
@@ -126,7 +135,7 @@ def stock_routes(settings: InventorySettings) -> Callable[[FastAPI, Bus], None]:
 
 
 def to_command(product_id: str, adjustment: Adjustment, key: str | None) -> AdjustStock:
-    """The command for an adjustment. Its id is the key; without a key each request is a new one."""
+    """The command for an adjustment. Its id is the caller's key; without a key each request is a new one."""
     return AdjustStock(
         product_id=product_id,
         quantity=adjustment.quantity,

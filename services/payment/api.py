@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import FastAPI, Path
 from pydantic import AfterValidator, BaseModel
 
-from eventbus import Bus, Entry, Reactor
+from eventbus import Bus, Entry, Reactor, Rule, Rules, Scope
 from eventbus.http import (
     ONE_LINE,
     UNAVAILABLE,
@@ -35,6 +35,8 @@ OrderId = Annotated[
     ),
     AfterValidator(one_line),
 ]
+RULES: Rules = {"GET /payments/{order_id}": Rule(Scope.READ)}
+"""What each route asks of its caller. A payment does not say whose it is: a customer sees it in the order."""
 PAYMENT: Responses = {
     200: json_example(
         {

@@ -2,6 +2,7 @@
 
 from eventbus.headers import rfc3339
 from eventbus.http.bodies import MAX_VALUES, parse_json, read_body, validated, validation_errors
+from eventbus.http.callers import caller, forbidden
 from eventbus.http.direct import add_direct_route
 from eventbus.http.freshness import require_fresh
 from eventbus.http.json_response import JsonResponse
@@ -50,7 +51,9 @@ __all__ = [
     "Slices",
     "Time",
     "add_direct_route",
+    "caller",
     "field_path",
+    "forbidden",
     "header_parameter",
     "idempotency_key",
     "idempotency_key_parameter",

@@ -14,6 +14,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from eventbus.access import OPEN, Rule, Rules, Scope
+from eventbus.access.rules import RuleTable
 from eventbus.http.connections import Refusals
 from eventbus.http.direct import DirectRoutes
 from eventbus.http.edge import Edge, Hosts
@@ -28,6 +30,20 @@ log = logging.getLogger("eventbus.http")
 NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 """Nothing here exports to OpenTelemetry. FastAPI would look for an exporter at each request."""
 
+OPERATION: Rules = {
+    "GET /healthz": OPEN,
+    "GET /readyz": OPEN,
+    "GET /metrics": Rule(Scope.ADMIN),
+    "GET /dlq/preview": Rule(Scope.ADMIN),
+    # The documents hold what is in the source anyway, and nothing of any order.
+    "GET /docs": OPEN,
+    "GET /docs/oauth2-redirect": OPEN,
+    "GET /openapi.json": OPEN,
+    "GET /problems": OPEN,
+    "GET /problems/{name}": OPEN,
+}
+"""What the routes that every service has ask of their callers."""
+
 
 def create_app(
     name: str,
@@ -35,12 +51,14 @@ def create_app(
     why_not_ready: Callable[[], str],
     max_body: int,
     routes: Sequence[Callable[[FastAPI], None]] = (),
+    rules: Rules | None = None,
     hosts: Hosts | None = None,
     refusals: Refusals | None = None,
 ) -> FastAPI:
     """The application of a service: its own routes beside those every service has.
 
-    ``routes``: functions that add routes. ``hosts``: the names it answers to; any without them.
+    ``routes``: functions that add routes. ``rules``: what these ask of their callers; ``app.state.rules`` has all.
+    ``hosts``: the names it answers to; any without them.
     """
     app = FastAPI(title=f"{name} service", version="1.0.0", redoc_url=None, telemetry=NO_TELEMETRY)
     app.add_exception_handler(Problem, _problem)
@@ -74,6 +92,7 @@ def create_app(
     for add in routes:
         add(app)
     app.add_middleware(Edge, max_body=max_body, hosts=hosts, refusals=refusals or Refusals())
+    app.state.rules = RuleTable({**OPERATION, **(rules or {})}, app.routes)
     document(app)
     return app
 

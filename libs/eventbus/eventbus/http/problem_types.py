@@ -85,6 +85,15 @@ FOREIGN_ORIGIN = ProblemType(
     NOTHING_WAS_DONE,
     {"detail": "pages of other sites may not send this (Origin)"},
 )
+FORBIDDEN = ProblemType(
+    "forbidden",
+    403,
+    "Forbidden",
+    "The service knows who calls, and this caller may not do this: it lacks a scope, or acts for another customer.",
+    "`WWW-Authenticate` names the scope that is missing. Ask whoever gave you the key or the token.",
+    NOTHING_WAS_DONE,
+    {"detail": "userId: this caller places orders of u-1 only"},
+)
 NOT_FOUND = ProblemType(
     "not-found",
     404,
