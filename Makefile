@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 # Folders with the messages of tests and of the bench, beside the schema packages of services.toml.
 TEST_SCHEMAS := libs/eventbus/tests/parcels libs/eventbus/tests/meters bench/baskets
-CHECKED := libs services tools verification bench schemas tests examples
+CHECKED := libs services tools verification bench schemas tests examples clients
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
@@ -87,6 +87,7 @@ check: $(VENV)/.dev  ## lint, format, types, import rules, generated files, reco
 	run "import rules" $(BIN)/lint-imports; \
 	run "recorded folds" $(BIN)/python -m tools.recordings --check; \
 	run "reference (make reference renews it)" $(BIN)/python -m tools.reference --check; \
+	run "models of the client (make reference renews them)" $(BIN)/python -m tools.client_models --check; \
 	run "schemas" $(BIN)/python -m tools.check_schemas; \
 	run "generated messages" $(BIN)/python tools/generate_messages.py --check; \
 	run "generated messages of tests" $(BIN)/python tools/generate_messages.py --check $(TEST_SCHEMAS); \
@@ -102,8 +103,9 @@ schema-pin: $(VENV)/.dev  ## pin what is not pinned, or a version anew that is n
 	@$(if $(MESSAGE),$(BIN)/python -m tools.schema_version "$(MESSAGE)" --pin $(if $(PACKAGE),--package "$(PACKAGE)"),\
 	$(BIN)/python -m tools.pin_schemas $(PACKAGE))
 	@$(BIN)/python -m tools.reference
-reference: $(VENV)/.dev  ## renew docs/reference from the code
+reference: $(VENV)/.dev  ## renew docs/reference, and what the client takes and gives, from the code
 	@$(BIN)/python -m tools.reference
+	@$(BIN)/python -m tools.client_models
 ci: check test  ## what a change must pass: check, then test
 
 lock:  ## renew the requirements files (needs uv)

@@ -1,0 +1,5 @@
+"""What every test of the client may use."""
+
+from fake_service import fake
+
+__all__ = ["fake"]
