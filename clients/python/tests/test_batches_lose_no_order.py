@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from fake_service import Fake, problem
+from fake_service import Fake, fake, problem
 from orders_client import BatchAnswer, Orders, ProblemAnswer
 from orders_client.models import OrderOfOne
+
+__all__ = ["fake"]
 
 
 def order(number: int) -> OrderOfOne:

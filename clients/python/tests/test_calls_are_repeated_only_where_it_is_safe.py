@@ -8,8 +8,10 @@ import time
 import pytest
 from aiohttp import web
 
-from fake_service import Fake, Handler, hangs_up, problem, says
+from fake_service import Fake, Handler, fake, hangs_up, problem, says
 from orders_client import NoAnswer, Orders, OrdersError, Payments, ProblemAnswer, Stock
+
+__all__ = ["fake"]
 
 ACCEPTED = {"orderId": "o-1", "status": "CREATED"}
 

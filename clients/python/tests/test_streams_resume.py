@@ -9,9 +9,11 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
-from fake_service import Fake, Handler, hangs_up, problem
+from fake_service import Fake, Handler, fake, hangs_up, problem
 from orders_client import NoAnswer, Orders, ProblemAnswer, streams
 from orders_client.streams import Parser, StreamEvent
+
+__all__ = ["fake"]
 
 
 def event(number: int) -> bytes:
