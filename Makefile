@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
 UV ?= uv
 # What may stand beside the services in the command line of `make scale`.
-FOR_MAKE := PYTHON=% UV=% VENV=% ARGS=% STACK=% STACK_%
+FOR_MAKE := PYTHON=% UV=% VENV=% ARGS=% STACK=% STACK_% MAIL=%
 
 # The first Python that is new enough; PYTHON=... goes first.
 FOUND := $(shell for p in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -23,7 +23,7 @@ NO_VENV := This Python cannot make a virtual environment: install its venv modul
 help:  ## this list
 	@grep -hE '^[a-z -]+:.*##' Makefile | sed -E 's/^([a-z-]+)[^#]*## (.*)/  make \1\t\2/' | expand -t 24
 
-up: python  ## start everything: Docker Compose where an engine answers, else local processes (STACK=local|docker forces)
+up: python  ## start everything: Docker Compose where an engine answers, else local processes (STACK=local|docker forces; MAIL=1 with an inbox)
 	@$(FOUND) -m tools.stack up
 down: python  ## end everything; data stays
 	@$(FOUND) -m tools.stack down
