@@ -27,7 +27,7 @@ import eventbus.metrics
 import eventbus.testing
 import services
 from eventbus.cli.ending import CommandError
-from eventbus.settings import RegistrySettings
+from eventbus.settings import AccessSettings, RegistrySettings
 from tools.asyncapi import document as asyncapi
 from tools.catalogue import page as catalogue
 from tools.catalogue.system import System
@@ -208,6 +208,8 @@ def service_modules() -> list[ModuleType]:
 
 def title(cls: type[BaseSettings]) -> str:
     module = cls.__module__
+    if cls is AccessSettings:
+        return "Every service: access control"
     if cls is RegistrySettings:
         return "Every service: a schema registry"
     return "Every service" if module.startswith("eventbus") else module.split(".")[-2].capitalize()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import FastAPI
@@ -88,12 +89,14 @@ READY = problem_responses({503: "It is catching up, or there are too many connec
 METRICS: Responses = {200: {"content": {CONTENT_TYPE_LATEST: {"schema": {"type": "string"}}}}}
 
 
-def document(app: FastAPI) -> None:
-    """Have ``app`` describe itself with what is true of all its routes."""
+def document(app: FastAPI, describe: Callable[[dict[str, Any]], None]) -> None:
+    """Have ``app`` describe itself with what is true of all its routes. ``describe`` adds to the document first."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             app.openapi_schema = get_openapi(title=app.title, version=app.version, routes=app.routes)
+            app.openapi_schema.setdefault("components", {})
+            describe(app.openapi_schema)
             _complete(app.openapi_schema)
         return app.openapi_schema
 
@@ -101,7 +104,7 @@ def document(app: FastAPI) -> None:
 
 
 def _complete(schema: dict[str, Any]) -> None:
-    components = schema.setdefault("components", {}).setdefault("schemas", {})
+    components = schema["components"].setdefault("schemas", {})
     components["Problem"] = _SCHEMA
     for name in ("HTTPValidationError", "ValidationError"):
         components.pop(name, None)
