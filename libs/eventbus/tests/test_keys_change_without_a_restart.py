@@ -13,9 +13,10 @@ from prometheus_client import REGISTRY
 
 from eventbus.access import authentication, issuer_keys
 from eventbus.access.api_keys import find_key, new_key, parse_keys
-from eventbus.access.authentication import Authenticator, NotAuthenticated, authenticator
+from eventbus.access.authentication import Authenticator, authenticator
+from eventbus.access.caller import NotAuthenticated
 from eventbus.access.issuer_keys import ASK_AGAIN, KEEP, REFRESH_EVERY, KeysAtUrl
-from eventbus.access.tokens import BadToken, TokenVerifier, Trusted
+from eventbus.access.tokens import TokenVerifier, Trusted
 from eventbus.access.watched_file import WatchedFile
 from eventbus.model.errors import Misconfigured, Unavailable
 from eventbus.settings import AccessSettings
@@ -140,7 +141,9 @@ async def test_a_new_key_of_the_issuer_is_fetched_when_a_token_names_it() -> Non
         server.content = NEW.public()
         assert (await tokens.caller(NEW.token())).id
         assert server.asked == 2
-        with pytest.raises(BadToken):  # the old key was withdrawn, and the token had been taken before
+        with pytest.raises(
+            NotAuthenticated
+        ):  # the old key was withdrawn, and the token had been taken before
             await tokens.caller(OLD.token())
         await keys._client.close()
 
@@ -153,7 +156,7 @@ async def test_tokens_of_strangers_do_not_make_us_ask_the_issuer_again_and_again
         refused = await asyncio.gather(
             *(tokens.caller(NEW.token(jti=str(number))) for number in range(50)), return_exceptions=True
         )
-        assert all(isinstance(one, BadToken) for one in refused)
+        assert all(isinstance(one, NotAuthenticated) for one in refused)
         assert server.asked == 1
         clock.now += ASK_AGAIN
         await asyncio.gather(

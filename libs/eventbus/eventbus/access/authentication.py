@@ -6,15 +6,11 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Protocol
 
 from eventbus.access.api_keys import Keys, find_key, parse_keys
-from eventbus.access.caller import Caller
-from eventbus.access.issuer_keys import SETTING, IssuerKeys, KeysAtUrl, KeysInFile
-from eventbus.access.tokens import ALGORITHMS, BadToken, TokenVerifier, Trusted
+from eventbus.access.caller import Caller, NotAuthenticated
 from eventbus.access.watched_file import WatchedFile
-from eventbus.loopback import is_loopback
 from eventbus.model.errors import Misconfigured
 from eventbus.settings import AccessSettings
 
@@ -25,15 +21,16 @@ LOOK_EVERY = 1.0
 _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*) *", re.IGNORECASE)
 
 
-class NotAuthenticated(Exception):
-    """Nobody knows who sent the request. ``error`` and the message are for the client (RFC 6750, 3.1).
+class Tokens(Protocol):
+    """Knows the callers with access tokens, as :class:`~eventbus.access.tokens.TokenVerifier` does."""
 
-    ``error`` is empty if the request has no credentials, and ``invalid_request`` if it is malformed.
-    """
+    async def caller(self, token: str) -> Caller:
+        """Who sent the token. Raises NotAuthenticated, or Unavailable."""
+        ...
 
-    def __init__(self, message: str, error: str = "invalid_token") -> None:
-        super().__init__(message)
-        self.error = error
+    async def watch(self) -> None:
+        """Keep the keys fresh, for ever."""
+        ...
 
 
 class Authenticator:
@@ -42,11 +39,10 @@ class Authenticator:
     def __init__(
         self,
         keys: WatchedFile[Keys] | None,
-        tokens: TokenVerifier | None,
-        issuer_keys: IssuerKeys | None = None,
+        tokens: Tokens | None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._keys, self._tokens, self._issuer_keys, self._clock = keys, tokens, issuer_keys, clock
+        self._keys, self._tokens, self._clock = keys, tokens, clock
 
     async def caller(self, authorization: Sequence[str]) -> Caller:
         """The caller that the values of the header name.
@@ -58,16 +54,13 @@ class Authenticator:
             return found
         if self._tokens is None or token.count(".") != 2:
             raise NotAuthenticated("the key is unknown, or no longer valid")
-        try:
-            return await self._tokens.caller(token)
-        except BadToken as error:
-            raise NotAuthenticated(str(error)) from error
+        return await self._tokens.caller(token)
 
     async def watch(self) -> None:
         """Take in changed keys, for ever."""
         async with asyncio.TaskGroup() as group:
-            if self._issuer_keys:
-                group.create_task(self._issuer_keys.watch())
+            if self._tokens:
+                group.create_task(self._tokens.watch())
             while self._keys:
                 await asyncio.sleep(LOOK_EVERY)
                 await asyncio.to_thread(self._keys.look)
@@ -102,30 +95,7 @@ def authenticator(settings: AccessSettings) -> Authenticator | None:
         keys = WatchedFile("EVENTBUS_API_KEYS_FILE", settings.api_keys_file, parse_keys)
     if not any(oidc):
         return Authenticator(keys, None) if keys else None
-    trusted = _trusted(settings)
-    place = settings.oidc_jwks
-    issuer_keys: IssuerKeys = KeysAtUrl(_safe(SETTING, place)) if "://" in place else KeysInFile(Path(place))
-    return Authenticator(keys, TokenVerifier(trusted, issuer_keys), issuer_keys)
+    # Imported only where there is an issuer: cryptography and the HTTP client cost each start much time and memory.
+    from eventbus.access.tokens import token_verifier
 
-
-def _trusted(settings: AccessSettings) -> Trusted:
-    names = tuple(name.strip() for name in settings.oidc_algorithms.split(",") if name.strip())
-    if not names or (unknown := set(names) - set(ALGORITHMS)):
-        raise Misconfigured(
-            f"EVENTBUS_OIDC_ALGORITHMS has {', '.join(sorted(unknown)) if names else 'none'}: "
-            f"name some of {', '.join(ALGORITHMS)}"
-        )
-    issuer = _safe("EVENTBUS_OIDC_ISSUER", settings.oidc_issuer)
-    return Trusted(issuer, settings.oidc_audience, names, settings.oidc_user_claim)
-
-
-def _safe(setting: str, url: str) -> str:
-    """A URL that nobody on the way can answer for. Raises Misconfigured."""
-    parts = urlsplit(url)
-    is_safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
-    if not is_safe or not parts.hostname or "@" in parts.netloc or parts.fragment:
-        raise Misconfigured(
-            f"{setting} is {url!r}: give an https URL without user, password or fragment; "
-            "http only for an address of the loopback"
-        )
-    return url
+    return Authenticator(keys, token_verifier(settings))

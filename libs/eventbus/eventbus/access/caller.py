@@ -52,3 +52,14 @@ class Caller:
 
 ANONYMOUS = Caller("public", "unauthenticated", frozenset(Scope))
 """Every caller while access control is off: it has all scopes. Ids of keyed orders depend on its name."""
+
+
+class NotAuthenticated(Exception):
+    """Nobody knows who sent a request. ``error`` and the message are for the client (RFC 6750, 3.1).
+
+    ``error`` is empty if the request has no credentials, and ``invalid_request`` if it is malformed.
+    """
+
+    def __init__(self, message: str, error: str = "invalid_token") -> None:
+        super().__init__(message)
+        self.error = error

@@ -8,16 +8,20 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from joserfc import jws
 from joserfc.errors import BadSignatureError, InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 
 from eventbus.access.api_keys import is_user_id
-from eventbus.access.caller import Caller, Scope
-from eventbus.access.issuer_keys import IssuerKeys
+from eventbus.access.caller import Caller, NotAuthenticated, Scope
+from eventbus.access.issuer_keys import SETTING, IssuerKeys, KeysAtUrl, KeysInFile
+from eventbus.loopback import is_loopback
+from eventbus.model.errors import Misconfigured
+from eventbus.settings import AccessSettings
 
 ALGORITHMS = (
     "RS256",
@@ -39,10 +43,6 @@ LEEWAY = 30
 MAX_VERIFIED = 4_096
 """Tokens that are remembered as verified."""
 MAX_SUBJECT = 255
-
-
-class BadToken(Exception):
-    """A token is not valid. The message may be shown to whoever sent it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class TokenVerifier:
         self._verified: dict[bytes, _Verified] = {}
 
     async def caller(self, token: str) -> Caller:
-        """Who sent the token. Raises BadToken, or Unavailable if the issuer's keys are not known."""
+        """Who sent the token. Raises NotAuthenticated, or Unavailable if the issuer's keys are not known."""
         digest = hashlib.sha256(token.encode()).digest()
         keys = await self._keys.keys()
         known = self._verified.get(digest)
@@ -83,8 +83,12 @@ class TokenVerifier:
             self._verified[digest] = known
         if self._clock() >= known.expires + LEEWAY:
             self._verified.pop(digest, None)
-            raise BadToken("the access token has expired")
+            raise NotAuthenticated("the access token has expired")
         return known.caller
+
+    async def watch(self) -> None:
+        """Keep the keys of the issuer fresh, for ever."""
+        await self._keys.watch()
 
     async def _claims(self, token: str, keys: KeySet) -> dict[str, Any]:
         try:
@@ -92,11 +96,11 @@ class TokenVerifier:
         except (InvalidKeyIdError, BadSignatureError):
             # Perhaps the issuer has a new key.
             if not await self._keys.refresh():
-                raise BadToken("the access token is not signed by a key of the issuer") from None
+                raise NotAuthenticated("the access token is not signed by a key of the issuer") from None
             try:
                 claims = self._verify(token, await self._keys.keys())
             except (InvalidKeyIdError, BadSignatureError):
-                raise BadToken("the access token is not signed by a key of the issuer") from None
+                raise NotAuthenticated("the access token is not signed by a key of the issuer") from None
         self._check(claims)
         return claims
 
@@ -108,36 +112,38 @@ class TokenVerifier:
         except (InvalidKeyIdError, BadSignatureError):
             raise
         except (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            raise BadToken("the access token is malformed, or signed in a way that is not allowed") from None
+            raise NotAuthenticated(
+                "the access token is malformed, or signed in a way that is not allowed"
+            ) from None
         kind = signed.headers().get("typ")
         if not isinstance(kind, str) or kind.lower() not in TYPES:
-            raise BadToken("the token is not an access token: its type is not at+jwt (RFC 9068)")
+            raise NotAuthenticated("the token is not an access token: its type is not at+jwt (RFC 9068)")
         if not isinstance(claims, dict):
-            raise BadToken("the claims of the access token are no object")
+            raise NotAuthenticated("the claims of the access token are no object")
         return claims
 
     def _check(self, claims: dict[str, Any]) -> None:
         now, audience = self._clock(), claims.get("aud")
         if claims.get("iss") != self._trusted.issuer:
-            raise BadToken("the access token is of another issuer")
+            raise NotAuthenticated("the access token is of another issuer")
         if self._trusted.audience not in (audience if isinstance(audience, list) else [audience]):
-            raise BadToken("the access token is for another audience")
+            raise NotAuthenticated("the access token is for another audience")
         for name in ("exp", "iat"):
             if not _is_time(claims.get(name)):
-                raise BadToken(f"the access token has no valid {name}")
+                raise NotAuthenticated(f"the access token has no valid {name}")
         if not _is_time(claims.get("nbf", 0)):
-            raise BadToken("the nbf of the access token is no time")
+            raise NotAuthenticated("the nbf of the access token is no time")
         if max(claims["iat"], claims.get("nbf", 0)) > now + LEEWAY:
-            raise BadToken("the access token is not valid yet")
+            raise NotAuthenticated("the access token is not valid yet")
         for name in ("sub", "client_id", "jti"):
             if not isinstance(claims.get(name), str) or not 0 < len(claims[name]) <= MAX_SUBJECT:
-                raise BadToken(f"the access token has no valid {name}")
+                raise NotAuthenticated(f"the access token has no valid {name}")
 
     def _caller(self, claims: dict[str, Any]) -> Caller:
         """RFC 9068, 2.2: ``sub`` is a person, or, where no person is involved, the client itself."""
         scopes = claims.get("scope", "")
         if not isinstance(scopes, str):
-            raise BadToken("the scope of the access token is no text")
+            raise NotAuthenticated("the scope of the access token is no text")
         granted = frozenset(scope for scope in Scope if scope.value in scopes.split(" "))
         issuer, subject = self._trusted.issuer, claims["sub"]
         is_client = subject == claims["client_id"]
@@ -145,7 +151,7 @@ class TokenVerifier:
         if not is_client and Scope.ADMIN not in granted:
             user = claims.get(self._trusted.user_claim)
             if not is_user_id(user):
-                raise BadToken(
+                raise NotAuthenticated(
                     f"the access token names no customer: its {self._trusted.user_claim} is no user id"
                 )
         kind = "service_account" if is_client else "app_user"
@@ -154,3 +160,33 @@ class TokenVerifier:
 
 def _is_time(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def token_verifier(settings: AccessSettings) -> TokenVerifier:
+    """The verifier that the settings ask for. Raises Misconfigured."""
+    trusted, place = _trusted(settings), settings.oidc_jwks
+    keys: IssuerKeys = KeysAtUrl(_safe(SETTING, place)) if "://" in place else KeysInFile(Path(place))
+    return TokenVerifier(trusted, keys)
+
+
+def _trusted(settings: AccessSettings) -> Trusted:
+    names = tuple(name.strip() for name in settings.oidc_algorithms.split(",") if name.strip())
+    if not names or (unknown := set(names) - set(ALGORITHMS)):
+        raise Misconfigured(
+            f"EVENTBUS_OIDC_ALGORITHMS has {', '.join(sorted(unknown)) if names else 'none'}: "
+            f"name some of {', '.join(ALGORITHMS)}"
+        )
+    issuer = _safe("EVENTBUS_OIDC_ISSUER", settings.oidc_issuer)
+    return Trusted(issuer, settings.oidc_audience, names, settings.oidc_user_claim)
+
+
+def _safe(setting: str, url: str) -> str:
+    """A URL that nobody on the way can answer for. Raises Misconfigured."""
+    parts = urlsplit(url)
+    is_safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+    if not is_safe or not parts.hostname or "@" in parts.netloc or parts.fragment:
+        raise Misconfigured(
+            f"{setting} is {url!r}: give an https URL without user, password or fragment; "
+            "http only for an address of the loopback"
+        )
+    return url

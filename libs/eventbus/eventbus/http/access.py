@@ -10,7 +10,8 @@ from typing import Self
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from eventbus.access import ANONYMOUS, Caller, Rule
-from eventbus.access.authentication import Authenticator, NotAuthenticated, authenticator
+from eventbus.access.authentication import Authenticator, authenticator
+from eventbus.access.caller import NotAuthenticated
 from eventbus.access.rate import RateLimit
 from eventbus.access.rules import RuleTable
 from eventbus.http.callers import CALLER, CHALLENGE, forbidden
