@@ -12,6 +12,8 @@ import httpx
 from fastapi import FastAPI
 
 from eventbus import DeadlinePassed, Decider, Entry, Envelope, HoldStatus, Message, Position, Unavailable
+from eventbus.access import ANONYMOUS, Caller
+from eventbus.model.messages import Author
 
 NOW = 1_700_000_000_000
 
@@ -28,6 +30,7 @@ class MemoryBus:
         self.sent: list[Message] = []
         self.log: list[Envelope] = []
         self.traces: list[tuple[str | None, str | None]] = []
+        self.authors: list[Author | None] = []
         self.away = self.stalled = False
         self.waiting: dict[str, HoldStatus] = {}
         self.behind = self.counted = 0
@@ -79,12 +82,18 @@ class MemoryBus:
         self.decider.projection.apply(self._db, envelope)
 
     async def send(
-        self, command: Message, *, correlation_id: str | None = None, traceparent: str | None = None
+        self,
+        command: Message,
+        *,
+        by: Caller = ANONYMOUS,
+        correlation_id: str | None = None,
+        traceparent: str | None = None,
     ) -> Position:
         if self.away:
             raise Unavailable("the command is not durable")
         self.sent.append(command.stamp(NOW))
         self.traces.append((correlation_id, traceparent))
+        self.authors.append(by.author)
         if self.stalled:
             self.undecided_at.add(len(self.sent) - 1)
         else:
