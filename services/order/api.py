@@ -44,6 +44,11 @@ from services.order.bodies import CancelBody, CompleteBody, parse_optional, pars
 from services.order.create_order import create_order
 from services.order.ids import keyed_order_id, new_order_id
 from services.order.prices import PriceList
+from services.order.problems import (
+    ORDER_CANNOT_BE_CANCELLED,
+    ORDER_CANNOT_BE_COMPLETED,
+    ORDER_NOT_FOUND,
+)
 from services.order.rules import MAX_TEXT, cancel_obstacle, complete_obstacle
 from services.order.settings import OrderSettings
 from services.order.state import Order, Status
@@ -55,6 +60,7 @@ OrderId = Annotated[
     Path(
         alias="orderId",
         description="The order.",
+        examples=["5013e32a-78d8-583b-9096-bc5c8a2a3005"],
         min_length=1,
         max_length=MAX_TEXT,
         json_schema_extra={"pattern": ONE_LINE},
@@ -158,20 +164,20 @@ class OrderApi:
         self, command: CancelOrder | CompleteOrder, request: Request, started: float
     ) -> Response:
         cancels = isinstance(command, CancelOrder)
-        title = f"Order cannot be {'cancelled' if cancels else 'completed'}"
+        refusal = ORDER_CANNOT_BE_CANCELLED if cancels else ORDER_CANNOT_BE_COMPLETED
         events = await self._decided(command, request, started)
         for event in events:
             if isinstance(event, CancelRefused | CompleteRefused):
                 if event.status == Status.NEW.value:
                     raise _unknown(command.order_id)
-                raise Problem(409, title, event.reason, orderStatus=event.status, reason=event.reason)
+                raise Problem(refusal, event.reason, orderStatus=event.status, reason=event.reason)
         entry = await self._find(command.order_id, request)
         status = entry.state.status
         if not events and status is not (Status.CANCELLED if cancels else Status.COMPLETED):
             # It changed nothing and was not recorded. The reason follows from the state of the order.
             reason = cancel_obstacle(status) if cancels else complete_obstacle(status)
             reason = reason or f"it was not possible a moment ago; now the order is {status.value}: ask again"
-            raise Problem(409, title, reason, orderStatus=status.value, reason=reason)
+            raise Problem(refusal, reason, orderStatus=status.value, reason=reason)
         return JsonResponse(order_view(entry), 202, {"ETag": _etag(entry)})
 
     async def _was_answered_before(self, command: CreateOrder, request: Request, started: float) -> bool:
@@ -253,4 +259,4 @@ def _etag(entry: Entry[Any]) -> str:
 
 
 def _unknown(order_id: str) -> Problem:
-    return Problem(404, "Order not found", f"There is no order {order_id[:100]!r}.")
+    return Problem(ORDER_NOT_FOUND, f"There is no order {order_id[:100]!r}.")

@@ -33,6 +33,7 @@ def test_every_route_has_a_rule_and_every_rule_a_route(package: str) -> None:
 @pytest.mark.parametrize("package", [service.package for service in SERVICES])
 def test_only_health_and_documents_are_open(package: str) -> None:
     open_paths = ["/healthz", "/readyz", "/docs", "/docs/oauth2-redirect", "/openapi.json"]
+    open_paths += ["/problems", "/problems/{name}"]
     table = table_of(package)
     assert [
         path for path in open_paths if (rule := table.rule("GET", path)) and rule.scope is None

@@ -13,20 +13,39 @@ from eventbus.http.openapi import (
     Time,
     header_parameter,
     idempotency_key_parameter,
+    json_example,
     problem_responses,
+)
+from eventbus.http.problem_types import (
+    AFTER_A_WAIT,
+    INVALID_REQUEST,
+    MALFORMED_JSON,
+    METHOD_NOT_ALLOWED,
+    NOT_FOUND,
+    NOTHING_WAS_DONE,
+    UNAVAILABLE,
+    ProblemType,
 )
 from eventbus.http.problems import MAX_ERRORS, Problem, field_path, invalid, one_line
 from eventbus.http.request_headers import IDEMPOTENCY_KEY, idempotency_key, matches, preferred_wait, trace
 from eventbus.http.slices import SlicedWork, Slices
 
 __all__ = [
+    "AFTER_A_WAIT",
     "IDEMPOTENCY_KEY",
+    "INVALID_REQUEST",
     "LINES",
+    "MALFORMED_JSON",
     "MAX_ERRORS",
     "MAX_VALUES",
+    "METHOD_NOT_ALLOWED",
+    "NOTHING_WAS_DONE",
+    "NOT_FOUND",
     "ONE_LINE",
+    "UNAVAILABLE",
     "JsonResponse",
     "Problem",
+    "ProblemType",
     "Responses",
     "SlicedWork",
     "Slices",
@@ -39,6 +58,7 @@ __all__ = [
     "idempotency_key",
     "idempotency_key_parameter",
     "invalid",
+    "json_example",
     "matches",
     "one_line",
     "parse_json",

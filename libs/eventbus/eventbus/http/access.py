@@ -16,6 +16,12 @@ from eventbus.access.rate import RateLimit
 from eventbus.access.rules import RuleTable
 from eventbus.http.callers import CALLER, CHALLENGE, forbidden
 from eventbus.http.connections import Refusals, Refused
+from eventbus.http.problem_types import (
+    MALFORMED_REQUEST,
+    NOT_AUTHENTICATED,
+    TOO_MANY_REQUESTS,
+    UNAVAILABLE,
+)
 from eventbus.http.problems import Problem
 from eventbus.http.request_headers import headers_in
 from eventbus.model.errors import Misconfigured, Unavailable
@@ -97,7 +103,7 @@ class AccessControl:
             self._refusals.note(Refused.CREDENTIALS if refusal.error else Refused.NO_CREDENTIALS)
             raise _unauthorized(refusal) from None
         except Unavailable as error:
-            raise Problem(503, "Service Unavailable", str(error), headers={"Retry-After": "1"}) from error
+            raise Problem(UNAVAILABLE, str(error), headers={"Retry-After": "1"}) from error
 
     def _counted(self, rate: RateLimit, who: Caller, send: Send) -> Send:
         """``send``, which also says what is left of the limit. Raises Problem 429 if nothing is."""
@@ -106,8 +112,7 @@ class AccessControl:
         if not is_allowed:
             self._refusals.note(Refused.RATE)
             raise Problem(
-                429,
-                "Too Many Requests",
+                TOO_MANY_REQUESTS,
                 f"this caller sends more requests than it may. Ask again in {wait} s.",
                 headers={**headers, "Retry-After": str(wait)},
             )
@@ -133,8 +138,8 @@ class AccessControl:
 
 
 def _unauthorized(refusal: NotAuthenticated) -> Problem:
-    status, title = (400, "Bad Request") if refusal.error == "invalid_request" else (401, "Unauthorized")
+    kind = MALFORMED_REQUEST if refusal.error == "invalid_request" else NOT_AUTHENTICATED
     challenge = CHALLENGE
     if refusal.error:
         challenge += f', error="{refusal.error}", error_description="{refusal}"'
-    return Problem(status, title, str(refusal), headers={"WWW-Authenticate": challenge})
+    return Problem(kind, str(refusal), headers={"WWW-Authenticate": challenge})

@@ -22,8 +22,10 @@ from eventbus.http.access import Access, AccessControl
 from eventbus.http.connections import Refusals
 from eventbus.http.direct import DirectRoutes
 from eventbus.http.edge import Edge, Hosts
-from eventbus.http.openapi import METRICS, READY, document
+from eventbus.http.openapi import METRICS, READY, document, json_example
 from eventbus.http.openapi_access import describe_access
+from eventbus.http.problem_pages import page_routes
+from eventbus.http.problem_types import BY_STATUS, INTERNAL_ERROR, NOT_READY, OTHER, UNAVAILABLE
 from eventbus.http.problems import Problem, field_errors, invalid
 from eventbus.model.errors import Unavailable
 
@@ -41,6 +43,8 @@ OPERATION: Rules = {
     "GET /docs": OPEN,
     "GET /docs/oauth2-redirect": OPEN,
     "GET /openapi.json": OPEN,
+    "GET /problems": OPEN,
+    "GET /problems/{name}": OPEN,
 }
 """What the routes that every service has ask of their callers."""
 CORS_METHODS = ("GET", "POST")
@@ -91,7 +95,7 @@ def create_app(
     app.add_exception_handler(ClientDisconnect, _hung_up)
     app.add_exception_handler(Exception, _unexpected)
 
-    @app.get("/healthz", tags=["operation"])
+    @app.get("/healthz", tags=["operation"], responses={200: json_example({"status": "ok"})})
     async def healthz() -> dict[str, str]:
         """The process lives."""
         return {"status": "ok"}
@@ -100,7 +104,7 @@ def create_app(
     async def readyz() -> Response:
         """It is caught up and may be sent traffic."""
         if reason := why_not_ready():
-            return Problem(503, "Not ready", reason, headers={"Retry-After": "1"}).response()
+            return Problem(NOT_READY, reason, headers={"Retry-After": "1"}).response()
         return JSONResponse({"status": "ready"})
 
     @app.get("/metrics", tags=["operation"], response_class=Response, responses=METRICS)
@@ -108,6 +112,7 @@ def create_app(
         """Prometheus text format."""
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
+    page_routes(app)
     # The last one added is the first to see a request.
     app.state.direct = {}
     app.add_middleware(DirectRoutes, endpoints=app.state.direct, handlers=app.exception_handlers)
@@ -116,7 +121,8 @@ def create_app(
     access = access or Access()
     app.state.rules = RuleTable({**OPERATION, **(rules or {})}, app.routes)
     _guard(app, access, refusals or Refusals(), max_body, hosts)
-    document(app, partial(describe_access, rules=app.state.rules.rules, is_on=bool(access.authenticator)))
+    is_on = access.authenticator is not None
+    document(app, partial(describe_access, routes=app.routes, rules=app.state.rules.rules, is_on=is_on))
     return app
 
 
@@ -147,7 +153,7 @@ async def _problem(_: Request, exception: Exception) -> Response:
 
 
 async def _unavailable(_: Request, exception: Exception) -> Response:
-    return Problem(503, "Service Unavailable", str(exception), headers={"Retry-After": "1"}).response()
+    return Problem(UNAVAILABLE, str(exception), headers={"Retry-After": "1"}).response()
 
 
 async def _http_exception(request: Request, exception: Exception) -> Response:
@@ -158,8 +164,10 @@ async def _http_exception(request: Request, exception: Exception) -> Response:
     if exception.status_code == 405:
         detail = f"{request.method} is not allowed here"
     headers = dict(exception.headers) if exception.headers else None
-    phrase = HTTPStatus(exception.status_code).phrase
-    return Problem(exception.status_code, phrase, detail, headers=headers).response()
+    if kind := BY_STATUS.get(exception.status_code):
+        return Problem(kind, detail, headers=headers).response()
+    status = HTTPStatus(exception.status_code)
+    return Problem(OTHER, detail, headers=headers, title=status.phrase, status=status.value).response()
 
 
 async def _invalid(_: Request, exception: Exception) -> Response:
@@ -174,4 +182,4 @@ async def _hung_up(_: Request, exception: Exception) -> Response:
 
 async def _unexpected(request: Request, exception: Exception) -> Response:
     log.error("%s %s failed", request.method, request.url.path, exc_info=exception)
-    return Problem(500, "Internal Server Error", "the error is in this service's log").response()
+    return Problem(INTERNAL_ERROR, "the error is in this service's log").response()

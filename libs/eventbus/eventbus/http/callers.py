@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 
 from eventbus.access import ANONYMOUS, Caller, Scope
+from eventbus.http.problem_types import FORBIDDEN
 from eventbus.http.problems import Problem
 
 CALLER = "eventbus.caller"
@@ -23,4 +24,4 @@ def forbidden(detail: str, scope: Scope | None = None) -> Problem:
     challenge = f'{CHALLENGE}, error="insufficient_scope"'
     if scope:
         challenge += f', scope="{scope}"'
-    return Problem(403, "Forbidden", detail, headers={"WWW-Authenticate": challenge})
+    return Problem(FORBIDDEN, detail, headers={"WWW-Authenticate": challenge})

@@ -1,35 +1,39 @@
-"""What ``/openapi.json`` says of access: the scheme, what each route needs, and the answers 401, 403 and 429."""
+"""What ``/openapi.json`` says of access: the scheme, what each route needs, and what is answered without."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
 
 from eventbus.access import Rule, Rules
 from eventbus.access.rules import NOT_NAMED
-from eventbus.http.openapi import problem_responses
+from eventbus.http.problem_types import FORBIDDEN, NOT_AUTHENTICATED, TOO_MANY_REQUESTS, UNAVAILABLE
+from eventbus.http.problems import PROBLEM
 
 SCHEME = "bearer"
-_ANSWERS = {
-    401: "The request names no valid API key or access token.",
-    403: "The caller may not do this, or a page of another site sent it.",
-    429: "The caller sends more requests than it may; Retry-After says when to ask again.",
-}
+_ANSWERS = (NOT_AUTHENTICATED, FORBIDDEN, TOO_MANY_REQUESTS, UNAVAILABLE)
 
 
-def describe_access(schema: dict[str, Any], rules: Rules, *, is_on: bool) -> None:
+def describe_access(
+    schema: dict[str, Any], routes: Sequence[BaseRoute], rules: Rules, *, is_on: bool
+) -> None:
     """Complete a document. While access control is off, credentials may be left out."""
-    schema["components"]["securitySchemes"] = {
+    schema.setdefault("components", {})["securitySchemes"] = {
         SCHEME: {
             "type": "http",
             "scheme": "bearer",
             "description": "An API key, or an access token by RFC 9068.",
         }
     }
-    for path, operations in schema["paths"].items():
-        for method, operation in operations.items():
-            rule = rules.get(f"{method.upper()} {path}", NOT_NAMED)
-            if rule.scope is not None:
-                _describe(operation, rule, is_on)
+    for route in routes:
+        if isinstance(route, APIRoute) and route.include_in_schema:
+            for method in route.methods or ():
+                rule = rules.get(f"{method} {route.path}", NOT_NAMED)
+                if rule.scope is not None:
+                    _describe(schema["paths"][route.path_format][method.lower()], rule, is_on)
 
 
 def _describe(operation: dict[str, Any], rule: Rule, is_on: bool) -> None:
@@ -37,5 +41,7 @@ def _describe(operation: dict[str, Any], rule: Rule, is_on: bool) -> None:
     callers = "" if rule.customers else ", and a caller that acts for no customer"
     text = f"Needs the scope `{rule.scope}`{callers}."
     operation["description"] = "\n\n".join(filter(None, (operation.get("description"), text)))
-    for status, response in problem_responses(_ANSWERS).items():
-        operation["responses"].setdefault(str(status), response)
+    for kind in _ANSWERS:
+        content = operation["responses"].setdefault(str(kind.status), {}).setdefault("content", {})
+        # Whoever completes the document knows the types of an answer by the names of its examples.
+        content.setdefault(PROBLEM, {}).setdefault("examples", {})[kind.name] = {}
