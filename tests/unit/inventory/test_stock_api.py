@@ -12,7 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from eventbus import Bus, Envelope, Message, Position, Unavailable
-from eventbus.access import ANONYMOUS, Caller
+from eventbus.access import Caller
 from eventbus.http.app import create_app
 from eventbus.model.messages import Author
 from eventbus.service.runtime import http_routes
@@ -49,7 +49,7 @@ class MemoryBus:
         self,
         command: Message,
         *,
-        by: Caller = ANONYMOUS,
+        by: Caller | None = None,
         correlation_id: str | None = None,
         traceparent: str | None = None,
     ) -> Position:
@@ -57,7 +57,7 @@ class MemoryBus:
             raise Unavailable("the command is not durable")
         self.sent.append(command)
         self.traces.append((correlation_id, traceparent))
-        self.authors.append(by.author)
+        self.authors.append(by and by.author)
         if not self.held:
             self._answers[len(self.sent)] = self.decide(command)
         return Position(command.topic, 0, len(self.sent))

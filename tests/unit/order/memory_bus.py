@@ -12,7 +12,7 @@ import httpx
 from fastapi import FastAPI
 
 from eventbus import DeadlinePassed, Decider, Entry, Envelope, HoldStatus, Message, Position, Unavailable
-from eventbus.access import ANONYMOUS, Caller
+from eventbus.access import Caller
 from eventbus.model.messages import Author
 
 NOW = 1_700_000_000_000
@@ -85,7 +85,7 @@ class MemoryBus:
         self,
         command: Message,
         *,
-        by: Caller = ANONYMOUS,
+        by: Caller | None = None,
         correlation_id: str | None = None,
         traceparent: str | None = None,
     ) -> Position:
@@ -93,7 +93,7 @@ class MemoryBus:
             raise Unavailable("the command is not durable")
         self.sent.append(command.stamp(NOW))
         self.traces.append((correlation_id, traceparent))
-        self.authors.append(by.author)
+        self.authors.append(by and by.author)
         if self.stalled:
             self.undecided_at.add(len(self.sent) - 1)
         else:

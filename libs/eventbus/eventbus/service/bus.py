@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
-from eventbus.access import ANONYMOUS, Caller
+from eventbus.access import Caller
 from eventbus.codec import Codec
 from eventbus.model.decider import Decider
 from eventbus.model.folding import Entry
@@ -85,7 +85,7 @@ class Bus:
         self,
         command: Message,
         *,
-        by: Caller = ANONYMOUS,
+        by: Caller | None = None,
         correlation_id: str | None = None,
         traceparent: str | None = None,
     ) -> Sent:
@@ -96,19 +96,19 @@ class Bus:
         Raises TypeError for a command that ``Service(sends=...)`` does not name.
         """
         check_sent(f"the HTTP interface of {self.service}", self._sends, command)
-        return await self._parts.get().sender.send(command, correlation_id, traceparent, by.author)
+        return await self._parts.get().sender.send(command, correlation_id, traceparent, by and by.author)
 
     async def write(
         self,
         command: Message,
         *,
-        by: Caller = ANONYMOUS,
+        by: Caller | None = None,
         correlation_id: str | None = None,
         traceparent: str | None = None,
     ) -> Position:
         """As :meth:`send`, for a command whose answer nobody will ask for: its events are not kept."""
         check_sent(f"the HTTP interface of {self.service}", self._sends, command)
-        return await self._parts.get().sender.write(command, correlation_id, traceparent, by.author)
+        return await self._parts.get().sender.write(command, correlation_id, traceparent, by and by.author)
 
     async def answer(self, sent: Sent, timeout: float) -> list[Message]:
         """The own events that a command sent from here led to, once they are folded here.
