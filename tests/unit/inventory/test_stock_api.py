@@ -57,7 +57,7 @@ class MemoryBus:
             raise Unavailable("the command is not durable")
         self.sent.append(command)
         self.traces.append((correlation_id, traceparent))
-        self.authors.append(by and by.author)
+        self.authors.append(by.author if by else None)
         if not self.held:
             self._answers[len(self.sent)] = self.decide(command)
         return Position(command.topic, 0, len(self.sent))

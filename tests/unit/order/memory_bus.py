@@ -93,7 +93,7 @@ class MemoryBus:
             raise Unavailable("the command is not durable")
         self.sent.append(command.stamp(NOW))
         self.traces.append((correlation_id, traceparent))
-        self.authors.append(by and by.author)
+        self.authors.append(by.author if by else None)
         if self.stalled:
             self.undecided_at.add(len(self.sent) - 1)
         else:
