@@ -77,8 +77,9 @@ def curl_line(settings: StackSettings) -> str:
     """The order a newcomer tries first; it ends CONFIRMED."""
     item = '{"productId":"demo-widget","quantity":1,"unitPrice":"2.55"}'
     body = f'{{"userId":"u1","items":[{item}],"currency":"GBP","paymentMethod":"tok_ok"}}'
+    key = f'-H "Authorization: Bearer ${API_KEY}" ' if credentials() else ""
     return (
-        f"curl -sS -X POST '{settings.url('order')}/orders' -H 'content-type: application/json' "
+        f"curl -sS -X POST '{settings.url('order')}/orders' {key}-H 'content-type: application/json' "
         f"-H 'Prefer: wait=5' -d '{body}'"
     )
 

@@ -96,7 +96,9 @@ class Bus:
         Raises TypeError for a command that ``Service(sends=...)`` does not name.
         """
         check_sent(f"the HTTP interface of {self.service}", self._sends, command)
-        return await self._parts.get().sender.send(command, correlation_id, traceparent, by.author if by else None)
+        return await self._parts.get().sender.send(
+            command, correlation_id, traceparent, by.author if by else None
+        )
 
     async def write(
         self,
@@ -108,7 +110,9 @@ class Bus:
     ) -> Position:
         """As :meth:`send`, for a command whose answer nobody will ask for: its events are not kept."""
         check_sent(f"the HTTP interface of {self.service}", self._sends, command)
-        return await self._parts.get().sender.write(command, correlation_id, traceparent, by.author if by else None)
+        return await self._parts.get().sender.write(
+            command, correlation_id, traceparent, by.author if by else None
+        )
 
     async def answer(self, sent: Sent, timeout: float) -> list[Message]:
         """The own events that a command sent from here led to, once they are folded here.
