@@ -6,32 +6,20 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, NotRequired
+from typing import Any, NotRequired
 
 import msgspec
-from fastapi import FastAPI, Path, Response
-from pydantic import AfterValidator
+from fastapi import FastAPI, Request, Response
 from typing_extensions import TypedDict
 
 from eventbus import Bus, Question, Why
-from eventbus.http import ONE_LINE, Time, one_line, problem_responses
-from services.order.rules import MAX_TEXT
+from eventbus.http import UNAVAILABLE, Time, json_example, problem_responses
+from services.order.parameters import OrderId
+from services.order.problems import ORDER_NOT_FOUND
 from services.order.timeline import Timeline
 
 MOMENTS = 1_000
 """Events of the order whose times are looked at."""
-
-OrderId = Annotated[
-    str,
-    Path(
-        alias="orderId",
-        description="The order.",
-        min_length=1,
-        max_length=MAX_TEXT,
-        json_schema_extra={"pattern": ONE_LINE},
-    ),
-    AfterValidator(one_line),
-]
 
 
 class FailedView(TypedDict):
@@ -77,15 +65,29 @@ class WhyView(TypedDict):
     records: list[RecordView]
 
 
+EXAMPLE = {
+    "orderId": "5013e32a-78d8-583b-9096-bc5c8a2a3005",
+    "complete": True,
+    "missing": None,
+    "records": [
+        {
+            "depth": 0,
+            "type": "CreateOrder",
+            "time": "2026-11-28T09:00:00.000Z",
+            "topic": "order.commands",
+            "partition": 2,
+            "offset": 17,
+            "service": "order",
+            "key": "5013e32a-78d8-583b-9096-bc5c8a2a3005",
+            "cause": None,
+            "kcat": "kcat -b 127.0.0.1:9092 -C -t order.commands -p 2 -o 17 -c 1",
+        }
+    ],
+}
 WHY: dict[str, Any] = {
     "responses": {
-        200: {"model": WhyView},
-        **problem_responses(
-            {
-                404: "There is no such order.",
-                503: "Kafka is away, or this replica answers enough such questions; ask again.",
-            }
-        ),
+        200: {"model": WhyView, **json_example(EXAMPLE)},
+        **problem_responses(ORDER_NOT_FOUND, UNAVAILABLE),
     }
 }
 
@@ -95,19 +97,19 @@ class OrderWhy:
     """The route. ``find`` raises what answers a request for an order that there is not."""
 
     bus: Bus
-    find: Callable[[str], Awaitable[Any]]
+    find: Callable[[str, Request], Awaitable[Any]]
 
     def mount(self, app: FastAPI) -> None:
         """Add the route to ``app``."""
         app.add_api_route("/orders/{orderId}/why", self.why, methods=["GET"], **WHY)
 
-    async def why(self, order_id: OrderId) -> Response:
+    async def why(self, order_id: OrderId, request: Request) -> Response:
         """The records of all services that have to do with the order, from its command to the last notification,
         retries and dead letters included: each with what led to it, and a line that prints it.
 
         They are read from Kafka for the answer, for a few seconds at most.
         """
-        await self.find(order_id)
+        await self.find(order_id, request)
         rows = self.bus.query(Timeline.select, (order_id, 0, MOMENTS))
         moments = {row["time"] for row in rows}
         found = await self.bus.why(Question.around(order_id, moments, time.time_ns() // 1_000_000))

@@ -3,6 +3,7 @@
 A service is a :class:`Service` of :class:`Decider` and :class:`Reactor`; :func:`serve` runs one replica of it.
 """
 
+from eventbus.access import Caller, Rule, Rules, Scope
 from eventbus.causes import Question, Why
 from eventbus.model.decider import DeadlinePassed, Decider, Outcome, Projection, Reactor, Request, Table
 from eventbus.model.errors import (
@@ -27,6 +28,7 @@ from eventbus.state.parked import HoldStatus
 
 __all__ = [
     "Bus",
+    "Caller",
     "Command",
     "DeadlinePassed",
     "Decider",
@@ -47,6 +49,9 @@ __all__ = [
     "Reactor",
     "Request",
     "Retryable",
+    "Rule",
+    "Rules",
+    "Scope",
     "Service",
     "Settings",
     "Table",

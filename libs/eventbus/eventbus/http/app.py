@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
@@ -12,12 +13,19 @@ from fastapi.responses import JSONResponse
 from fastapi.telemetry import TelemetryConfig
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 
+from eventbus.access import OPEN, Rule, Rules, Scope
+from eventbus.access.rules import RuleTable
+from eventbus.http.access import Access, AccessControl
 from eventbus.http.connections import Refusals
 from eventbus.http.direct import DirectRoutes
 from eventbus.http.edge import Edge, Hosts
-from eventbus.http.openapi import METRICS, READY, document
+from eventbus.http.openapi import METRICS, READY, document, json_example
+from eventbus.http.openapi_access import describe_access
+from eventbus.http.problem_pages import page_routes
+from eventbus.http.problem_types import BY_STATUS, INTERNAL_ERROR, NOT_READY, OTHER, UNAVAILABLE
 from eventbus.http.problems import Problem, field_errors, invalid
 from eventbus.model.errors import Unavailable
 
@@ -26,6 +34,42 @@ log = logging.getLogger("eventbus.http")
 NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 """Nothing here exports to OpenTelemetry. FastAPI would look for an exporter at each request."""
 
+OPERATION: Rules = {
+    "GET /healthz": OPEN,
+    "GET /readyz": OPEN,
+    "GET /metrics": Rule(Scope.ADMIN),
+    "GET /dlq/preview": Rule(Scope.ADMIN),
+    # The documents hold what is in the source anyway, and nothing of any order.
+    "GET /docs": OPEN,
+    "GET /docs/oauth2-redirect": OPEN,
+    "GET /openapi.json": OPEN,
+    "GET /problems": OPEN,
+    "GET /problems/{name}": OPEN,
+}
+"""What the routes that every service has ask of their callers."""
+CORS_METHODS = ("GET", "POST")
+CORS_REQUEST_HEADERS = (
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-None-Match",
+    "Last-Event-ID",
+    "Prefer",
+    "traceparent",
+    "X-Correlation-ID",
+)
+CORS_RESPONSE_HEADERS = (
+    "ETag",
+    "Idempotent-Replay",
+    "Location",
+    "Preference-Applied",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "WWW-Authenticate",
+)
+"""What pages of allowed origins may send and see, beside what every page may."""
+
 
 def create_app(
     name: str,
@@ -33,12 +77,15 @@ def create_app(
     why_not_ready: Callable[[], str],
     max_body: int,
     routes: Sequence[Callable[[FastAPI], None]] = (),
+    rules: Rules | None = None,
+    access: Access | None = None,
     hosts: Hosts | None = None,
     refusals: Refusals | None = None,
 ) -> FastAPI:
     """The application of a service: its own routes beside those every service has.
 
-    ``routes``: functions that add routes. ``hosts``: the names it answers to; any without them.
+    ``routes``: functions that add routes. ``rules``: what these ask of their callers; ``app.state.rules`` has all.
+    ``access``: who its callers may be; anybody without it. ``hosts``: the names it answers to; any without them.
     """
     app = FastAPI(title=f"{name} service", version="1.0.0", redoc_url=None, telemetry=NO_TELEMETRY)
     app.add_exception_handler(Problem, _problem)
@@ -48,7 +95,7 @@ def create_app(
     app.add_exception_handler(ClientDisconnect, _hung_up)
     app.add_exception_handler(Exception, _unexpected)
 
-    @app.get("/healthz", tags=["operation"])
+    @app.get("/healthz", tags=["operation"], responses={200: json_example({"status": "ok"})})
     async def healthz() -> dict[str, str]:
         """The process lives."""
         return {"status": "ok"}
@@ -57,7 +104,7 @@ def create_app(
     async def readyz() -> Response:
         """It is caught up and may be sent traffic."""
         if reason := why_not_ready():
-            return Problem(503, "Not ready", reason, headers={"Retry-After": "1"}).response()
+            return Problem(NOT_READY, reason, headers={"Retry-After": "1"}).response()
         return JSONResponse({"status": "ready"})
 
     @app.get("/metrics", tags=["operation"], response_class=Response, responses=METRICS)
@@ -65,14 +112,39 @@ def create_app(
         """Prometheus text format."""
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
+    page_routes(app)
     # The last one added is the first to see a request.
     app.state.direct = {}
     app.add_middleware(DirectRoutes, endpoints=app.state.direct, handlers=app.exception_handlers)
     for add in routes:
         add(app)
-    app.add_middleware(Edge, max_body=max_body, hosts=hosts, refusals=refusals or Refusals())
-    document(app)
+    access = access or Access()
+    app.state.rules = RuleTable({**OPERATION, **(rules or {})}, app.routes)
+    _guard(app, access, refusals or Refusals(), max_body, hosts)
+    is_on = access.authenticator is not None
+    document(app, partial(describe_access, routes=app.routes, rules=app.state.rules.rules, is_on=is_on))
     return app
+
+
+def _guard(app: FastAPI, access: Access, refusals: Refusals, max_body: int, hosts: Hosts | None) -> None:
+    """Put what a request must pass before the service's own middleware. What is not asked for costs nothing."""
+    if access.authenticator or access.rate:
+        app.add_middleware(
+            AccessControl,
+            table=app.state.rules,
+            authenticator=access.authenticator,
+            rate=access.rate,
+            refusals=refusals,
+        )
+    app.add_middleware(Edge, max_body=max_body, hosts=hosts, refusals=refusals, origins=access.origins)
+    if access.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=sorted(access.origins),
+            allow_methods=CORS_METHODS,
+            allow_headers=CORS_REQUEST_HEADERS,
+            expose_headers=CORS_RESPONSE_HEADERS,
+        )
 
 
 async def _problem(_: Request, exception: Exception) -> Response:
@@ -81,7 +153,7 @@ async def _problem(_: Request, exception: Exception) -> Response:
 
 
 async def _unavailable(_: Request, exception: Exception) -> Response:
-    return Problem(503, "Service Unavailable", str(exception), headers={"Retry-After": "1"}).response()
+    return Problem(UNAVAILABLE, str(exception), headers={"Retry-After": "1"}).response()
 
 
 async def _http_exception(request: Request, exception: Exception) -> Response:
@@ -92,8 +164,10 @@ async def _http_exception(request: Request, exception: Exception) -> Response:
     if exception.status_code == 405:
         detail = f"{request.method} is not allowed here"
     headers = dict(exception.headers) if exception.headers else None
-    phrase = HTTPStatus(exception.status_code).phrase
-    return Problem(exception.status_code, phrase, detail, headers=headers).response()
+    if kind := BY_STATUS.get(exception.status_code):
+        return Problem(kind, detail, headers=headers).response()
+    status = HTTPStatus(exception.status_code)
+    return Problem(OTHER, detail, headers=headers, title=status.phrase, status=status.value).response()
 
 
 async def _invalid(_: Request, exception: Exception) -> Response:
@@ -108,4 +182,4 @@ async def _hung_up(_: Request, exception: Exception) -> Response:
 
 async def _unexpected(request: Request, exception: Exception) -> Response:
     log.error("%s %s failed", request.method, request.url.path, exc_info=exception)
-    return Problem(500, "Internal Server Error", "the error is in this service's log").response()
+    return Problem(INTERNAL_ERROR, "the error is in this service's log").response()
