@@ -38,6 +38,7 @@ class ContactBody(TypedDict):
     """Where the customer is notified about the order."""
 
     email: NotRequired[str | None]
+    language: NotRequired[str | None]
 
 
 class EventView(TypedDict):
@@ -51,6 +52,15 @@ class EventView(TypedDict):
     partition: int
     offset: int
     data: dict[str, Any]
+
+
+class FailedView(TypedDict):
+    """How a message that failed stands, as a record of a retry topic or a dead letter says it."""
+
+    state: str
+    attempts: int
+    due: str | None
+    error: str | None
 
 
 class FailureView(TypedDict):
@@ -151,6 +161,28 @@ class Problem(TypedDict):
     errors: NotRequired[list[dict[str, Any]]]
 
 
+class RecordView(TypedDict):
+    """One record. What it led to follows it, one `depth` deeper. `cause` is the record that led to it, as
+    topic-partition-offset; a deadline that passed stands in `deadline` instead. `waitsFor` names the
+    services that have not decided it yet, `problem` what is wrong with what the record says of itself.
+    `kcat` is a line for a shell that prints it."""
+
+    depth: int
+    type: str | None
+    time: str
+    topic: str
+    partition: int
+    offset: int
+    service: str | None
+    key: str
+    cause: str | None
+    kcat: str
+    deadline: NotRequired[str]
+    failed: NotRequired[FailedView]
+    waitsFor: NotRequired[list[str]]
+    problem: NotRequired[str]
+
+
 class StockPage(TypedDict):
     """Products in order of their ids. `nextCursor` asks for the page after this one; null on the last."""
 
@@ -174,3 +206,13 @@ class TimelineView(TypedDict):
     orderId: str
     events: list[EventView]
     next: str | None
+
+
+class WhyView(TypedDict):
+    """All records that have to do with an order, each after its cause. If `complete` is false there may be
+    more, and `missing` says why they are not here."""
+
+    orderId: str
+    complete: bool
+    missing: str | None
+    records: list[RecordView]

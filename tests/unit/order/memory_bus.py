@@ -11,7 +11,21 @@ from typing import Any, Self
 import httpx
 from fastapi import FastAPI
 
-from eventbus import DeadlinePassed, Decider, Entry, Envelope, HoldStatus, Message, Position, Unavailable
+from eventbus import (
+    DeadlinePassed,
+    Decider,
+    Entry,
+    Envelope,
+    HoldStatus,
+    Message,
+    Position,
+    Question,
+    Settings,
+    Unavailable,
+    Why,
+)
+from eventbus.access import Caller
+from eventbus.model.messages import Author
 
 NOW = 1_700_000_000_000
 
@@ -20,7 +34,7 @@ class MemoryBus:
     """What :class:`eventbus.Bus` promises, with one partition a topic and a clock that stands still."""
 
     def __init__(self, decider: Decider[Any]) -> None:
-        self.decider = decider
+        self.decider, self.settings = decider, Settings()
         self.clear()
 
     def clear(self) -> None:
@@ -28,12 +42,15 @@ class MemoryBus:
         self.sent: list[Message] = []
         self.log: list[Envelope] = []
         self.traces: list[tuple[str | None, str | None]] = []
+        self.authors: list[Author | None] = []
         self.away = self.stalled = False
         self.waiting: dict[str, HoldStatus] = {}
         self.behind = self.counted = 0
         self.on_wait: Callable[[], object] = lambda: None
         self.on_caught_up: Callable[[], object] = lambda: None
         self.undecided_at: set[int] = set()
+        self.asked_why: list[Question] = []
+        self.told_why: Why | Unavailable = Why("", (), 0, "", {})
         self._states: dict[str, Entry[Any]] = {}
         self._db = sqlite3.connect(":memory:", check_same_thread=False)
         self._db.row_factory = sqlite3.Row
@@ -79,12 +96,18 @@ class MemoryBus:
         self.decider.projection.apply(self._db, envelope)
 
     async def send(
-        self, command: Message, *, correlation_id: str | None = None, traceparent: str | None = None
+        self,
+        command: Message,
+        *,
+        by: Caller | None = None,
+        correlation_id: str | None = None,
+        traceparent: str | None = None,
     ) -> Position:
         if self.away:
             raise Unavailable("the command is not durable")
         self.sent.append(command.stamp(NOW))
         self.traces.append((correlation_id, traceparent))
+        self.authors.append(by.author if by else None)
         if self.stalled:
             self.undecided_at.add(len(self.sent) - 1)
         else:
@@ -112,6 +135,12 @@ class MemoryBus:
         if not until(self.read(decider, key)):
             self.on_wait()
         return self.read(decider, key)
+
+    async def why(self, question: Question) -> Why:
+        self.asked_why.append(question)
+        if isinstance(self.told_why, Unavailable):
+            raise self.told_why
+        return self.told_why
 
     async def caught_up(self, topic: str, key: str) -> None:
         self.on_caught_up()

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
+from eventbus.access import Caller
+from eventbus.causes import Question, Why
 from eventbus.codec import Codec
 from eventbus.model.decider import Decider
 from eventbus.model.folding import Entry
@@ -20,6 +22,7 @@ from eventbus.model.places import Position
 from eventbus.model.rules import check_sent
 from eventbus.service.answers import Sent
 from eventbus.service.consistency import Consistency
+from eventbus.service.inquiries import Inquiries
 from eventbus.service.local_state import LocalState
 from eventbus.service.offset_probe import OffsetProbe
 from eventbus.service.published import Published
@@ -79,25 +82,40 @@ class Bus:
     ) -> None:
         """``sends``: the commands that :meth:`send` takes."""
         self.service, self.settings, self._parts, self._sends = service, settings, parts, sends
+        self._inquiries = Inquiries(settings)
 
     async def send(
-        self, command: Message, *, correlation_id: str | None = None, traceparent: str | None = None
+        self,
+        command: Message,
+        *,
+        by: Caller | None = None,
+        correlation_id: str | None = None,
+        traceparent: str | None = None,
     ) -> Sent:
-        """Make a command durable (acks=all); returns where it stands.
+        """Make a command durable (acks=all); returns where it stands. ``by``: who wished it, which is recorded.
 
         Raises Unavailable if it is not durable within ``send_timeout``: it may have been written all the same. The
         events it leads to are kept for :meth:`answer` while the caller holds what is returned, no longer.
         Raises TypeError for a command that ``Service(sends=...)`` does not name.
         """
         check_sent(f"the HTTP interface of {self.service}", self._sends, command)
-        return await self._parts.get().sender.send(command, correlation_id, traceparent)
+        return await self._parts.get().sender.send(
+            command, correlation_id, traceparent, by.author if by else None
+        )
 
     async def write(
-        self, command: Message, *, correlation_id: str | None = None, traceparent: str | None = None
+        self,
+        command: Message,
+        *,
+        by: Caller | None = None,
+        correlation_id: str | None = None,
+        traceparent: str | None = None,
     ) -> Position:
         """As :meth:`send`, for a command whose answer nobody will ask for: its events are not kept."""
         check_sent(f"the HTTP interface of {self.service}", self._sends, command)
-        return await self._parts.get().sender.write(command, correlation_id, traceparent)
+        return await self._parts.get().sender.write(
+            command, correlation_id, traceparent, by.author if by else None
+        )
 
     async def answer(self, sent: Sent, timeout: float) -> list[Message]:
         """The own events that a command sent from here led to, once they are folded here.
@@ -153,6 +171,13 @@ class Bus:
     def query(self, sql: str, args: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """Rows of this replica's projections; read-only."""
         return self._parts.get().reader.query(sql, args)
+
+    async def why(self, question: Question) -> Why:
+        """The causal tree of a key, read from the topics of all services within ``why_timeout``.
+
+        Raises Unavailable if this replica answers ``why_at_once`` such questions already, or if Kafka is away.
+        """
+        return await self._inquiries.ask(question, self.consult(lambda codec, store, partitions: codec))
 
     def consult(self, question: Callable[[Codec, Store, int], T]) -> T:
         """What ``question`` returns when given the codec, the store (read-only) and the number of partitions.
