@@ -45,6 +45,7 @@ from services.order.prices import PriceList
 from services.order.rules import MAX_TEXT, cancel_obstacle, complete_obstacle
 from services.order.settings import OrderSettings
 from services.order.state import Order, Status
+from services.order.streams import OrderStreams
 from services.order.timeline import Timeline
 from services.order.views import AcceptedView, OrderView, accepted, accepted_before, order_view, timeline_view
 
@@ -86,6 +87,7 @@ class OrderApi:
         """Add the routes to ``app``."""
         app.add_middleware(AdmissionMiddleware, admission=self.admission)
         add_direct_route(app, "/orders", self.create, "POST", **openapi.create(self.settings.limits))
+        OrderStreams(self.bus, self._find).mount(app)
         app.add_api_route("/orders/{orderId}", self.show, methods=["GET"], **openapi.SHOW)
         app.add_api_route("/orders/{orderId}/events", self.events, methods=["GET"], **openapi.EVENTS)
         app.add_api_route("/orders/{orderId}/cancel", self.cancel, methods=["POST"], **openapi.CANCEL)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastapi import Response
 from pydantic import BaseModel
 
 from eventbus.http import Responses, header_parameter, idempotency_key_parameter, problem_responses
 from services.order.bodies import CancelBody, CompleteBody, OrderOfItems, OrderOfOne
+from services.order.positions import POSITION, VERSION
 from services.order.rules import Limits
 from services.order.views import AcceptedView, OrderView, TimelineView
 
@@ -94,6 +96,29 @@ SHOW: dict[str, Any] = {
 EVENTS: dict[str, Any] = {
     "responses": {200: {"model": TimelineView}, **problem_responses({404: _UNKNOWN, 503: _AWAY})}
 }
+_STREAM: Responses = {
+    200: {
+        "description": "Server-Sent Events: `event` the type, `data` the event as in the timeline, `id` a position.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    },
+    **problem_responses(
+        {
+            400: "`Last-Event-ID` is no position of this stream.",
+            503: "This replica cannot stream now; another may.",
+        }
+    ),
+}
+
+
+def _stream(responses: Responses, position: str) -> dict[str, Any]:
+    resume = header_parameter(
+        "Last-Event-ID", "The `id` that came last: what follows it is sent.", pattern=position
+    )
+    return {"response_class": Response, "responses": responses, "openapi_extra": {"parameters": [resume]}}
+
+
+ORDER_STREAM = _stream({**_STREAM, **problem_responses({404: _UNKNOWN})}, VERSION)
+USER_STREAM = _stream(_STREAM, POSITION)
 _CHANGE: Responses = {
     202: {"model": OrderView, "description": "Done, now or before."},
     **problem_responses(

@@ -60,3 +60,4 @@ BREAKER = Gauge(
 )
 HTTP_REFUSED = Counter("eventbus_http_refused", "Connections and requests refused by a limit", ["reason"])
 HTTP_CONNECTIONS = Gauge("eventbus_http_connections", "HTTP connections open")
+HTTP_STREAMS = Gauge("eventbus_http_streams", "Streams of events open")

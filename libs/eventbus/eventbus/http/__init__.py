@@ -3,6 +3,7 @@
 from eventbus.headers import rfc3339
 from eventbus.http.bodies import MAX_VALUES, parse_json, read_body, validated, validation_errors
 from eventbus.http.direct import add_direct_route
+from eventbus.http.event_stream import EventStream, Source, stream_event, stream_position
 from eventbus.http.freshness import require_fresh
 from eventbus.http.json_response import JsonResponse
 from eventbus.http.openapi import (
@@ -24,11 +25,13 @@ __all__ = [
     "MAX_ERRORS",
     "MAX_VALUES",
     "ONE_LINE",
+    "EventStream",
     "JsonResponse",
     "Problem",
     "Responses",
     "SlicedWork",
     "Slices",
+    "Source",
     "Time",
     "add_direct_route",
     "field_path",
@@ -44,6 +47,8 @@ __all__ = [
     "read_body",
     "require_fresh",
     "rfc3339",
+    "stream_event",
+    "stream_position",
     "trace",
     "validated",
     "validation_errors",

@@ -17,9 +17,11 @@ from starlette.requests import ClientDisconnect
 from eventbus.http.connections import Refusals
 from eventbus.http.direct import DirectRoutes
 from eventbus.http.edge import Edge, Hosts
+from eventbus.http.event_stream import OpenStreams
 from eventbus.http.openapi import METRICS, READY, document
 from eventbus.http.problems import Problem, field_errors, invalid
 from eventbus.model.errors import Unavailable
+from eventbus.model.limits import HttpLimits
 
 log = logging.getLogger("eventbus.http")
 
@@ -35,11 +37,14 @@ def create_app(
     routes: Sequence[Callable[[FastAPI], None]] = (),
     hosts: Hosts | None = None,
     refusals: Refusals | None = None,
+    limits: HttpLimits | None = None,
 ) -> FastAPI:
     """The application of a service: its own routes beside those every service has.
 
-    ``routes``: functions that add routes. ``hosts``: the names it answers to; any without them.
+    ``routes``: functions that add routes. ``hosts``: the names it answers to; any without them. ``limits``: those of
+    its server.
     """
+    refusals = refusals or Refusals()
     app = FastAPI(title=f"{name} service", version="1.0.0", redoc_url=None, telemetry=NO_TELEMETRY)
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(Unavailable, _unavailable)
@@ -67,10 +72,11 @@ def create_app(
 
     # The last one added is the first to see a request.
     app.state.direct = {}
+    app.state.streams = OpenStreams(limits or HttpLimits(), refusals)
     app.add_middleware(DirectRoutes, endpoints=app.state.direct, handlers=app.exception_handlers)
     for add in routes:
         add(app)
-    app.add_middleware(Edge, max_body=max_body, hosts=hosts, refusals=refusals or Refusals())
+    app.add_middleware(Edge, max_body=max_body, hosts=hosts, refusals=refusals)
     document(app)
     return app
 
