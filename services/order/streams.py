@@ -8,14 +8,16 @@ from contextlib import contextmanager
 from typing import Annotated, Any, TypeVar
 
 import msgspec
-from fastapi import FastAPI, Path, Query, Request, Response
+from fastapi import FastAPI, Query, Request, Response
 from pydantic import AfterValidator
 
 from eventbus import Bus, Unavailable
-from eventbus.http import ONE_LINE, EventStream, Problem, one_line, stream_event, stream_position
+from eventbus.http import ONE_LINE, EventStream, Problem, caller, one_line, stream_event, stream_position
 from schemas import OrderCreated
 from services.order import openapi
+from services.order.parameters import OrderId
 from services.order.positions import POSITION, VERSION, parse_positions, parse_version, positions_text
+from services.order.problems import ORDER_NOT_FOUND, UNKNOWN_POSITION
 from services.order.rules import MAX_TEXT
 from services.order.timeline import Timeline
 from services.order.user_feed import Follower, UserFeed
@@ -25,22 +27,12 @@ LOG = OrderCreated.topic
 T = TypeVar("T")
 LAST_EVENT_ID = "Last-Event-ID"
 
-OrderId = Annotated[
-    str,
-    Path(
-        alias="orderId",
-        description="The order.",
-        min_length=1,
-        max_length=MAX_TEXT,
-        json_schema_extra={"pattern": ONE_LINE},
-    ),
-    AfterValidator(one_line),
-]
 UserId = Annotated[
     str,
     Query(
         alias="userId",
         description="The user.",
+        examples=["u1"],
         min_length=1,
         max_length=MAX_TEXT,
         json_schema_extra={"pattern": ONE_LINE},
@@ -59,7 +51,7 @@ AfterPosition = Annotated[
 class OrderStreams:
     """The routes. ``find`` raises what answers a request for an order that there is not."""
 
-    def __init__(self, bus: Bus, find: Callable[[str], Awaitable[Any]]) -> None:
+    def __init__(self, bus: Bus, find: Callable[[str, Request], Awaitable[Any]]) -> None:
         self._bus, self._find = bus, find
         self._feed = UserFeed(bus, LOG)
 
@@ -72,7 +64,7 @@ class OrderStreams:
         """The events of an order, from the first one or from the one after `Last-Event-ID`, and further ones live."""
         version = _read_position(request, after, parse_version) or 0
         self._check(order_id)
-        await self._find(order_id)
+        await self._find(order_id, request)
         return EventStream(lambda: self._order_source(order_id, version))
 
     async def of_user(self, request: Request, user_id: UserId, after: AfterPosition = None) -> Response:
@@ -80,6 +72,8 @@ class OrderStreams:
 
         Events of one order come in their order; there is none between orders.
         """
+        if not caller(request).acts_for(user_id):
+            raise Problem(ORDER_NOT_FOUND, f"There are no orders of {user_id[:100]!r}.")
         self._check()
         here = self._bus.folded_up_to(LOG)
         known = _read_position(request, after, lambda text: parse_positions(text, len(here)))
@@ -168,6 +162,5 @@ def _read_position(request: Request, after: str | None, parse: Callable[[str], T
     try:
         return parse(text)
     except ValueError:
-        raise Problem(
-            400, "Bad Request", f"{LAST_EVENT_ID}: {text[:100]!r} is no position of this stream"
-        ) from None
+        detail = f"{LAST_EVENT_ID}: {text[:100]!r} is no position of this stream"
+        raise Problem(UNKNOWN_POSITION, detail) from None

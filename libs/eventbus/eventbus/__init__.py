@@ -3,6 +3,8 @@
 A service is a :class:`Service` of :class:`Decider` and :class:`Reactor`; :func:`serve` runs one replica of it.
 """
 
+from eventbus.access import Caller, Rule, Rules, Scope
+from eventbus.causes import Question, Why
 from eventbus.model.decider import DeadlinePassed, Decider, Outcome, Projection, Reactor, Request, Table
 from eventbus.model.errors import (
     EventBusError,
@@ -26,6 +28,7 @@ from eventbus.state.parked import HoldStatus
 
 __all__ = [
     "Bus",
+    "Caller",
     "Command",
     "DeadlinePassed",
     "Decider",
@@ -42,14 +45,19 @@ __all__ = [
     "Poison",
     "Position",
     "Projection",
+    "Question",
     "Reactor",
     "Request",
     "Retryable",
+    "Rule",
+    "Rules",
+    "Scope",
     "Service",
     "Settings",
     "Table",
     "Unavailable",
     "Unrepresentable",
+    "Why",
     "message",
     "random_piece",
     "serve",

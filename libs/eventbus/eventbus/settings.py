@@ -96,6 +96,15 @@ class Settings(BaseSettings):
     max_input_bytes: int = 5_000_000
     """An input that is larger, uncompressed, is a dead letter. More could not wait in the retry topic."""
 
+    why_at_once: int = Field(default=2, ge=1)
+    """Questions for the causes of a key that a replica answers at a time; it refuses further ones."""
+    why_timeout: float = Field(default=5.0, gt=0)
+    """How long it reads the topics for one of them. Then it answers with what was found, and says so."""
+    why_records: int = Field(default=200_000, ge=1)
+    """Records that it reads for one of them at most."""
+    why_brokers: str = ""
+    """Addresses of brokers for the kcat lines in the answer, where readers reach them by others than the service."""
+
     old_headers: bool = True
     """Write ``correlationid``, ``cause`` and ``keyversion`` beside ``ce_correlationid``, ``ce_cause`` and
     ``ce_keyversion``. Turn it off once no process reads the old names only, and none may be rolled back to that."""

@@ -13,7 +13,19 @@ from zlib import crc32
 import httpx
 from fastapi import FastAPI
 
-from eventbus import DeadlinePassed, Decider, Entry, Envelope, HoldStatus, Message, Position, Unavailable
+from eventbus import (
+    DeadlinePassed,
+    Decider,
+    Entry,
+    Envelope,
+    HoldStatus,
+    Message,
+    Position,
+    Question,
+    Settings,
+    Unavailable,
+    Why,
+)
 
 NOW = 1_700_000_000_000
 
@@ -22,7 +34,7 @@ class MemoryBus:
     """What :class:`eventbus.Bus` promises, with one partition a topic, unless told, and a clock that stands still."""
 
     def __init__(self, decider: Decider[Any], partitions: int = 1) -> None:
-        self.decider, self.partitions = decider, partitions
+        self.decider, self.partitions, self.settings = decider, partitions, Settings()
         self.clear()
 
     def clear(self) -> None:
@@ -38,6 +50,8 @@ class MemoryBus:
         self.undecided_at: set[int] = set()
         self.unavailable = ""
         self.watchers: list[tuple[str, str | None, Callable[[], None]]] = []
+        self.asked_why: list[Question] = []
+        self.told_why: Why | Unavailable = Why("", (), 0, "", {})
         self._states: dict[str, Entry[Any]] = {}
         self._ends = [0] * self.partitions
         self._db = sqlite3.connect(":memory:", check_same_thread=False)
@@ -132,6 +146,12 @@ class MemoryBus:
         if not until(self.read(decider, key)):
             self.on_wait()
         return self.read(decider, key)
+
+    async def why(self, question: Question) -> Why:
+        self.asked_why.append(question)
+        if isinstance(self.told_why, Unavailable):
+            raise self.told_why
+        return self.told_why
 
     async def caught_up(self, topic: str, key: str) -> None:
         self.on_caught_up()

@@ -2,6 +2,7 @@
 
 from eventbus.headers import rfc3339
 from eventbus.http.bodies import MAX_VALUES, parse_json, read_body, validated, validation_errors
+from eventbus.http.callers import caller, forbidden
 from eventbus.http.direct import add_direct_route
 from eventbus.http.event_stream import EventStream, Source, stream_event, stream_position
 from eventbus.http.freshness import require_fresh
@@ -13,32 +14,56 @@ from eventbus.http.openapi import (
     Time,
     header_parameter,
     idempotency_key_parameter,
+    json_example,
     problem_responses,
+)
+from eventbus.http.problem_types import (
+    AFTER_A_WAIT,
+    INVALID_REQUEST,
+    MALFORMED_JSON,
+    METHOD_NOT_ALLOWED,
+    NOT_FOUND,
+    NOTHING_WAS_DONE,
+    TOO_MANY_STREAMS,
+    UNAVAILABLE,
+    ProblemType,
 )
 from eventbus.http.problems import MAX_ERRORS, Problem, field_path, invalid, one_line
 from eventbus.http.request_headers import IDEMPOTENCY_KEY, idempotency_key, matches, preferred_wait, trace
 from eventbus.http.slices import SlicedWork, Slices
 
 __all__ = [
+    "AFTER_A_WAIT",
     "IDEMPOTENCY_KEY",
+    "INVALID_REQUEST",
     "LINES",
+    "MALFORMED_JSON",
     "MAX_ERRORS",
     "MAX_VALUES",
+    "METHOD_NOT_ALLOWED",
+    "NOTHING_WAS_DONE",
+    "NOT_FOUND",
     "ONE_LINE",
+    "TOO_MANY_STREAMS",
+    "UNAVAILABLE",
     "EventStream",
     "JsonResponse",
     "Problem",
+    "ProblemType",
     "Responses",
     "SlicedWork",
     "Slices",
     "Source",
     "Time",
     "add_direct_route",
+    "caller",
     "field_path",
+    "forbidden",
     "header_parameter",
     "idempotency_key",
     "idempotency_key_parameter",
     "invalid",
+    "json_example",
     "matches",
     "one_line",
     "parse_json",

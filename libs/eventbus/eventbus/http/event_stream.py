@@ -15,6 +15,7 @@ from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
 from eventbus.http.connections import ReadTooSlowly, Refusals, Refused
+from eventbus.http.problem_types import TOO_MANY_STREAMS
 from eventbus.http.problems import Problem
 from eventbus.metrics import HTTP_STREAMS
 from eventbus.model.limits import HttpLimits
@@ -68,12 +69,8 @@ class OpenStreams:
         """Within it one more is open. Raises Problem 503 if there are too many."""
         if self._count >= self._most:
             self.refusals.note(Refused.STREAMS)
-            raise Problem(
-                503,
-                "Service Unavailable",
-                "there are too many streams; ask again in a moment",
-                headers={"Retry-After": "1"},
-            )
+            detail = "there are too many streams; ask again in a moment"
+            raise Problem(TOO_MANY_STREAMS, detail, headers={"Retry-After": "1"})
         self._count += 1
         HTTP_STREAMS.set(self._count)
         try:

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
+from eventbus.causes import Question, Why
 from eventbus.codec import Codec
 from eventbus.model.decider import Decider
 from eventbus.model.folding import Entry
@@ -22,6 +23,7 @@ from eventbus.model.rules import check_sent
 from eventbus.service.answers import Sent
 from eventbus.service.changes import Told
 from eventbus.service.consistency import Consistency
+from eventbus.service.inquiries import Inquiries
 from eventbus.service.local_state import LocalState
 from eventbus.service.offset_probe import OffsetProbe
 from eventbus.service.published import Published
@@ -81,6 +83,7 @@ class Bus:
     ) -> None:
         """``sends``: the commands that :meth:`send` takes."""
         self.service, self.settings, self._parts, self._sends = service, settings, parts, sends
+        self._inquiries = Inquiries(settings)
 
     async def send(
         self, command: Message, *, correlation_id: str | None = None, traceparent: str | None = None
@@ -180,6 +183,13 @@ class Bus:
     def query(self, sql: str, args: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """Rows of this replica's projections; read-only."""
         return self._parts.get().reader.query(sql, args)
+
+    async def why(self, question: Question) -> Why:
+        """The causal tree of a key, read from the topics of all services within ``why_timeout``.
+
+        Raises Unavailable if this replica answers ``why_at_once`` such questions already, or if Kafka is away.
+        """
+        return await self._inquiries.ask(question, self.consult(lambda codec, store, partitions: codec))
 
     def consult(self, question: Callable[[Codec, Store, int], T]) -> T:
         """What ``question`` returns when given the codec, the store (read-only) and the number of partitions.
