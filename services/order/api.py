@@ -78,7 +78,13 @@ class OrderApi:
     def mount(self, app: FastAPI) -> None:
         """Add the routes to ``app``."""
         app.add_middleware(AdmissionMiddleware, admission=self.admission)
-        add_direct_route(app, "/orders", self.create, "POST", **openapi.create(self.settings.limits))
+        add_direct_route(
+            app,
+            "/orders",
+            self.create,
+            "POST",
+            **openapi.create(self.settings.limits, self.settings.default_currency),
+        )
         OrderStreams(self.bus, self._find).mount(app)
         app.add_api_route("/orders/{orderId}", self.show, methods=["GET"], **openapi.SHOW)
         app.add_api_route("/orders/{orderId}/events", self.events, methods=["GET"], **openapi.EVENTS)

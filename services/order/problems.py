@@ -23,7 +23,10 @@ UNKNOWN_POSITION = ProblemType(
     "user have an offset for each partition.",
     "Send an `id` as it came from a stream at the same address, or none to begin anew.",
     NOTHING_WAS_DONE,
-    {"detail": "Last-Event-ID: 'x' is no position of this stream"},
+    {
+        "detail": "Last-Event-ID: 'x' is no position of this stream",
+        "errors": [{"field": "Last-Event-ID", "message": "is no position of this stream"}],
+    },
 )
 ORDER_CANNOT_BE_CANCELLED = ProblemType(
     "order-cannot-be-cancelled",

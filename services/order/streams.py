@@ -46,6 +46,14 @@ AfterVersion = Annotated[
 AfterPosition = Annotated[
     str | None, Query(alias="lastEventId", description=_AFTER, json_schema_extra={"pattern": POSITION})
 ]
+Seconds = Annotated[
+    float | None,
+    Query(
+        ge=0,
+        allow_inf_nan=False,
+        description="How long the stream goes on at most. With 0 it sends what there is and ends.",
+    ),
+]
 
 
 class OrderStreams:
@@ -60,14 +68,18 @@ class OrderStreams:
         app.add_api_route("/orders/stream", self.of_user, methods=["GET"], **openapi.USER_STREAM)
         app.add_api_route("/orders/{orderId}/stream", self.of_order, methods=["GET"], **openapi.ORDER_STREAM)
 
-    async def of_order(self, order_id: OrderId, request: Request, after: AfterVersion = None) -> Response:
+    async def of_order(
+        self, order_id: OrderId, request: Request, after: AfterVersion = None, seconds: Seconds = None
+    ) -> Response:
         """The events of an order, from the first one or from the one after `Last-Event-ID`, and further ones live."""
         version = _read_position(request, after, parse_version) or 0
         self._check(order_id)
         await self._find(order_id, request)
-        return EventStream(lambda: self._order_source(order_id, version))
+        return EventStream(lambda: self._order_source(order_id, version), seconds)
 
-    async def of_user(self, request: Request, user_id: UserId, after: AfterPosition = None) -> Response:
+    async def of_user(
+        self, request: Request, user_id: UserId, after: AfterPosition = None, seconds: Seconds = None
+    ) -> Response:
         """The events of all orders of a user, from now on or from where `Last-Event-ID` stood, live.
 
         Events of one order come in their order; there is none between orders.
@@ -77,7 +89,7 @@ class OrderStreams:
         self._check()
         here = self._bus.folded_up_to(LOG)
         known = _read_position(request, after, lambda text: parse_positions(text, len(here)))
-        return EventStream(lambda: self._user_source(user_id, known or here))
+        return EventStream(lambda: self._user_source(user_id, known or here), seconds)
 
     def _check(self, order_id: str | None = None) -> None:
         if reason := self._bus.why_unavailable(LOG, order_id):
@@ -163,4 +175,5 @@ def _read_position(request: Request, after: str | None, parse: Callable[[str], T
         return parse(text)
     except ValueError:
         detail = f"{LAST_EVENT_ID}: {text[:100]!r} is no position of this stream"
-        raise Problem(UNKNOWN_POSITION, detail) from None
+        wrong = {"field": LAST_EVENT_ID, "message": "is no position of this stream"}
+        raise Problem(UNKNOWN_POSITION, detail, errors=[wrong]) from None

@@ -88,7 +88,7 @@ async def _follow(system: System, gateway: int) -> None:
             replica.kill()
             orders.append(await _order(client))
             await until(lambda: len(follower.got) == len(orders), "the stream goes on at the other replica")
-            await asyncio.to_thread(lambda one=replica: one.start().wait_ready())
+            await asyncio.to_thread(replica.start().wait_ready)
         following.cancel()
     assert follower.streams > 1
     assert_without_gap_or_repeat(follower, [(order_id, 1) for order_id in orders])

@@ -44,8 +44,8 @@ class Waiter:
 @pytest.mark.parametrize("orders", [1, 500])
 def test_five_thousand_who_wait_cost_memory_only(system: System, orders: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-    env = {"EVENTBUS_HTTP_MAX_CONNECTIONS": str(2 * WAITING), "ORDER_MAX_WAIT": "300"}
-    (order,) = system.start("order", **env)  # no payment: orders stay open
+    # There is no payment, so orders stay open.
+    (order,) = system.start("order", EVENTBUS_HTTP_MAX_CONNECTIONS=str(2 * WAITING), ORDER_MAX_WAIT="300")
     ids = [_created(order) for _ in range(orders)]
     eventually(lambda: order.get(f"/orders/{ids[-1]}").status_code == 200, "the orders are there")
     asyncio.run(_wait(order, ids))

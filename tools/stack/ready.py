@@ -79,7 +79,9 @@ def curl_line(settings: StackSettings) -> str:
     )
 
 
-def summary(settings: StackSettings, scale: Mapping[str, int], seconds: float, notifications: str) -> str:
+def summary(
+    settings: StackSettings, scale: Mapping[str, int], seconds: float, notifications: str, mail: bool = False
+) -> str:
     """What ``up`` prints when all is ready."""
     lines = [f"Ready after {seconds:.1f} s."]
     for name in SERVICES:
@@ -89,6 +91,7 @@ def summary(settings: StackSettings, scale: Mapping[str, int], seconds: float, n
         f"  {'simulator':<13} http://127.0.0.1:{settings.simulator_port}",
         f"  {'kafka':<13} {settings.bootstrap_servers}",
         f"  notifications {notifications}",
+        *([f"  {'inbox':<13} http://127.0.0.1:{settings.inbox_port}  (mails to customers)"] if mail else []),
         "Try:",
         f"  {curl_line(settings)}",
         "Then: make ps, make logs, make scale payment=3, make demo, make audit, make down",

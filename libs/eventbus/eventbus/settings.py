@@ -54,6 +54,8 @@ class Settings(BaseSettings):
     """How long a connection may be idle between two requests."""
     http_heartbeat: float = Field(default=15.0, gt=0)
     """A stream without events sends a comment after this long, so that nobody between takes it for dead."""
+    http_stream_time: float = Field(default=900.0, gt=0)
+    """A stream ends after this long at most. Its client comes back with its credentials, to whichever replica."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """The least important level that is logged: DEBUG, INFO, WARNING or ERROR."""
 
@@ -122,6 +124,7 @@ class Settings(BaseSettings):
             body_rate=self.http_body_rate,
             keep_alive=self.http_keep_alive,
             heartbeat=self.http_heartbeat,
+            stream_time=self.http_stream_time,
         )
 
     def allowed_hosts(self) -> list[str]:

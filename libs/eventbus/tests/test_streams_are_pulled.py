@@ -231,6 +231,24 @@ async def test_a_stream_that_is_over_ends_in_good_order_and_the_connection_serve
         assert (await client.answer())[0] == 200
 
 
+async def test_a_stream_ends_after_its_time_once_all_that_there_is_was_sent() -> None:
+    async with streaming(replace(PATIENT, stream_time=0.2)) as service:
+        client = await service.connect()
+        await head_of(client)
+        service.open[0].go(3)
+        found = await lines_up_to(client, b": its time is over: it goes on where it was when you ask again")
+        assert b'data: "3 "' in found
+        await until(lambda: service.closed == 1)
+
+
+async def test_a_client_that_knows_no_chunks_is_told_so() -> None:
+    async with streaming() as service:
+        client = await Client.connect(service.address[1])
+        await client.send(b"GET /numbers HTTP/1.0\r\n\r\n")
+        assert (await client.problem())["status"] == 505
+        assert not service.open
+
+
 async def test_a_server_that_stops_ends_its_streams_in_good_order_at_once() -> None:
     async with streaming() as service:
         clients = [await service.connect() for _ in range(20)]

@@ -10,6 +10,10 @@ from typing import Any, NamedTuple
 
 from fastapi import FastAPI
 
+from eventbus import Caller
+from eventbus.access import ANONYMOUS
+from eventbus.http.callers import CALLER
+
 
 class StreamEvent(NamedTuple):
     """One event as a client gets it."""
@@ -88,7 +92,7 @@ class StreamClient:
 
 @asynccontextmanager
 async def opened(
-    app: FastAPI, path: str, query: str = "", last_event_id: str | None = None
+    app: FastAPI, path: str, query: str = "", last_event_id: str | None = None, caller: Caller = ANONYMOUS
 ) -> AsyncIterator[StreamClient]:
     """A client whose answer has begun; it hangs up in the end."""
     client = StreamClient()
@@ -104,6 +108,7 @@ async def opened(
         "query_string": query.encode(),
         "headers": headers,
         "scheme": "http",
+        CALLER: caller,
     }
 
     async def receive() -> dict[str, Any]:

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eventbus import Bus, Envelope
+from eventbus import Bus, Caller, Envelope, Scope
 from eventbus.http.app import create_app
 from eventbus.service.runtime import http_routes
 from schemas import CancelOrder, CompleteOrder
@@ -134,6 +134,28 @@ async def test_an_id_that_is_none_of_a_user_is_refused(app: FastAPI, bus: Memory
 async def test_a_user_that_is_none_is_refused(app: FastAPI, bus: MemoryBus, query: str) -> None:
     async with opened(app, "/orders/stream", query) as answer:
         assert answer.status == 422 and answer.body()["errors"][0]["field"] == "userId"
+
+
+async def test_with_no_time_a_stream_sends_what_there_is_and_ends(app: FastAPI, bus: MemoryBus) -> None:
+    create(bus, "o1", "anne")
+    confirm(bus, "o1")
+    for path, query in (("/orders/o1/stream", ""), ("/orders/stream", "userId=anne&lastEventId=0&")):
+        async with opened(app, path, f"{query}seconds=0") as stream:
+            assert len(await stream.events(4)) == 4 and await stream.next() is None
+            assert "its time is over" in stream.comments[0]
+    async with opened(app, "/orders/o1/stream", "seconds=-1") as answer:
+        assert answer.status == 422
+
+
+async def test_a_customer_follows_its_own_orders_only(app: FastAPI, bus: MemoryBus) -> None:
+    create(bus, "o1", "anne")
+    bob = Caller("key:bob", "api_key", frozenset({Scope.READ}), "bob")
+    for path, query in (("/orders/o1/stream", ""), ("/orders/stream", "userId=anne")):
+        async with opened(app, path, query, caller=bob) as answer:
+            assert (answer.status, answer.body()["type"]) == (404, "/problems/order-not-found")
+    anne = replace(bob, user_id="anne")
+    async with opened(app, "/orders/stream", "userId=anne&lastEventId=0", caller=anne) as stream:
+        assert told(await stream.events(1))[0][1] == "OrderCreated"
 
 
 async def test_an_unknown_order_is_not_streamed(app: FastAPI, bus: MemoryBus) -> None:

@@ -18,7 +18,7 @@ from eventbus.model.record import Raw
 from eventbus.settings import Settings
 from eventbus.wire_format import DATASCHEMA
 
-AROUND = 60_000
+AROUND = 2_000
 """Ms around a known moment of a key in which its records are read."""
 
 
@@ -36,8 +36,8 @@ class Question:
 
     @classmethod
     def around(cls, key: str, moments: Iterable[int], now: int) -> Question:
-        """For a key of which it is known when something happened, and that it may happen now (ms since epoch)."""
-        return cls(key, [Span(max(at - AROUND, 0), at + AROUND) for at in (*moments, now)], now)
+        """For a key of which it is known when all happened that is decided (ms since epoch)."""
+        return cls(key, [Span(max(at - AROUND, 0), min(at + AROUND, now)) for at in (*moments, now)], now)
 
 
 @dataclass(frozen=True)

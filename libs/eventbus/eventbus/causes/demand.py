@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from eventbus.causes.links import LETTERS, RETRY, SKIPS, Link
 from eventbus.causes.spans import Span, Spans
 from eventbus.kafka.records import partition_of
 from eventbus.model.places import Partition
 
-BEFORE, BESIDE = 1_000, 2_000
-"""Ms around an output in which the other outputs of the same decision stand: all of one transaction."""
+BESIDE = 1_000
+"""Ms around an output in which the other outputs of the same decision stand: they are written one after the other."""
 ASKED_FOR = 5_000
 """Ms around the record of an operator's wish in which that wish, and what it led to, stand."""
-AFTER = 5_000
+AFTER = 2_000
 """Ms in which the answers to a record are looked for at first."""
-FURTHER = 8
+FURTHER = 16
 """How many times as long they are looked for next, while a service has neither answered nor gone past it."""
-GAP = 60_000
+GAP = 2_000
 """Ms: shorter pauses are read over, since to begin anew costs more."""
-
-PartitionOf = Callable[[bytes, int], int]
-Wanted = Mapping[Partition, Spans]
+TICK = 100
+"""Ms: records of the same tick ask for the same times."""
 
 
 class Demand:
@@ -50,29 +49,30 @@ class Demand:
 
     def of_failures(self, link: Link) -> None:
         """What became of a message that failed: in its own partition, however long that took."""
-        since = _second(link.written) - BEFORE
+        since = _tick(link.written) - BESIDE
         if self._is_new("failures", link.position.partition, since):
             for topic in self._failing:
                 if link.position.partition < self._topics[topic]:
-                    self._spans[Partition(topic, link.position.partition)].add(Span(since, self._now))
+                    self._spans[Partition(topic, link.position.partition)].add(Span(max(since, 0), self._now))
         if SKIPS in self._topics and self._is_new("skips"):
             self._spans[Partition(SKIPS, 0)].add(Span(0, self._now))
 
     def of_answers(self, link: Link, reach: int) -> None:
         """Records of the same key that came within ``reach`` ms."""
-        since = _second(link.written)
-        if self._is_new("answers", link.key, since, reach):
-            self.of_key(link.key, [Span(since - BEFORE, min(since + 1_000 + reach, self._now))])
+        at = _tick(link.written)
+        if self._is_new("answers", link.key, at, reach):
+            self.of_key(link.key, [self._around(at, BESIDE, reach)])
 
-    def beside(self, link: Link, before: int, after: int) -> None:
+    def beside(self, link: Link, around: int = BESIDE) -> None:
         """Records that were written with this one: they may have any key."""
-        since = _second(link.written)
-        if not self._is_new("beside", since, before, after):
-            return
-        span = Span(since - before, min(since + 1_000 + after, self._now))
-        for topic, count in self._topics.items():
-            for number in range(count):
-                self._spans[Partition(topic, number)].add(span)
+        at = _tick(link.written)
+        if self._is_new("beside", at, around):
+            for topic, count in self._topics.items():
+                for number in range(count):
+                    self._spans[Partition(topic, number)].add(self._around(at, around, around))
+
+    def _around(self, at: int, before: int, after: int) -> Span:
+        return Span(max(at - before, 0), min(at + TICK + after, self._now))
 
     def passes(self) -> Iterable[Mapping[Partition, Span]]:
         """What is to be read and was not yet, one span of each partition at a time. It counts as read from now on."""
@@ -99,6 +99,5 @@ class Demand:
         return True
 
 
-def _second(millis: int) -> int:
-    """The full second before, so that records of the same second ask for the same."""
-    return millis - millis % 1_000
+def _tick(millis: int) -> int:
+    return millis - millis % TICK

@@ -8,12 +8,13 @@ from typing import NamedTuple
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as Record
 
+from eventbus.causes.links import LETTERS, RETRY
+from eventbus.causes.source import Take
 from eventbus.kafka.clients import probe_consumer
 from eventbus.kafka.errors import is_unreadable, passes
 from eventbus.kafka.records import after_unreadable, raw_of, unreadable
 from eventbus.model.errors import Unavailable
 from eventbus.model.places import Partition
-from eventbus.model.record import Raw
 from eventbus.settings import Settings
 
 LATER = 50
@@ -45,12 +46,17 @@ class Reading:
         self._ranges: dict[Partition, Range] = {}
         self._later: dict[Partition, int] = {}
         self._next: dict[Partition, int] = {}
+        self._only: bytes | None = None
 
-    def run(self, ranges: Mapping[Partition, Range], take: Callable[[Raw], None]) -> None:
-        """Hand on the records of all ranges. Raises what ``left`` raises, and Unavailable."""
+    def run(self, ranges: Mapping[Partition, Range], take: Take, only: bytes | None = None) -> None:
+        """Hand on the records of all ranges. Raises what ``left`` raises, and Unavailable.
+
+        ``only``: see :meth:`~eventbus.causes.source.Source.read`.
+        """
+        ranges = {partition: range_ for partition, range_ in ranges.items() if range_.start < range_.end}
         if not ranges:
             return
-        self._ranges, self._later = dict(ranges), dict.fromkeys(ranges, 0)
+        self._ranges, self._later, self._only = ranges, dict.fromkeys(ranges, 0), only
         self._next = {partition: range_.start for partition, range_ in ranges.items()}
         self._consumer.assign([self._named(partition, at) for partition, at in self._next.items()])
         silent = 0.0
@@ -67,7 +73,7 @@ class Reading:
         finally:
             self._consumer.unassign()
 
-    def _handle(self, record: Record, take: Callable[[Raw], None]) -> Partition | None:
+    def _handle(self, record: Record, take: Take) -> Partition | None:
         """Hand on a record; returns its partition if that is read now."""
         error, topic, number, offset = record.error(), record.topic(), record.partition(), record.offset()
         if error is not None and error.code() != KafkaError._PARTITION_EOF and not is_unreadable(error):
@@ -80,7 +86,7 @@ class Reading:
         if range_ is None or offset < self._next[partition]:
             return None
         if error is None:
-            is_read = self._pass_on(raw_of(record, self._settings.topic_prefix), partition, range_, take)
+            is_read = self._pass_on(record, partition, range_, take)
         elif is_unreadable(error):
             is_read = self._pass_by(partition, offset, error, range_, take)
         else:
@@ -89,16 +95,19 @@ class Reading:
             del self._ranges[partition]
         return partition if is_read else None
 
-    def _pass_on(self, raw: Raw, partition: Partition, range_: Range, take: Callable[[Raw], None]) -> bool:
-        if raw.offset >= range_.end:
+    def _pass_on(self, record: Record, partition: Partition, range_: Range, take: Take) -> bool:
+        offset = record.offset()
+        assert offset is not None
+        if offset >= range_.end:
             return True
-        self._next[partition] = raw.offset + 1
-        self._later[partition] = self._later[partition] + 1 if raw.timestamp > range_.until else 0
-        take(raw)
+        self._next[partition] = offset + 1
+        self._later[partition] = self._later[partition] + 1 if record.timestamp()[1] > range_.until else 0
+        if self._only is None or record.key() == self._only or partition.topic.endswith((RETRY, LETTERS)):
+            take(raw_of(record, self._settings.topic_prefix))
         return self._next[partition] >= range_.end or self._later[partition] >= LATER
 
     def _pass_by(
-        self, partition: Partition, offset: int, error: KafkaError, range_: Range, take: Callable[[Raw], None]
+        self, partition: Partition, offset: int, error: KafkaError, range_: Range, take: Take
     ) -> bool:
         """Hand on a record that stands for a batch that cannot be read, and go on behind the batch."""
         take(unreadable(*partition, offset, error))

@@ -2,10 +2,10 @@
 
 A record names its cause, never its effects. So effects are looked for where they can stand:
 
-1. Records of the key are read in its partition of every topic, in the times that the question names; of retry and
-   dead letter topics in every partition.
-2. What a decision writes is written in one transaction. So beside each output found, all partitions are read for
-   about two seconds: there stand the outputs with other keys, such as commands about products.
+1. Records of the key are read in its partition of every topic, in the times that the question names, and from where
+   services have not decided yet; of retry and dead letter topics in every partition.
+2. What a decision writes is written at once, in one transaction. So around each output found, all partitions are read
+   for two seconds: there stand the outputs with other keys, such as commands about products.
 3. Answers to a record carry its key, or stand beside one that does. They are read from its time on, further and
    further, until each service that reads its topic has answered it, or has answered a later record of its partition.
 4. Retry and dead letter topics are read to their ends, since a message may wait there for long.
@@ -18,23 +18,21 @@ So a record that comes before its cause is kept if it has the correlation id of 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from eventbus.causes.demand import AFTER, ASKED_FOR, BEFORE, BESIDE, FURTHER, Demand
+from eventbus.causes.demand import AFTER, ASKED_FOR, FURTHER, Demand
 from eventbus.causes.links import (
     LETTERS,
     RETRY,
     SKIPS,
     Link,
     NameOf,
-    cause_of,
-    correlation_of,
     link_of,
-    service_of,
 )
 from eventbus.causes.source import Exhausted, Source
 from eventbus.causes.spans import Span
+from eventbus.kafka.records import partition_of
 from eventbus.model.places import Partition, Position
 from eventbus.model.record import Raw
 
@@ -76,14 +74,16 @@ class Search:
         self._source, self._key, self._name_of, self._now = source, key, name_of, now
         self._budget = budget
         self._found = Found()
-        self._correlations: set[str] = set()
+        self._correlations: set[bytes] = set()
+        self._places: set[bytes] = set()
+        """Where the records stand that were found, as others name them."""
         self._unknown: defaultdict[Position, list[Link]] = defaultdict(list)
         self._unknown_count = 0
         self._fresh: list[Link] = []
         self._reach: dict[Position, int] = {}
         self._answered_by: defaultdict[Position, set[str]] = defaultdict(set)
-        self._past: dict[tuple[str, Partition], int] = {}
-        """By service and input, the offset of the latest record that it has answered."""
+        self._past: dict[tuple[bytes, bytes], int] = {}
+        """By the source of events and the partition of an input, the offset of the latest record they answer."""
         self._decided: dict[str, dict[Partition, int]] = {}
         self._looked_up: set[Position] = set()
 
@@ -98,7 +98,8 @@ class Search:
             )
             self._demand = Demand(topics, self._now)
             self._demand.everywhere(self._key, spans)
-            self._read()
+            self._read(only=self._key)
+            self._read_undecided(topics)
             self._demand.forget()
             self._repeat()
         except Exhausted as limit:
@@ -123,9 +124,18 @@ class Search:
                 return
         raise Exhausted(f"causes go on after {ROUNDS} rounds of reading")
 
-    def _read(self) -> None:
+    def _read(self, only: bytes | None = None) -> None:
         for spans in self._demand.passes():
-            self._source.read(spans, self._take)
+            self._source.read(spans, self._take, only)
+
+    def _read_undecided(self, topics: Mapping[str, int]) -> None:
+        """Records of the key that no event tells of yet."""
+        places = [Partition(topic, partition_of(self._key, count)) for topic, count in topics.items()]
+        starts: dict[Partition, int] = {}
+        for service in self._services:
+            for place, offset in self._source.decided(service, places).items():
+                starts[place] = min(offset, starts.get(place, offset))
+        self._source.read_from(starts, self._take, self._key)
 
     # What is read
 
@@ -133,29 +143,29 @@ class Search:
         self._found.read += 1
         if self._found.read > self._budget.records:
             raise Exhausted(f"{self._budget.records} records were read")
-        failed, cause = raw.topic.endswith((RETRY, LETTERS)), None
-        if not failed and (cause := cause_of(raw)):
-            self._note_progress(raw, cause)
-        if (
-            failed
-            or raw.key == self._key
-            or raw.topic == SKIPS
-            or cause in self._found.links
-            or correlation_of(raw) in self._correlations
-        ):
+        if raw.topic == SKIPS or raw.topic.endswith((RETRY, LETTERS)):
+            self._sort(link_of(raw, self._name_of))
+            return
+        # Most records are about other keys, so their headers are compared as they came.
+        named = raw.named
+        cause = named.get("cause", named.get("ce_cause"))
+        if cause:
+            self._note_progress(named.get("ce_source", b""), cause)
+        correlation = named.get("correlationid", named.get("ce_correlationid"))
+        if raw.key == self._key or cause in self._places or correlation in self._correlations:
             self._sort(link_of(raw, self._name_of))
 
-    def _note_progress(self, raw: Raw, cause: Position) -> None:
-        place = service_of(raw.header("ce_source") or ""), Partition(cause.topic, cause.partition)
-        if cause.offset > self._past.get(place, -1):
-            self._past[place] = cause.offset
+    def _note_progress(self, source: bytes, cause: bytes) -> None:
+        partition, _, offset = cause.rpartition(b"-")
+        if offset.isdigit() and len(offset) < 19:
+            self._past[source, partition] = max(int(offset), self._past.get((source, partition), -1))
 
     def _sort(self, link: Link) -> None:
         if link.position in self._found.links:
             return
         if link.key == self._key or link.cause in self._found.links:
             self._add(link)
-        elif link.cause and (link.correlation in self._correlations or link.position.topic == SKIPS):
+        elif link.cause and (link.correlation.encode() in self._correlations or link.position.topic == SKIPS):
             if self._unknown_count >= UNKNOWN:
                 raise Exhausted(
                     f"{UNKNOWN} records have the same correlation id and causes that were not found yet"
@@ -175,7 +185,8 @@ class Search:
             self._found.links[link.position] = link
             self._found.above.pop(link.position, None)
             self._fresh.append(link)
-            self._correlations.add(link.correlation)
+            self._correlations.add(link.correlation.encode())
+            self._places.add(str(link.position).encode())
             if link.cause and not link.failure:
                 self._answered_by[link.cause].add(link.service)
             waiting += self._unknown.pop(link.position, [])
@@ -186,10 +197,10 @@ class Search:
         self._demand.of_failures(link)
         if link.failure is not None:
             if link.failure.led_to:
-                self._demand.beside(link, ASKED_FOR, ASKED_FOR)
+                self._demand.beside(link, ASKED_FOR)
             return
         if link.cause is not None:
-            self._demand.beside(link, BEFORE, BESIDE)
+            self._demand.beside(link)
         self._reach[link.position] = 0
 
     def _ask_for_answers(self) -> None:
@@ -220,7 +231,7 @@ class Search:
         return (
             self._decided[service].get(partition, -1) <= position.offset
             or service in self._answered_by[position]
-            or self._past.get((service, partition), -1) > position.offset
+            or self._past.get((f"/{service}".encode(), str(partition).encode()), -1) > position.offset
         )
 
     def _waiting(self) -> dict[Position, tuple[str, ...]]:

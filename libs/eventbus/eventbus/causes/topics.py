@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from eventbus.causes.links import LETTERS, RETRY
 from eventbus.causes.reading import Range, Reading, away
-from eventbus.causes.source import Exhausted
+from eventbus.causes.source import Exhausted, Take
 from eventbus.causes.spans import Span
 from eventbus.kafka.clients import common, probe_consumer
 from eventbus.kafka.errors import passes
@@ -96,11 +96,14 @@ class TopicSource:
         found = self._ask(lambda timeout: group.committed(asked, timeout))
         return {self._partition(tp): tp.offset for tp in found if tp.error is None and tp.offset >= 0}
 
-    def read(self, spans: Mapping[Partition, Span], take: Callable[[Raw], None]) -> None:
+    def read(self, spans: Mapping[Partition, Span], take: Take, only: bytes | None = None) -> None:
         starts = self._offsets({partition: span.since for partition, span in spans.items()})
         ends = self._offsets(dict.fromkeys((p for p, start in starts.items() if start >= 0), END))
-        ranges = {p: Range(starts[p], end, spans[p].until) for p, end in ends.items() if starts[p] < end}
-        self._reading.run(ranges, take)
+        self._reading.run({p: Range(starts[p], end, spans[p].until) for p, end in ends.items()}, take, only)
+
+    def read_from(self, offsets: Mapping[Partition, int], take: Take, only: bytes | None = None) -> None:
+        ends = self._offsets(dict.fromkeys(offsets, END))
+        self._reading.run({p: Range(offsets[p], end, LARGEST) for p, end in ends.items()}, take, only)
 
     def at(self, positions: Collection[Position]) -> Mapping[Position, Raw]:
         topics, found = self.topics(), dict[Position, Raw]()

@@ -15,7 +15,7 @@ from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
 from eventbus.http.connections import ReadTooSlowly, Refusals, Refused
-from eventbus.http.problem_types import TOO_MANY_STREAMS
+from eventbus.http.problem_types import OTHER, TOO_MANY_STREAMS
 from eventbus.http.problems import Problem
 from eventbus.metrics import HTTP_STREAMS
 from eventbus.model.limits import HttpLimits
@@ -81,23 +81,32 @@ class OpenStreams:
 
 
 class EventStream(Response):
-    """An answer that goes on until its source is over, the client leaves, or the client reads too slowly.
+    """An answer that goes on until its source is over, its time is over, or the client leaves or reads too slowly.
 
-    ``opened``: gives the source, and closes it in the end.
+    ``opened``: gives the source, and closes it in the end. ``seconds``: how long it goes on at most, if that is less
+    than any stream may (``EVENTBUS_HTTP_STREAM_TIME``). What there is already is sent in any case.
     """
 
-    def __init__(self, opened: Callable[[], AbstractContextManager[Source]]) -> None:
+    def __init__(
+        self, opened: Callable[[], AbstractContextManager[Source]], seconds: float | None = None
+    ) -> None:
         super().__init__(headers=HEADERS)
         del self.headers["content-length"]
-        self._opened = opened
+        self._opened, self._seconds = opened, seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["http_version"] == "1.0":
+            # It knows no chunks, so it could not tell the end of the stream from a broken connection.
+            raise Problem(OTHER, "a stream needs HTTP/1.1", status=505, title="HTTP Version Not Supported")
         streams: OpenStreams = scope["app"].state.streams
         with streams.admit(), self._opened() as source:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            await self._send_all(source, _Writer(send, streams.limits), streams.limits.heartbeat)
+            await self._send_all(source, _Writer(send, streams.limits), streams.limits)
 
-    async def _send_all(self, source: Source, writer: _Writer, heartbeat: float) -> None:
+    async def _send_all(self, source: Source, writer: _Writer, limits: HttpLimits) -> None:
+        clock = asyncio.get_running_loop().time
+        seconds = limits.stream_time * random.uniform(0.75, 1.0)  # not all that began together end together
+        end = clock() + (seconds if self._seconds is None else min(seconds, self._seconds))
         await writer.write(b"retry: %d\n" % random.randint(*RETRY_MS) + source.begin())
         while not (reason := source.why_over()):
             if (piece := source.take()) is not None:
@@ -105,13 +114,22 @@ class EventStream(Response):
                 await asyncio.sleep(
                     0
                 )  # writing does not wait while there is room, and others want their turn
-                continue
-            try:
-                async with asyncio.timeout(heartbeat):
-                    await source.change()
-            except TimeoutError:
+            elif (left := end - clock()) <= 0:
+                reason = "its time is over: it goes on where it was when you ask again"
+                break
+            elif not await _is_told(source, min(left, limits.heartbeat)) and left > limits.heartbeat:
                 await writer.write(HEARTBEAT)
         await writer.write(b": %s\n\n" % reason.encode(), more=False)
+
+
+async def _is_told(source: Source, seconds: float) -> bool:
+    """Whether there may be something new within that time."""
+    try:
+        async with asyncio.timeout(seconds):
+            await source.change()
+    except TimeoutError:
+        return False
+    return True
 
 
 class _Writer:

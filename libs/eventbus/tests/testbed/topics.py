@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from eventbus.causes.source import Exhausted
+from eventbus.causes.source import Exhausted, Take
 from eventbus.causes.spans import Span
 from eventbus.kafka.records import partition_of
 from eventbus.model.places import Partition, Position
@@ -106,12 +106,23 @@ class MemoryTopics:
             if partition.topic in self._inputs[service]
         }
 
-    def read(self, spans: Mapping[Partition, Span], take: Callable[[Raw], None]) -> None:
+    def read(self, spans: Mapping[Partition, Span], take: Take, only: bytes | None = None) -> None:
         for partition, span in spans.items():
-            for raw in self._records[partition]:
-                if span.since <= raw.timestamp <= span.until:
-                    self._count()
-                    take(raw)
+            self._hand_on(
+                [raw for raw in self._records[partition] if span.since <= raw.timestamp <= span.until],
+                take,
+                only,
+            )
+
+    def read_from(self, offsets: Mapping[Partition, int], take: Take, only: bytes | None = None) -> None:
+        for partition, offset in offsets.items():
+            self._hand_on([raw for raw in self._records[partition] if raw.offset >= offset], take, only)
+
+    def _hand_on(self, records: Sequence[Raw], take: Take, only: bytes | None) -> None:
+        for raw in records:
+            if only is None or raw.key == only or raw.topic.endswith((".retry", ".dlq")):
+                self._count()
+                take(raw)
 
     def _count(self) -> None:
         self.handed_on += 1
