@@ -37,7 +37,7 @@ class StackSettings:
     """One stack. Several can run side by side if their run directory and ports differ.
 
     ``port_base`` is the order service's port; the others follow as in ``services.toml`` (+1 payment, +2 inventory, …;
-    +90 payment simulator, +91 `make registry`, +94 and +95 the inbox; replica *k* of a service listens on its port
+    +90 payment simulator, +91 `make registry`, +96 and +97 the inbox; replica *k* of a service listens on its port
     + 10·k).
     """
 
@@ -81,12 +81,12 @@ class StackSettings:
     @property
     def mail_port(self) -> int:
         """Where the inbox takes mails (``make up MAIL=1``)."""
-        return self.port_base + 94
+        return self.port_base + 96
 
     @property
     def inbox_port(self) -> int:
         """Where the inbox shows them."""
-        return self.port_base + 95
+        return self.port_base + 97
 
     @property
     def controller_port(self) -> int:
