@@ -86,7 +86,9 @@ def curl_line(settings: StackSettings) -> str:
     )
 
 
-def summary(settings: StackSettings, scale: Mapping[str, int], seconds: float, notifications: str) -> str:
+def summary(
+    settings: StackSettings, scale: Mapping[str, int], seconds: float, notifications: str, mail: bool = False
+) -> str:
     """What ``up`` prints when all is ready."""
     lines = [f"Ready after {seconds:.1f} s."]
     for name in SERVICES:
@@ -96,6 +98,7 @@ def summary(settings: StackSettings, scale: Mapping[str, int], seconds: float, n
         f"  {'simulator':<13} http://127.0.0.1:{settings.simulator_port}",
         f"  {'kafka':<13} {settings.bootstrap_servers}",
         f"  notifications {notifications}",
+        *([f"  {'inbox':<13} http://127.0.0.1:{settings.inbox_port}  (mails to customers)"] if mail else []),
         *([] if access_is_on(os.environ) else [OPEN]),
         "Try:",
         f"  {curl_line(settings)}",

@@ -42,7 +42,8 @@ class StackSettings:
     """One stack. Several can run side by side if their run directory and ports differ.
 
     ``port_base`` is the order service's port; the others follow as in ``services.toml`` (+1 payment, +2 inventory, …;
-    +90 payment simulator, +91 `make registry`; replica *k* of a service listens on its port + 10·k).
+    +90 payment simulator, +91 `make registry`, +94 and +95 the inbox; replica *k* of a service listens on its port
+    + 10·k).
     """
 
     run_dir: Path = ROOT / ".run"
@@ -83,6 +84,16 @@ class StackSettings:
         return self.port_base + 91
 
     @property
+    def mail_port(self) -> int:
+        """Where the inbox takes mails (``make up MAIL=1``)."""
+        return self.port_base + 94
+
+    @property
+    def inbox_port(self) -> int:
+        """Where the inbox shows them."""
+        return self.port_base + 95
+
+    @property
     def controller_port(self) -> int:
         return self.kafka_port + 1
 
@@ -117,6 +128,26 @@ def passed_on(env: Mapping[str, str]) -> dict[str, str]:
     return chosen
 
 
+def wants_mail(env: Mapping[str, str]) -> bool:
+    """Whether ``make up MAIL=1`` was said. Raises StackError for another word."""
+    word = env.get("MAIL", "")
+    if word not in ("", "0", "1"):
+        raise StackError(
+            f"MAIL={word} means nothing: write `make up MAIL=1` to catch the mails to customers."
+        )
+    return word == "1"
+
+
+def to_inbox(url: str, env: Mapping[str, str]) -> dict[str, str]:
+    """The environment in which customers get mail, caught by an inbox at ``url``. What is set already stays."""
+    return {
+        "NOTIFICATION_CHANNELS": "log,smtp",
+        "NOTIFICATION_SMTP_URL": url,
+        "NOTIFICATION_SMTP_SENDER": "Orders <orders@shop.example>",
+        **env,
+    }
+
+
 def _initial_scale() -> dict[str, int]:
     return {name: int(service.start) for name, service in BY_NAME.items()}
 
@@ -129,6 +160,8 @@ class Record:
     scale: dict[str, int] = field(default_factory=_initial_scale)
     """Replicas of each service of the registry."""
     env: dict[str, str] = field(default_factory=dict)
+    mail: bool = False
+    """Whether an inbox catches the mails to customers."""
 
     @classmethod
     def load(cls, run_dir: Path) -> Record:
@@ -139,7 +172,7 @@ class Record:
             return cls()
         # Written before the registry was edited, it may lack a service, or name one that is no more.
         scale = {name: data["scale"].get(name, count) for name, count in _initial_scale().items()}
-        return cls(mode=data["mode"], scale=scale, env=data["env"])
+        return cls(mode=data["mode"], scale=scale, env=data["env"], mail=data.get("mail", False))
 
     def wanted(self) -> list[Service]:
         """The services whose topics are needed: those that ``up`` starts, and those that run."""

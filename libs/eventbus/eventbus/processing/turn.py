@@ -236,7 +236,7 @@ class Turn:
         self, reactor: Reactor[Any], item: WorkItem, request: Request, error: Exception
     ) -> bool:
         """Write what the reactor records of a failed call; returns whether that settles the request."""
-        self._record(item, reactor.on_call_failed(request, self._state(item).state))
+        self._record(item, reactor.on_call_failed(request, self._state(item).state, error))
         if self._context.breaker.is_open or not reactor.on_retries_exhausted or not self._is_last_try(item):
             return False
         reason = f"{type(error).__name__}: {error}"
