@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
-from tools.stack.settings import API_KEY, SERVICES, StackError, StackSettings, credentials
+from tools.stack.settings import API_KEY, SERVICES, StackError, StackSettings, access_is_on, credentials
 
 PAUSE = 0.15
+OPEN = "Access control is off: whoever reaches these may do everything. docs/how-to/control-access.md turns it on."
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -97,6 +99,7 @@ def summary(
         f"  {'kafka':<13} {settings.bootstrap_servers}",
         f"  notifications {notifications}",
         *([f"  {'inbox':<13} http://127.0.0.1:{settings.inbox_port}  (mails to customers)"] if mail else []),
+        *([] if access_is_on(os.environ) else [OPEN]),
         "Try:",
         f"  {curl_line(settings)}",
         "Then: make ps, make logs, make scale payment=3, make demo, make audit, make down",

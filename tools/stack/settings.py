@@ -26,6 +26,11 @@ class StackError(Exception):
     """What went wrong and what to do about it, in a sentence for a person."""
 
 
+def access_is_on(env: Mapping[str, str]) -> bool:
+    """Whether services with this environment ask their callers for keys or tokens."""
+    return bool(env.get("EVENTBUS_API_KEYS_FILE") or env.get("EVENTBUS_OIDC_ISSUER"))
+
+
 def credentials() -> dict[str, str]:
     """The header with the key that the environment names; empty without one."""
     key = os.environ.get(API_KEY)
