@@ -10,9 +10,8 @@ from typing import Annotated
 from fastapi import FastAPI, Path, Query, Request, Response
 from pydantic import AfterValidator
 
-from eventbus import Bus, Message
+from eventbus import Bus
 from eventbus.http import (
-    IDEMPOTENCY_KEY,
     Problem,
     idempotency_key,
     invalid,
@@ -20,9 +19,9 @@ from eventbus.http import (
     problem_responses,
     read_body,
     require_fresh,
-    trace,
 )
-from schemas import AdjustStock, StockRefused, StockRepeated
+from schemas import AdjustStock
+from services.inventory.adjusting import EVERYBODY, Adjusting, adjustment_id
 from services.inventory.bodies import ADJUSTMENT_REQUEST, Adjustment, parse_adjustment
 from services.inventory.settings import InventorySettings
 from services.inventory.stock_projection import product, products
@@ -55,6 +54,8 @@ def stock_routes(settings: InventorySettings) -> Callable[[FastAPI, Bus], None]:
     """The routes of inventory, for ``Service.routes``."""
 
     def add(app: FastAPI, bus: Bus) -> None:
+        adjusting = Adjusting(bus, settings.answer_timeout)
+
         @app.post(
             "/stock/{productId:path}" + ADJUSTMENTS,
             status_code=202,
@@ -64,12 +65,12 @@ def stock_routes(settings: InventorySettings) -> Callable[[FastAPI, Bus], None]:
         )
         async def adjust(product_id: ProductId, request: Request, response: Response) -> StockView:
             adjustment = parse_adjustment(await read_body(request))
-            command = to_command(product_id, adjustment, idempotency_key(request.headers))
-            event = await decided(bus, command, request, settings.answer_timeout)
-            raise_if_refused(event)
-            if isinstance(event, StockRepeated):
+            key = adjustment_id(EVERYBODY, idempotency_key(request.headers))
+            require_fresh(bus)
+            stock, replayed = await adjusting.adjust(to_command(product_id, adjustment, key), request)
+            if replayed:
                 response.headers["Idempotent-Replay"] = "true"
-            return await stock_of(bus, product_id)
+            return stock or await stock_of(bus, product_id)
 
         @app.get(
             "/stock",
@@ -95,7 +96,7 @@ def stock_routes(settings: InventorySettings) -> Callable[[FastAPI, Bus], None]:
 
 
 def to_command(product_id: str, adjustment: Adjustment, key: str | None) -> AdjustStock:
-    """The command for an adjustment. Its id is the key; without a key each request is a new one."""
+    """The command for an adjustment. ``key`` is its id; without one each request is a new one."""
     return AdjustStock(
         product_id=product_id,
         quantity=adjustment.quantity,
@@ -103,40 +104,6 @@ def to_command(product_id: str, adjustment: Adjustment, key: str | None) -> Adju
         adjustment_id=key,
         fingerprint=adjustment.fingerprint(),
     )
-
-
-async def decided(bus: Bus, command: AdjustStock, request: Request, seconds: float) -> Message:
-    """The event that answers the command. Raises Problem (503) if there is none in time."""
-    position = await bus.send(command, **trace(request.headers))
-    try:
-        events = await bus.answer(position, seconds)
-    except TimeoutError as error:
-        advice = (
-            f"repeat the request with the same {IDEMPOTENCY_KEY}"
-            if command.adjustment_id
-            else f"it may still be decided, and repeating it without an {IDEMPOTENCY_KEY} may adjust twice"
-        )
-        raise Problem(
-            503, "Not decided in time", f"{position}: {advice}", headers={"Retry-After": "1"}
-        ) from error
-    if not events:
-        raise Problem(503, "Not decided", f"{position} became a dead letter, or an operator set it aside")
-    return events[0]
-
-
-def raise_if_refused(event: Message) -> None:
-    """Raises Problem: 409 if there is not enough in stock, 422 if the key was used for another adjustment."""
-    match event:
-        case StockRefused():
-            raise Problem(
-                409,
-                "Stock was not adjusted",
-                event.reason,
-                productId=event.product_id,
-                availableQty=event.available_qty,
-            )
-        case StockRepeated(identical=False):
-            raise invalid([(IDEMPOTENCY_KEY, "was used before for another adjustment of this product")])
 
 
 async def stock_of(bus: Bus, product_id: str) -> StockView:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Path, Query, Request, Response
 from pydantic import AfterValidator
 
-from eventbus import Bus, Decider, Entry, Message, Unavailable
+from eventbus import Bus, Decider, Entry, Message, Position, RequestId, Unavailable
 from eventbus.http import (
     IDEMPOTENCY_KEY,
     ONE_LINE,
@@ -36,11 +36,12 @@ from schemas import (
     CompleteRefused,
     CreateOrder,
 )
-from services.order import openapi
+from services.order import keyed_changes, openapi
 from services.order.admission import Admission, AdmissionMiddleware
 from services.order.bodies import CancelBody, CompleteBody, parse_optional, parse_order
 from services.order.create_order import create_order
 from services.order.ids import keyed_order_id, new_order_id
+from services.order.keyed_changes import refused
 from services.order.prices import PriceList
 from services.order.rules import MAX_TEXT, cancel_obstacle, complete_obstacle
 from services.order.settings import OrderSettings
@@ -156,20 +157,25 @@ class OrderApi:
         self, command: CancelOrder | CompleteOrder, request: Request, started: float
     ) -> Response:
         cancels = isinstance(command, CancelOrder)
-        title = f"Order cannot be {'cancelled' if cancels else 'completed'}"
-        events = await self._decided(command, request, started)
+        key = idempotency_key(request.headers)
+        asked = None if key is None else keyed_changes.request_of(SCOPE, key, command)
+        if asked and (first := keyed_changes.first_answer(self.bus, self.decider, command.order_id, asked)):
+            return keyed_changes.response(first, None)
+        sent, events = await self._decided(command, request, started, asked)
+        if asked and (first := keyed_changes.first_answer(self.bus, self.decider, command.order_id, asked)):
+            return keyed_changes.response(first, sent)
         for event in events:
             if isinstance(event, CancelRefused | CompleteRefused):
                 if event.status == Status.NEW.value:
                     raise _unknown(command.order_id)
-                raise Problem(409, title, event.reason, orderStatus=event.status, reason=event.reason)
+                raise refused(cancels, event.status, event.reason)
         entry = await self._find(command.order_id)
         status = entry.state.status
         if not events and status is not (Status.CANCELLED if cancels else Status.COMPLETED):
             # It changed nothing and was not recorded. The reason follows from the state of the order.
             reason = cancel_obstacle(status) if cancels else complete_obstacle(status)
             reason = reason or f"it was not possible a moment ago; now the order is {status.value}: ask again"
-            raise Problem(409, title, reason, orderStatus=status.value, reason=reason)
+            raise refused(cancels, status.value, reason)
         return JsonResponse(order_view(entry), 202, {"ETag": _etag(entry)})
 
     async def _was_answered_before(self, command: CreateOrder, request: Request, started: float) -> bool:
@@ -184,7 +190,7 @@ class OrderApi:
             raise refusal.problem()
         else:
             self.admission.accepted(len(command.items))
-            events = await self._decided(command, request, started)
+            _, events = await self._decided(command, request, started)
             repeats = [event for event in events if isinstance(event, CommandRepeated)]
             repeated, identical = bool(repeats), all(event.identical for event in repeats)
             entry = self._read(command.order_id)
@@ -197,12 +203,14 @@ class OrderApi:
             raise invalid([(failure.field or "body", failure.reason)])
         return repeated
 
-    async def _decided(self, command: Message, request: Request, started: float) -> list[Message]:
-        """The events the command led to. Raises Unavailable if it is not decided in time."""
-        position = await self.bus.send(command, **trace(request.headers))
+    async def _decided(
+        self, command: Message, request: Request, started: float, asked: RequestId | None = None
+    ) -> tuple[Position, list[Message]]:
+        """Where the command stands, and the events it led to. Raises Unavailable if it is not decided in time."""
+        position = await self.bus.send(command, request=asked, **trace(request.headers))
         left = self.settings.answer_timeout - (monotonic() - started)
         try:
-            return await self.bus.answer(position, max(left, 0.1))
+            return position, await self.bus.answer(position, max(left, 0.1))
         except TimeoutError as error:
             raise Unavailable(
                 f"{command.name} for order {command.key} is durable but not decided yet; repeating it is safe"

@@ -97,8 +97,29 @@ EVENTS: dict[str, Any] = {
 _CHANGE: Responses = {
     202: {"model": OrderView, "description": "Done, now or before."},
     **problem_responses(
-        {400: _NO_JSON, 404: _UNKNOWN, 409: "The order's status does not allow it.", 503: _AWAY}
+        {
+            400: _NO_JSON,
+            404: _UNKNOWN,
+            409: "The order's status does not allow it.",
+            422: "Fields are wrong, or the key was used before.",
+            503: _AWAY,
+        }
     ),
 }
-CANCEL: dict[str, Any] = {"status_code": 202, "responses": _CHANGE, "openapi_extra": _body(CancelBody)}
-COMPLETE: dict[str, Any] = {"status_code": 202, "responses": _CHANGE, "openapi_extra": _body(CompleteBody)}
+_KEY = {
+    "parameters": [
+        idempotency_key_parameter(
+            "The same key and body get the first answer again, whatever happened to the order since."
+        )
+    ]
+}
+CANCEL: dict[str, Any] = {
+    "status_code": 202,
+    "responses": _CHANGE,
+    "openapi_extra": {**_body(CancelBody), **_KEY},
+}
+COMPLETE: dict[str, Any] = {
+    "status_code": 202,
+    "responses": _CHANGE,
+    "openapi_extra": {**_body(CompleteBody), **_KEY},
+}

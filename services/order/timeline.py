@@ -6,7 +6,7 @@ import sqlite3
 import types
 import typing
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
@@ -20,6 +20,7 @@ from schemas import (
     OrderReserved,
 )
 
+M = TypeVar("M", bound=Message)
 ANSWERED = (OrderReserved, OrderReservationFailed, OrderFailed, OrderCancelled)
 """Events after which the order waits for its reservation no more."""
 
@@ -44,6 +45,11 @@ SELECT version, type, time, cause, topic, partition, position, data
 FROM order_timeline WHERE order_id = ? AND version > ? ORDER BY version LIMIT ?
 """
     """Of one order, the events after a version, so many at most."""
+
+    up_to = """
+SELECT version, type, time, cause, data FROM order_timeline WHERE order_id = ? AND version <= ? ORDER BY version
+"""
+    """Of one order, the events up to a version."""
 
     tally = """
 SELECT coalesce(sum(created), 0) AS created, coalesce(sum(settled), 0) AS settled, coalesce(sum(lines), 0) AS lines
@@ -108,6 +114,13 @@ def camel_case_json(message: Message) -> str:
     of_message: Any = type(message)
     body = msgspec.convert(message, _in_camel_case(of_message), from_attributes=True)
     return msgspec.json.encode(body, enc_hook=str).decode()  # a subclass of str is text too
+
+
+def from_camel_case_json(kind: type[M], text: str) -> M:
+    """The message of which :func:`camel_case_json` made this text."""
+    of_kind: Any = kind
+    body = msgspec.json.decode(text, type=_in_camel_case(of_kind))
+    return msgspec.convert(body, kind, from_attributes=True)
 
 
 @lru_cache(maxsize=1_000)

@@ -78,7 +78,7 @@ def test_m5_a_key_that_raced_with_itself_is_answered_from_state(
     bus.clear()
     sent = bus.send
 
-    async def send(command: Message, **trace: str | None) -> Position:
+    async def send(command: Message, **trace: Any) -> Position:
         mine = fingerprint == "f1"
         bus.happens(command if mine else replace(command, fingerprint=fingerprint))  # type: ignore[type-var]
         for n in range(REPEATS):
