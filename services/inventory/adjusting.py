@@ -1,7 +1,7 @@
 """Stock adjustments over HTTP: each is decided before it is answered, and one with a key is decided once.
 
-The first answer under a key is what the log says: how the stock stood after it, or why it was refused. So all replicas
-give the same one, at any time, whatever happened to the stock since.
+The first answer under a key is what the log says: how the stock stood after it, or why it was refused. So all
+replicas give the same one, at any time, whatever happened to the stock since.
 """
 
 from __future__ import annotations

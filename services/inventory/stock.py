@@ -59,7 +59,7 @@ class OrderHold(Struct, frozen=True):
 
 
 class Stock(Struct, frozen=True):
-    """One product: its ``holds`` by order id, and by the id of an adjustment its fingerprint, or that it was refused."""
+    """One product: its ``holds`` by order id; by the id of an adjustment its fingerprint, or that it was refused."""
 
     available: int = 0
     reserved: int = 0

@@ -19,7 +19,7 @@ class StockProjection:
     """The table ``stock``: a row for every product ever put in stock. Times are ms since epoch, UTC.
 
     The table ``stock_adjustments`` has a row for each adjustment with an id: what it asked for, and the stock that
-    its first answer told. ``refused`` is why it was refused, null if it was not. ``fingerprint`` is null if not known.
+    its first answer told. ``refused`` is why it was refused, null if it was not; ``fingerprint`` null if not known.
     """
 
     tables = """

@@ -1,13 +1,12 @@
 """Cancel and complete with an ``Idempotency-Key``: each key is decided once, and its first answer is given again.
 
-The first answer is what the log says: the event that answered the request, and the order as that event left it. So all
-replicas give the same one, at any time, whatever happened to the order since.
+The first answer is what the log says: the event that answered the request, and the order as that event left it. So
+all replicas give the same one, at any time, whatever happened to the order since.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from fastapi import Response

@@ -65,8 +65,8 @@ class CommandLedger:
     def _needs_no_event(
         self, command: Command, partition: int, offset: int, is_new: Callable[[str], bool]
     ) -> bool:
-        """Whether its request has an answer already, or ``REPEATS`` earlier events have recorded that commands of this
-        order change nothing.
+        """Whether its request has an answer already, or ``REPEATS`` earlier events have recorded that commands of
+        this order change nothing.
 
         A command that was parked was decided later than its offset says. One that creates an order always leaves an
         event.
