@@ -152,7 +152,7 @@ class Bus:
         return self._parts.get().reader.read(decider, key)
 
     def first_answer(self, decider: Decider[S], key: str, request: str) -> Answered | None:
-        """The first answer to a request to a key; None if none is folded here or remembered. Raises as :meth:`read`."""
+        """The first answer to a request to a key; None if none is folded here. Raises as :meth:`read`."""
         return self._parts.get().reader.first_answer(decider, key, request)
 
     def held(self, key: str) -> HoldStatus | None:
