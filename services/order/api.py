@@ -38,7 +38,8 @@ from schemas import (
 )
 from services.order import keyed_changes, openapi
 from services.order.admission import Admission, AdmissionMiddleware
-from services.order.bodies import CancelBody, CompleteBody, parse_optional, parse_order
+from services.order.batch import Batch
+from services.order.bodies import CancelBody, CompleteBody, OrderBody, parse_optional, parse_order
 from services.order.create_order import create_order
 from services.order.ids import keyed_order_id, new_order_id
 from services.order.keyed_changes import refused
@@ -87,6 +88,8 @@ class OrderApi:
         """Add the routes to ``app``."""
         app.add_middleware(AdmissionMiddleware, admission=self.admission)
         add_direct_route(app, "/orders", self.create, "POST", **openapi.create(self.settings.limits))
+        limits, longest = self.settings.limits, self.bus.settings.max_body
+        Batch(self, self.admission, self.turns, limits, longest, self.settings.batch_patience).mount(app)
         app.add_api_route("/orders/{orderId}", self.show, methods=["GET"], **openapi.SHOW)
         app.add_api_route("/orders/{orderId}/events", self.events, methods=["GET"], **openapi.EVENTS)
         app.add_api_route("/orders/{orderId}/cancel", self.cancel, methods=["POST"], **openapi.CANCEL)
@@ -97,18 +100,14 @@ class OrderApi:
         started = monotonic()
         require_fresh(self.bus)
         key = idempotency_key(request.headers)
-        order_id = new_order_id() if key is None else keyed_order_id(SCOPE, key)
         raw = await read_body(request)
-        command = await self.turns.take(self._command(order_id, raw), len(raw))
-        answer: AcceptedView | OrderView = accepted(command)
+        command = await self.turns.take(self._parsed(raw, key, request), len(raw))
+        order_id = command.order_id
+        answer: AcceptedView | OrderView
+        answer, replayed = await self.place(command, key, request, started)
         headers = {"Location": f"/orders/{order_id}"}
-        if key is None:
-            self.admission.accepted(len(command.items))
-            await self.bus.write(command, **trace(request.headers))
-        elif await self._was_answered_before(command, request, started):
+        if replayed:
             headers["Idempotent-Replay"] = "true"
-            if entry := self._read(order_id):
-                answer = accepted_before(order_id, entry.state)
         if (wait := preferred_wait(request.headers)) is not None:
             seconds = min(float(wait), self.settings.max_wait)
             headers["Preference-Applied"] = f"wait={seconds:g}"
@@ -117,10 +116,35 @@ class OrderApi:
                 answer = order_view(entry)
         return JsonResponse(answer, 202, headers)
 
-    def _command(self, order_id: str, raw: bytes) -> SlicedWork[CreateOrder]:
-        limits = self.settings.limits
-        body = yield from parse_order(raw, limits)
-        return (yield from create_order(order_id, body, self.prices, limits, self.settings.default_currency))
+    def _parsed(self, raw: bytes, key: str | None, request: Request) -> SlicedWork[CreateOrder]:
+        body = yield from parse_order(raw, self.settings.limits)
+        return (yield from self.command(body, key, request))
+
+    def command(self, body: OrderBody, key: str | None, request: Request) -> SlicedWork[CreateOrder]:
+        """The command for an order. Raises Problem."""
+        order_id = new_order_id() if key is None else keyed_order_id(SCOPE, key)
+        limits, currency = self.settings.limits, self.settings.default_currency
+        return (yield from create_order(order_id, body, self.prices, limits, currency))
+
+    def exists(self, order_id: str) -> bool:
+        """Whether this replica knows of the order. Raises Unavailable."""
+        return self._read(order_id) is not None
+
+    async def place(
+        self, command: CreateOrder, key: str | None, request: Request, started: float
+    ) -> tuple[AcceptedView, bool]:
+        """What is known of the order once it is durable, with a key once it is decided; and whether it was before.
+
+        Raises Problem, Unavailable.
+        """
+        require_fresh(self.bus)
+        if key is None:
+            self.admission.accepted(len(command.items))
+            await self.bus.write(command, **trace(request.headers))
+        elif await self._was_answered_before(command, request, started):
+            entry = self._read(command.order_id)
+            return accepted_before(command.order_id, entry.state) if entry else accepted(command), True
+        return accepted(command), False
 
     async def show(self, order_id: OrderId, request: Request, wait: Wait = 0) -> Response:
         """The order as it is now; with `wait`, as soon as it is settled."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastapi import Response
 from pydantic import BaseModel
 
-from eventbus.http import Responses, header_parameter, idempotency_key_parameter, problem_responses
+from eventbus.http import NDJSON, Responses, header_parameter, idempotency_key_parameter, problem_responses
+from eventbus.http.openapi import KEY
 from services.order.bodies import CancelBody, CompleteBody, OrderOfItems, OrderOfOne
 from services.order.rules import Limits
 from services.order.views import AcceptedView, OrderView, TimelineView
@@ -78,6 +80,51 @@ def create(limits: Limits) -> dict[str, Any]:
                 header_parameter("Prefer", "`wait=5`: up to 5 seconds for the order to settle."),
             ],
         },
+    }
+
+
+def batch(limits: Limits) -> dict[str, Any]:
+    """How many orders are taken in with one call."""
+    line = _limited({"oneOf": [_schema(model) for model in (OrderOfItems, OrderOfOne)]}, limits)
+    for one in line["oneOf"]:
+        one["properties"]["idempotencyKey"] = {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 255,
+            "pattern": KEY,
+        }
+    answer = {
+        "type": "object",
+        "properties": {
+            "line": {"type": "integer", "description": "The number of the line, from 1."},
+            "status": {"type": "integer", "description": "As POST /orders would answer it."},
+            "order": {"description": "If it is 202: as POST /orders answers it."},
+            "replayed": {"const": True, "description": "The order was placed before with this key and body."},
+            "problem": {"$ref": "#/components/schemas/Problem"},
+            "retryAfter": {
+                "type": "integer",
+                "description": "Seconds after which the line may be sent again.",
+            },
+        },
+        "required": ["line", "status"],
+    }
+
+    def lines(of: dict[str, Any], example: str) -> dict[str, Any]:
+        schema = {"type": "string", "contentMediaType": "application/json", "contentSchema": of}
+        return {NDJSON: {"schema": schema, "example": example}}
+
+    order = '{"userId":"u1","productId":"demo-widget","quantity":1}\n'
+    return {
+        "status_code": 200,
+        "response_class": Response,
+        "responses": {
+            200: {
+                "description": "A line for each line, in order.",
+                "content": lines(answer, '{"line":1,"status":202,"order":{"orderId":"…"}}\n'),
+            },
+            **problem_responses({422: "The header Idempotency-Key is there: a key belongs to a line."}),
+        },
+        "openapi_extra": {"requestBody": {"required": True, "content": lines(line, order)}},
     }
 
 

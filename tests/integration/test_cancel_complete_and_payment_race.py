@@ -24,6 +24,8 @@ REFUSED = {
     "OrderFailed": ["CancelRefused", "CompleteRefused"],
 }
 """How an order ends, and the events of the wishes that lose."""
+DECIDED = ("OrderCancelled", "OrderCompleted", "CancelRefused", "CompleteRefused")
+"""What a wish leads to."""
 PIECES, AMOUNT, STOCK = 2, 500, 10_000
 
 
@@ -75,15 +77,16 @@ class Course:
             }
         answers = {verb: wish.result() for verb, wish in wishes.items()}
 
-        def kinds() -> Counter[str] | None:
-            events = self.orders[0].get(f"/orders/{order_id}/events").json()["events"]
-            found = Counter(event["type"] for event in events)
-            decided = sum(
-                found[kind] for kind in ("OrderCancelled", "OrderCompleted", *REFUSED["OrderFailed"])
-            )
-            return found if decided == len(verbs) else None
+        found: Counter[str] = Counter()
 
-        return Race(order_id, answers, eventually(kinds, f"{order_id} has ended and shows both wishes"))
+        def shows_both() -> bool:
+            events = self.orders[0].get(f"/orders/{order_id}/events").json()["events"]
+            found.clear()
+            found.update(event["type"] for event in events)
+            return sum(found[kind] for kind in DECIDED) == len(verbs)
+
+        eventually(shows_both, f"{order_id} has ended and shows both wishes")
+        return Race(order_id, answers, found)
 
     def _wish(self, replica: ServiceProcess, path: str, after: float) -> httpx.Response:
         Event().wait(after)  # the moment is what the race is about

@@ -21,6 +21,7 @@ from eventbus import (
     Message,
     Position,
     RequestId,
+    Settings,
     Unavailable,
 )
 
@@ -31,7 +32,7 @@ class MemoryBus:
     """What :class:`eventbus.Bus` promises, with one partition a topic and a clock that stands still."""
 
     def __init__(self, decider: Decider[Any]) -> None:
-        self.decider = decider
+        self.decider, self.settings = decider, Settings()
         self.clear()
 
     def clear(self) -> None:

@@ -5,6 +5,7 @@ from eventbus.http.bodies import MAX_VALUES, parse_json, read_body, validated, v
 from eventbus.http.direct import add_direct_route
 from eventbus.http.freshness import require_fresh
 from eventbus.http.json_response import JsonResponse
+from eventbus.http.lines import NDJSON, Line, LinesResponse, lines_of, require_ndjson
 from eventbus.http.openapi import (
     LINES,
     ONE_LINE,
@@ -15,7 +16,14 @@ from eventbus.http.openapi import (
     problem_responses,
 )
 from eventbus.http.problems import MAX_ERRORS, Problem, field_path, invalid, one_line
-from eventbus.http.request_headers import IDEMPOTENCY_KEY, idempotency_key, matches, preferred_wait, trace
+from eventbus.http.request_headers import (
+    IDEMPOTENCY_KEY,
+    idempotency_key,
+    is_idempotency_key,
+    matches,
+    preferred_wait,
+    trace,
+)
 from eventbus.http.slices import SlicedWork, Slices
 
 __all__ = [
@@ -23,8 +31,11 @@ __all__ = [
     "LINES",
     "MAX_ERRORS",
     "MAX_VALUES",
+    "NDJSON",
     "ONE_LINE",
     "JsonResponse",
+    "Line",
+    "LinesResponse",
     "Problem",
     "Responses",
     "SlicedWork",
@@ -36,6 +47,8 @@ __all__ = [
     "idempotency_key",
     "idempotency_key_parameter",
     "invalid",
+    "is_idempotency_key",
+    "lines_of",
     "matches",
     "one_line",
     "parse_json",
@@ -43,6 +56,7 @@ __all__ = [
     "problem_responses",
     "read_body",
     "require_fresh",
+    "require_ndjson",
     "rfc3339",
     "trace",
     "validated",

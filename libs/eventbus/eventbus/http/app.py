@@ -66,11 +66,17 @@ def create_app(
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     # The last one added is the first to see a request.
-    app.state.direct = {}
+    app.state.direct, app.state.streaming = {}, set()
     app.add_middleware(DirectRoutes, endpoints=app.state.direct, handlers=app.exception_handlers)
     for add in routes:
         add(app)
-    app.add_middleware(Edge, max_body=max_body, hosts=hosts, refusals=refusals or Refusals())
+    app.add_middleware(
+        Edge,
+        max_body=max_body,
+        hosts=hosts,
+        refusals=refusals or Refusals(),
+        streaming=app.state.streaming,
+    )
     document(app)
     return app
 

@@ -9,7 +9,7 @@ come from another site (``Origin``, ``Sec-Fetch-Site``); browsers send these hea
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -70,10 +70,20 @@ def is_loopback(host: str) -> bool:
 
 
 class Edge:
-    """ASGI middleware: 421 for an unknown host, 403 for another site, 413 for a body above ``max_body`` bytes."""
+    """ASGI middleware: 421 for an unknown host, 403 for another site, 413 for a body above ``max_body`` bytes.
 
-    def __init__(self, app: ASGIApp, max_body: int, hosts: Hosts | None, refusals: Refusals) -> None:
-        self.app, self._max_body, self._refusals = app, max_body, refusals
+    ``streaming``: the paths whose bodies may have any size.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        max_body: int,
+        hosts: Hosts | None,
+        refusals: Refusals,
+        streaming: Collection[str] = (),
+    ) -> None:
+        self.app, self._max_body, self._refusals, self._streaming = app, max_body, refusals, streaming
         self._hosts = hosts if hosts and hosts.checked else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,11 +92,12 @@ class Edge:
             return
         headers = headers_in(scope)
         length = headers.get("content-length")
-        problem = (self._hosts and self._refuse_origin(scope, headers, self._hosts)) or self._refuse_length(
-            length
-        )
-        if problem:
+        streams = scope["path"] in self._streaming
+        problem = self._hosts and self._refuse_origin(scope, headers, self._hosts)
+        if problem := problem or (None if streams else self._refuse_length(length)):
             await problem.response()(scope, receive, send)
+        elif streams:
+            await self.app(scope, receive, send)
         else:
             # No body is longer than the length that it names: the parser ends it there.
             await self.app(scope, receive if length else self._counted(receive), send)
