@@ -16,13 +16,12 @@ from fastapi import Request
 from eventbus import Bus, Message, Position, RequestId
 from eventbus.http import IDEMPOTENCY_KEY, Problem, invalid, trace
 from schemas import AdjustStock, StockRefused, StockRepeated
+from services.inventory.problems import NOT_DECIDED, NOT_DECIDED_IN_TIME, NOT_ENOUGH_STOCK
 from services.inventory.stock_projection import adjusted
 from services.inventory.views import StockView, stock_view
 
 NAMESPACE = UUID("e3a3c9a8-38f4-5f0b-8e0a-5a4a4d9f2c61")
-"""Never changes: the ids of keyed adjustments of callers that have names depend on it."""
-EVERYBODY = "public"
-"""The scope of keys of those who have no name: without access control all callers share it."""
+"""Of the ids of keyed commands."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +58,11 @@ class Adjusting:
                 else f"it may still be decided, and repeating it without an {IDEMPOTENCY_KEY} may adjust twice"
             )
             raise Problem(
-                503, "Not decided in time", f"{position}: {advice}", headers={"Retry-After": "1"}
+                NOT_DECIDED_IN_TIME, f"{position}: {advice}", headers={"Retry-After": "1"}
             ) from error
         if not events:
-            raise Problem(503, "Not decided", f"{position} became a dead letter, or an operator set it aside")
+            raise Problem(NOT_DECIDED, f"{position} became a dead letter, or an operator set it aside")
         return position, events[0]
-
-
-def adjustment_id(scope: str, key: str | None) -> str | None:
-    """The id of an adjustment: the key, made different for each caller that has a name."""
-    return key if key is None or scope == EVERYBODY else str(uuid5(uuid5(NAMESPACE, scope), key))
 
 
 def request_of(command: AdjustStock) -> RequestId | None:
@@ -101,5 +95,4 @@ def raise_if_refused(event: Message) -> None:
 
 def refused(product_id: str, reason: str, available: int, headers: dict[str, str] | None = None) -> Problem:
     """409: there is not enough in stock."""
-    title = "Stock was not adjusted"
-    return Problem(409, title, reason, headers=headers, productId=product_id, availableQty=available)
+    return Problem(NOT_ENOUGH_STOCK, reason, headers=headers, productId=product_id, availableQty=available)

@@ -10,39 +10,71 @@ from typing import Annotated
 from fastapi import FastAPI, Path, Query, Request, Response
 from pydantic import AfterValidator
 
-from eventbus import Bus
+from eventbus import Bus, Rule, Rules, Scope
 from eventbus.http import (
+    MALFORMED_JSON,
+    METHOD_NOT_ALLOWED,
+    UNAVAILABLE,
     Problem,
+    Responses,
+    caller,
     idempotency_key,
     invalid,
+    json_example,
     one_line,
     problem_responses,
     read_body,
     require_fresh,
 )
 from schemas import AdjustStock
-from services.inventory.adjusting import EVERYBODY, Adjusting, adjustment_id
+from services.inventory.adjusting import Adjusting
 from services.inventory.bodies import ADJUSTMENT_REQUEST, Adjustment, parse_adjustment
+from services.inventory.problems import (
+    NOT_DECIDED,
+    NOT_DECIDED_IN_TIME,
+    NOT_ENOUGH_STOCK,
+    PRODUCT_NOT_FOUND,
+)
 from services.inventory.settings import InventorySettings
 from services.inventory.stock_projection import product, products
 from services.inventory.views import StockPage, StockView, stock_view
 
 ADJUSTMENTS = "/adjustments"
 MAX_PAGE = 1000
-_AWAY = "Kafka is away, or the answer is not known in time."
-ADJUST = problem_responses(
-    {
-        400: "The body is not JSON.",
-        409: "There is not so much in stock.",
-        422: "Fields are wrong, or the key was used before for another adjustment.",
-        503: _AWAY,
-    }
-)
-PAGE = problem_responses({503: _AWAY})
-ONE = problem_responses({404: "It was never in stock.", 405: "Adjustments are posted.", 503: _AWAY})
+STOCK = {
+    "productId": "demo-widget",
+    "availableQty": 998,
+    "reservedQty": 2,
+    "updatedAt": "2026-11-28T09:00:00.000Z",
+}
+ADJUST: Responses = {
+    202: json_example(STOCK, "The stock after the adjustment."),
+    **problem_responses(
+        MALFORMED_JSON, NOT_ENOUGH_STOCK, PRODUCT_NOT_FOUND, UNAVAILABLE, NOT_DECIDED_IN_TIME, NOT_DECIDED
+    ),
+}
+PAGE: Responses = {
+    200: json_example({"items": [STOCK], "nextCursor": "ZGVtby13aWRnZXQ"}),
+    **problem_responses(UNAVAILABLE),
+}
+ONE: Responses = {
+    200: json_example(STOCK),
+    **problem_responses(PRODUCT_NOT_FOUND, METHOD_NOT_ALLOWED, UNAVAILABLE),
+}
+
+RULES: Rules = {
+    "POST /stock/{productId:path}/adjustments": Rule(Scope.STOCK),
+    "GET /stock": Rule(Scope.READ, customers=True),
+    "GET /stock/{productId:path}": Rule(Scope.READ, customers=True),
+}
+"""What each route asks of its caller. Stock belongs to no customer: all may see it."""
 
 # A product id is any text, slashes included: hence ":path" in the routes.
-ProductId = Annotated[str, Path(alias="productId", min_length=1, max_length=100), AfterValidator(one_line)]
+ProductId = Annotated[
+    str,
+    Path(alias="productId", examples=["demo-widget"], min_length=1, max_length=100),
+    AfterValidator(one_line),
+]
 Cursor = Annotated[
     str | None,
     Query(description="nextCursor of the page before", json_schema_extra={"pattern": "^[A-Za-z0-9_-]*$"}),
@@ -65,9 +97,10 @@ def stock_routes(settings: InventorySettings) -> Callable[[FastAPI, Bus], None]:
         )
         async def adjust(product_id: ProductId, request: Request, response: Response) -> StockView:
             adjustment = parse_adjustment(await read_body(request))
-            key = adjustment_id(EVERYBODY, idempotency_key(request.headers))
+            key = idempotency_key(request.headers)
+            command = to_command(product_id, adjustment, key and caller(request).scoped(key))
             require_fresh(bus)
-            stock, replayed = await adjusting.adjust(to_command(product_id, adjustment, key), request)
+            stock, replayed = await adjusting.adjust(command, request)
             if replayed:
                 response.headers["Idempotent-Replay"] = "true"
             return stock or await stock_of(bus, product_id)
@@ -88,7 +121,7 @@ def stock_routes(settings: InventorySettings) -> Callable[[FastAPI, Bus], None]:
         )
         async def get_stock(product_id: ProductId) -> StockView:
             if product_id.endswith(ADJUSTMENTS):
-                raise Problem(405, "Method Not Allowed", "adjustments are posted", headers={"Allow": "POST"})
+                raise Problem(METHOD_NOT_ALLOWED, "adjustments are posted", headers={"Allow": "POST"})
             require_fresh(bus)
             return await stock_of(bus, product_id)
 
@@ -96,7 +129,7 @@ def stock_routes(settings: InventorySettings) -> Callable[[FastAPI, Bus], None]:
 
 
 def to_command(product_id: str, adjustment: Adjustment, key: str | None) -> AdjustStock:
-    """The command for an adjustment. ``key`` is its id; without one each request is a new one."""
+    """The command for an adjustment. Its id is the caller's key; without a key each request is a new one."""
     return AdjustStock(
         product_id=product_id,
         quantity=adjustment.quantity,
@@ -113,7 +146,7 @@ async def stock_of(bus: Bus, product_id: str) -> StockView:
         await bus.caught_up(AdjustStock.topic, product_id)
         row = product(bus, product_id)
     if row is None:
-        raise Problem(404, "Unknown product", f"no stock of {product_id!r} was ever recorded")
+        raise Problem(PRODUCT_NOT_FOUND, f"no stock of {product_id!r} was ever recorded")
     return stock_view(row)
 
 

@@ -19,6 +19,7 @@ from eventbus.http import (
     SlicedWork,
     Slices,
     add_direct_route,
+    caller,
     idempotency_key,
     invalid,
     matches,
@@ -37,6 +38,7 @@ from schemas import (
     CreateOrder,
 )
 from services.order import keyed_changes, openapi
+from services.order.access import check_terms
 from services.order.admission import Admission, AdmissionMiddleware
 from services.order.batch import Batch
 from services.order.bodies import CancelBody, CompleteBody, OrderBody, parse_optional, parse_order
@@ -44,20 +46,19 @@ from services.order.create_order import create_order
 from services.order.ids import keyed_order_id, new_order_id
 from services.order.keyed_changes import refused
 from services.order.prices import PriceList
+from services.order.problems import ORDER_NOT_FOUND
 from services.order.rules import MAX_TEXT, cancel_obstacle, complete_obstacle
 from services.order.settings import OrderSettings
 from services.order.state import Order, Status
 from services.order.timeline import Timeline
 from services.order.views import AcceptedView, OrderView, accepted, accepted_before, order_view, timeline_view
 
-SCOPE = "public"
-"""The scope of idempotency keys. Without access control all callers share one."""
-
 OrderId = Annotated[
     str,
     Path(
         alias="orderId",
         description="The order.",
+        examples=["5013e32a-78d8-583b-9096-bc5c8a2a3005"],
         min_length=1,
         max_length=MAX_TEXT,
         json_schema_extra={"pattern": ONE_LINE},
@@ -122,9 +123,10 @@ class OrderApi:
 
     def command(self, body: OrderBody, key: str | None, request: Request) -> SlicedWork[CreateOrder]:
         """The command for an order. Raises Problem."""
-        order_id = new_order_id() if key is None else keyed_order_id(SCOPE, key)
-        limits, currency = self.settings.limits, self.settings.default_currency
-        return (yield from create_order(order_id, body, self.prices, limits, currency))
+        who, limits = caller(request), self.settings.limits
+        check_terms(body, who)
+        order_id = new_order_id() if key is None else keyed_order_id(who.id, key)
+        return (yield from create_order(order_id, body, self.prices, limits, self.settings.default_currency))
 
     def exists(self, order_id: str) -> bool:
         """Whether this replica knows of the order. Raises Unavailable."""
@@ -148,7 +150,7 @@ class OrderApi:
 
     async def show(self, order_id: OrderId, request: Request, wait: Wait = 0) -> Response:
         """The order as it is now; with `wait`, as soon as it is settled."""
-        entry = await self._find(order_id)
+        entry = await self._find(order_id, request)
         if wait and not entry.state.settled:
             entry = await self._settled(order_id, min(wait, self.settings.max_wait)) or entry
         headers = {"ETag": _etag(entry)}
@@ -156,10 +158,12 @@ class OrderApi:
             return Response(status_code=304, headers=headers)
         return JsonResponse(order_view(entry, self.bus.held(order_id)), headers=headers)
 
-    async def events(self, order_id: OrderId, limit: Limit = None, cursor: Cursor = "0") -> Response:
+    async def events(
+        self, order_id: OrderId, request: Request, limit: Limit = None, cursor: Cursor = "0"
+    ) -> Response:
         """The order's timeline, oldest event first; `next` is the `cursor` of the page that follows, if one does."""
         count = self.settings.events_page if limit is None else limit
-        await self._find(order_id)
+        await self._find(order_id, request)
         rows = self.bus.query(Timeline.select, (order_id, int(cursor), count + 1))
         return JsonResponse(timeline_view(order_id, rows, count))
 
@@ -167,14 +171,14 @@ class OrderApi:
         """Cancel an order that is not completed and has not failed. What was done for it is undone."""
         started = monotonic()
         body = parse_optional(CancelBody, await read_body(request))
-        await self._find(order_id)
+        await self._find(order_id, request)
         return await self._change(CancelOrder(order_id=order_id, reason=body.reason), request, started)
 
     async def complete(self, order_id: OrderId, request: Request) -> Response:
         """Complete a confirmed order: its goods were handed over."""
         started = monotonic()
         parse_optional(CompleteBody, await read_body(request))
-        await self._find(order_id)
+        await self._find(order_id, request)
         return await self._change(CompleteOrder(order_id=order_id), request, started)
 
     async def _change(
@@ -182,7 +186,7 @@ class OrderApi:
     ) -> Response:
         cancels = isinstance(command, CancelOrder)
         key = idempotency_key(request.headers)
-        asked = None if key is None else keyed_changes.request_of(SCOPE, key, command)
+        asked = None if key is None else keyed_changes.request_of(caller(request).id, key, command)
         if asked and (first := keyed_changes.first_answer(self.bus, self.decider, command.order_id, asked)):
             return keyed_changes.response(first, None)
         sent, events = await self._decided(command, request, started, asked)
@@ -193,7 +197,7 @@ class OrderApi:
                 if event.status == Status.NEW.value:
                     raise _unknown(command.order_id)
                 raise refused(cancels, event.status, event.reason)
-        entry = await self._find(command.order_id)
+        entry = await self._find(command.order_id, request)
         status = entry.state.status
         if not events and status is not (Status.CANCELLED if cancels else Status.COMPLETED):
             # It changed nothing and was not recorded. The reason follows from the state of the order.
@@ -240,14 +244,18 @@ class OrderApi:
                 f"{command.name} for order {command.key} is durable but not decided yet; repeating it is safe"
             ) from error
 
-    async def _find(self, order_id: str) -> Entry[Order]:
-        """The order. Raises Problem 404 only once every command sent before now is decided here."""
+    async def _find(self, order_id: str, request: Request) -> Entry[Order]:
+        """The order. Raises Problem 404 only once every command sent before now is decided here.
+
+        A caller that acts for another customer is told the same as of an order that does not exist.
+        """
         require_fresh(self.bus)
         entry = self._read(order_id)
-        if entry is None:
+        who = caller(request)
+        if entry is None or not who.acts_for(entry.state.user_id):
             await self.bus.caught_up(CreateOrder.topic, order_id)
             entry = self._read(order_id)
-        if entry is None:
+        if entry is None or not who.acts_for(entry.state.user_id):
             raise _unknown(order_id)
         return entry
 
@@ -279,4 +287,4 @@ def _etag(entry: Entry[Any]) -> str:
 
 
 def _unknown(order_id: str) -> Problem:
-    return Problem(404, "Order not found", f"There is no order {order_id[:100]!r}.")
+    return Problem(ORDER_NOT_FOUND, f"There is no order {order_id[:100]!r}.")

@@ -7,7 +7,6 @@ durable, ``WINDOW`` at a time. While orders would be refused for load, the batch
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,10 @@ from msgspec.json import Encoder
 
 from eventbus import Unavailable
 from eventbus.http import (
+    CONTENT_TOO_LARGE,
     IDEMPOTENCY_KEY,
+    INTERNAL_ERROR,
+    UNAVAILABLE,
     Line,
     LinesResponse,
     Problem,
@@ -33,8 +35,8 @@ from eventbus.http import (
     require_ndjson,
 )
 from schemas import CreateOrder
-from services.order import openapi
 from services.order.admission import Admission, Refusal
+from services.order.batch_openapi import describe
 from services.order.bodies import OrderBody, checked_order, values_of
 from services.order.rules import Limits
 from services.order.views import AcceptedView
@@ -90,9 +92,7 @@ class Batch:
 
     def mount(self, app: FastAPI) -> None:
         """Add the route to ``app``."""
-        add_direct_route(
-            app, "/orders/batch", self.create, "POST", streams=True, **openapi.batch(self.limits)
-        )
+        add_direct_route(app, "/orders/batch", self.create, "POST", streams=True, **describe(self.limits))
 
     async def create(self, request: Request) -> Response:
         """Create many orders: NDJSON in and out, a line of answer for each line, in order.
@@ -130,7 +130,7 @@ class Batch:
 
     def _command(self, number: int, text: bytes | None, request: Request) -> SlicedWork[Read]:
         if text is None:
-            raise Problem(413, "Content Too Large", f"the line is larger than {self.longest} bytes")
+            raise Problem(CONTENT_TOO_LARGE, f"the line is larger than {self.longest} bytes")
         data = parse_json(text, values_of(self.limits))
         yield
         key = data.pop(KEY, None) if isinstance(data, dict) else None
@@ -170,7 +170,7 @@ class Batch:
             order, replayed = await self.orders.place(read.command, read.key, request, monotonic())
         except Exception as error:
             problem = self._problem(error)
-            answer |= {"status": problem.status, "problem": json.loads(bytes(problem.response().body))}
+            answer |= {"status": problem.status, "problem": problem.body}
             if "Retry-After" in problem.headers:
                 answer["retryAfter"] = int(problem.headers["Retry-After"])
         else:
@@ -183,6 +183,6 @@ class Batch:
         if isinstance(error, Problem):
             return error
         if isinstance(error, Unavailable):
-            return Problem(503, "Service Unavailable", str(error), headers={"Retry-After": "1"})
+            return Problem(UNAVAILABLE, str(error), headers={"Retry-After": "1"})
         log.error("a line of a batch could not be answered", exc_info=error)
-        return Problem(500, "Internal Server Error", "the error is in this service's log")
+        return Problem(INTERNAL_ERROR, "the error is in this service's log")

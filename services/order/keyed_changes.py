@@ -16,6 +16,7 @@ from eventbus import Bus, Decider, Entry, Position, RequestId
 from eventbus.http import IDEMPOTENCY_KEY, JsonResponse, Problem, invalid
 from schemas import CancelOrder, CancelRefused, CompleteOrder, CompleteRefused
 from services.order.ids import change_id
+from services.order.problems import ORDER_CANNOT_BE_CANCELLED, ORDER_CANNOT_BE_COMPLETED
 from services.order.state import Order, evolve
 from services.order.timeline import Timeline, from_camel_case_json
 from services.order.views import order_view
@@ -66,5 +67,5 @@ def response(answer: FirstAnswer, sent: Position | None) -> Response:
 
 def refused(cancels: bool, status: str, reason: str, headers: dict[str, str] | None = None) -> Problem:
     """409: the order's status does not allow it."""
-    title = f"Order cannot be {'cancelled' if cancels else 'completed'}"
-    return Problem(409, title, reason, headers=headers, orderStatus=status, reason=reason)
+    kind = ORDER_CANNOT_BE_CANCELLED if cancels else ORDER_CANNOT_BE_COMPLETED
+    return Problem(kind, reason, headers=headers, orderStatus=status, reason=reason)

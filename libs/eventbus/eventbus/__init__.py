@@ -3,6 +3,7 @@
 A service is a :class:`Service` of :class:`Decider` and :class:`Reactor`; :func:`serve` runs one replica of it.
 """
 
+from eventbus.access import Caller, Rule, Rules, Scope
 from eventbus.model.decider import DeadlinePassed, Decider, Outcome, Projection, Reactor, Request, Table
 from eventbus.model.errors import (
     EventBusError,
@@ -28,6 +29,7 @@ from eventbus.state.parked import HoldStatus
 __all__ = [
     "Answered",
     "Bus",
+    "Caller",
     "Command",
     "DeadlinePassed",
     "Decider",
@@ -48,6 +50,9 @@ __all__ = [
     "Request",
     "RequestId",
     "Retryable",
+    "Rule",
+    "Rules",
+    "Scope",
     "Service",
     "Settings",
     "Table",

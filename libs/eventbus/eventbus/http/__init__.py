@@ -2,6 +2,7 @@
 
 from eventbus.headers import rfc3339
 from eventbus.http.bodies import MAX_VALUES, parse_json, read_body, validated, validation_errors
+from eventbus.http.callers import caller, forbidden
 from eventbus.http.direct import add_direct_route
 from eventbus.http.freshness import require_fresh
 from eventbus.http.json_response import JsonResponse
@@ -13,7 +14,20 @@ from eventbus.http.openapi import (
     Time,
     header_parameter,
     idempotency_key_parameter,
+    json_example,
     problem_responses,
+)
+from eventbus.http.problem_types import (
+    AFTER_A_WAIT,
+    CONTENT_TOO_LARGE,
+    INTERNAL_ERROR,
+    INVALID_REQUEST,
+    MALFORMED_JSON,
+    METHOD_NOT_ALLOWED,
+    NOT_FOUND,
+    NOTHING_WAS_DONE,
+    UNAVAILABLE,
+    ProblemType,
 )
 from eventbus.http.problems import MAX_ERRORS, Problem, field_path, invalid, one_line
 from eventbus.http.request_headers import (
@@ -27,27 +41,40 @@ from eventbus.http.request_headers import (
 from eventbus.http.slices import SlicedWork, Slices
 
 __all__ = [
+    "AFTER_A_WAIT",
+    "CONTENT_TOO_LARGE",
     "IDEMPOTENCY_KEY",
+    "INTERNAL_ERROR",
+    "INVALID_REQUEST",
     "LINES",
+    "MALFORMED_JSON",
     "MAX_ERRORS",
     "MAX_VALUES",
+    "METHOD_NOT_ALLOWED",
     "NDJSON",
+    "NOTHING_WAS_DONE",
+    "NOT_FOUND",
     "ONE_LINE",
+    "UNAVAILABLE",
     "JsonResponse",
     "Line",
     "LinesResponse",
     "Problem",
+    "ProblemType",
     "Responses",
     "SlicedWork",
     "Slices",
     "Time",
     "add_direct_route",
+    "caller",
     "field_path",
+    "forbidden",
     "header_parameter",
     "idempotency_key",
     "idempotency_key_parameter",
     "invalid",
     "is_idempotency_key",
+    "json_example",
     "lines_of",
     "matches",
     "one_line",

@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from eventbus.http.problem_types import UNSUPPORTED_MEDIA_TYPE
 from eventbus.http.problems import Problem
 
 NDJSON = "application/x-ndjson"
@@ -81,7 +82,7 @@ def require_ndjson(headers: Headers) -> None:
     if any(one.strip().lower() not in ("", "identity") for one in headers.getlist("content-encoding")):
         wrong = "the body must not be compressed (Content-Encoding)"
     if wrong:
-        raise Problem(415, "Unsupported Media Type", wrong, headers={"Accept": NDJSON})
+        raise Problem(UNSUPPORTED_MEDIA_TYPE, wrong, headers={"Accept": NDJSON})
 
 
 async def lines_of(request: Request, longest: int) -> AsyncIterator[list[Line]]:
