@@ -33,7 +33,10 @@ class Replica:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
-        self._socket.close()
+        """Listen no more. A thread that waits in ``accept`` keeps a socket open that is only closed."""
+        if self._socket.fileno() >= 0:
+            self._socket.shutdown(socket.SHUT_RDWR)
+            self._socket.close()
 
     def _accept(self) -> None:
         while True:
