@@ -14,7 +14,7 @@ from uuid import UUID, uuid5
 from fastapi import Request
 
 from eventbus import Bus, Message, Position, RequestId
-from eventbus.http import IDEMPOTENCY_KEY, Problem, invalid, trace
+from eventbus.http import IDEMPOTENCY_KEY, Problem, caller, invalid, trace
 from schemas import AdjustStock, StockRefused, StockRepeated
 from services.inventory.problems import NOT_DECIDED, NOT_DECIDED_IN_TIME, NOT_ENOUGH_STOCK
 from services.inventory.stock_projection import adjusted
@@ -48,7 +48,8 @@ class Adjusting:
 
     async def _decided(self, command: AdjustStock, request: Request) -> tuple[Position, Message]:
         """Where the command stands, and the event that answers it. Raises Problem (503) if there is none in time."""
-        position = await self.bus.send(command, request=request_of(command), **trace(request.headers))
+        who, asked = caller(request), request_of(command)
+        position = await self.bus.send(command, by=who, request=asked, **trace(request.headers))
         try:
             events = await self.bus.answer(position, self.timeout)
         except TimeoutError as error:

@@ -14,6 +14,7 @@ from eventbus import Bus, Rule, Rules, Scope
 from eventbus.http import (
     MALFORMED_JSON,
     METHOD_NOT_ALLOWED,
+    ONE_LINE,
     UNAVAILABLE,
     Problem,
     Responses,
@@ -72,7 +73,13 @@ RULES: Rules = {
 # A product id is any text, slashes included: hence ":path" in the routes.
 ProductId = Annotated[
     str,
-    Path(alias="productId", examples=["demo-widget"], min_length=1, max_length=100),
+    Path(
+        alias="productId",
+        examples=["demo-widget"],
+        min_length=1,
+        max_length=100,
+        json_schema_extra={"pattern": ONE_LINE},
+    ),
     AfterValidator(one_line),
 ]
 Cursor = Annotated[

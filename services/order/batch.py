@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 from fastapi import FastAPI, Request, Response
 from msgspec.json import Encoder
 
-from eventbus import Unavailable
+from eventbus import Bus, Unavailable
 from eventbus.http import (
     CONTENT_TOO_LARGE,
     IDEMPOTENCY_KEY,
@@ -38,7 +38,7 @@ from schemas import CreateOrder
 from services.order.admission import Admission, Refusal
 from services.order.batch_openapi import describe
 from services.order.bodies import OrderBody, checked_order, values_of
-from services.order.rules import Limits
+from services.order.settings import OrderSettings
 from services.order.views import AcceptedView
 
 log = logging.getLogger("order.batch")
@@ -81,18 +81,19 @@ class Read(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """The route. ``longest``: bytes of a line; ``patience``: seconds to wait while orders would be refused."""
+    """The route. A line may have as many bytes as the body of a single order."""
 
     orders: Orders
+    bus: Bus
     admission: Admission
     turns: Slices
-    limits: Limits
-    longest: int
-    patience: float
+    settings: OrderSettings
 
     def mount(self, app: FastAPI) -> None:
         """Add the route to ``app``."""
-        add_direct_route(app, "/orders/batch", self.create, "POST", streams=True, **describe(self.limits))
+        add_direct_route(
+            app, "/orders/batch", self.create, "POST", streams=True, **describe(self.settings.limits)
+        )
 
     async def create(self, request: Request) -> Response:
         """Create many orders: NDJSON in and out, a line of answer for each line, in order.
@@ -108,7 +109,7 @@ class Batch:
     async def _answers(self, request: Request) -> AsyncGenerator[asyncio.Future[bytes], None]:
         """A future for the answer to each line. The commands are written in the order of their lines."""
         went_on = monotonic()
-        async for lines in lines_of(request, self.longest):
+        async for lines in lines_of(request, self.bus.settings.max_body):
             for read in await self.turns.take(self._read(lines, request), ALWAYS_SLICED):
                 if read.command is not None and not (read.key and self._exists(read.command.order_id)):
                     if refusal := await self._obstacle(went_on):
@@ -130,13 +131,13 @@ class Batch:
 
     def _command(self, number: int, text: bytes | None, request: Request) -> SlicedWork[Read]:
         if text is None:
-            raise Problem(CONTENT_TOO_LARGE, f"the line is larger than {self.longest} bytes")
-        data = parse_json(text, values_of(self.limits))
+            raise Problem(CONTENT_TOO_LARGE, f"the line is larger than {self.bus.settings.max_body} bytes")
+        data = parse_json(text, values_of(self.settings.limits))
         yield
         key = data.pop(KEY, None) if isinstance(data, dict) else None
         if key is not None and not (isinstance(key, str) and is_idempotency_key(key)):
             raise invalid([(KEY, "must be 1 to 255 printable ASCII characters")])
-        body = yield from checked_order(data, self.limits)
+        body = yield from checked_order(data, self.settings.limits)
         return Read(number, (yield from self.orders.command(body, key, request)), key)
 
     def _exists(self, order_id: str) -> bool:
@@ -146,13 +147,13 @@ class Batch:
             return True  # its answer will say so
 
     async def _obstacle(self, went_on: float) -> Refusal | None:
-        """Wait while orders would be refused, until ``patience`` is over since the last one went on.
+        """Wait while orders would be refused, until ``ORDER_BATCH_PATIENCE`` is over since the last one went on.
 
         Then each is refused at once, until there is room again.
         """
         try:
             while (obstacle := self.admission.obstacle()) is not None:
-                if monotonic() - went_on > self.patience:
+                if monotonic() - went_on > self.settings.batch_patience:
                     return self.admission.refusal() or obstacle
                 await asyncio.sleep(LOOK_EVERY)
         except Unavailable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import types
 import typing
@@ -28,17 +29,27 @@ ANSWERED = (OrderReserved, OrderReservationFailed, OrderFailed, OrderCancelled)
 class Timeline:
     """A projection of ``order.events``: one row an event; ``data`` is its body as JSON, in camelCase.
 
+    ``user_id`` is null on what came before OrderCreated: refusals of wishes about an order that did not exist yet.
     A tally counts, for each partition, the orders created and settled (the difference is open), and the lines of
     orders whose reservation inventory has not answered.
     """
 
     tables = """
-CREATE TABLE IF NOT EXISTS order_timeline (order_id TEXT, version INTEGER, type TEXT NOT NULL,
+CREATE TABLE IF NOT EXISTS order_timeline (order_id TEXT, version INTEGER, user_id TEXT, type TEXT NOT NULL,
     time INTEGER NOT NULL, cause TEXT, topic TEXT NOT NULL, partition INTEGER NOT NULL,
     position INTEGER NOT NULL, data TEXT NOT NULL, PRIMARY KEY (order_id, version));
+CREATE INDEX IF NOT EXISTS order_timeline_of_user ON order_timeline (user_id, partition, position);
 CREATE TABLE IF NOT EXISTS order_tally (partition INTEGER PRIMARY KEY, created INTEGER NOT NULL,
     settled INTEGER NOT NULL, lines INTEGER NOT NULL)
 """
+
+    insert = "INSERT OR REPLACE INTO order_timeline VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    insert_of_known_order = """
+INSERT OR REPLACE INTO order_timeline VALUES (?1, ?2, coalesce(?3,
+    (SELECT user_id FROM order_timeline WHERE order_id = ?1 AND user_id IS NOT NULL LIMIT 1)),
+    ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+"""
+    """For an event that does not name its user: the one that an earlier event of the order names."""
 
     select = """
 SELECT version, type, time, cause, topic, partition, position, data
@@ -50,6 +61,16 @@ FROM order_timeline WHERE order_id = ? AND version > ? ORDER BY version LIMIT ?
 SELECT version, type, time, cause, data FROM order_timeline WHERE order_id = ? AND version <= ? ORDER BY version
 """
     """Of one order, the events up to a version."""
+    of_user = """
+SELECT version, type, time, cause, topic, partition, position, data
+FROM order_timeline WHERE user_id = ? AND partition = ? AND position >= ? ORDER BY position LIMIT ?
+"""
+    """Of all orders of a user in one partition, the events from an offset on, so many at most."""
+
+    added = "SELECT rowid AS row, user_id, partition FROM order_timeline WHERE rowid > ?"
+    """What this replica has folded since a row."""
+
+    last_added = "SELECT coalesce(max(rowid), 0) AS row FROM order_timeline"
 
     tally = """
 SELECT coalesce(sum(created), 0) AS created, coalesce(sum(settled), 0) AS settled, coalesce(sum(lines), 0) AS lines
@@ -61,18 +82,20 @@ FROM order_tally
         """Add the event's row. An event without a version was not written by a processor and belongs to no order."""
         if envelope.key_version is None:
             return
+        event = envelope.message
         db.execute(
-            "INSERT OR REPLACE INTO order_timeline VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            self.insert if hasattr(event, "user_id") else self.insert_of_known_order,
             (
-                envelope.message.key,
+                event.key,
                 envelope.key_version,
-                envelope.message.name,
+                getattr(event, "user_id", None),
+                event.name,
                 envelope.time,
                 envelope.cause,
                 envelope.topic,
                 envelope.partition,
                 envelope.offset,
-                camel_case_json(envelope.message),
+                camel_case_json(event),
             ),
         )
         self._count(db, envelope)
@@ -117,10 +140,18 @@ def camel_case_json(message: Message) -> str:
 
 
 def from_camel_case_json(kind: type[M], text: str) -> M:
-    """The message of which :func:`camel_case_json` made this text."""
-    of_kind: Any = kind
-    body = msgspec.json.decode(text, type=_in_camel_case(of_kind))
-    return msgspec.convert(body, kind, from_attributes=True)
+    """The message of which :func:`camel_case_json` made this text. A field that it lacks has its default."""
+    return msgspec.convert(_in_snake_case(msgspec.json.decode(text)), kind)
+
+
+def _in_snake_case(body: Any) -> Any:
+    if isinstance(body, list):
+        return [_in_snake_case(one) for one in body]
+    if not isinstance(body, dict):
+        return body
+    return {
+        re.sub("[A-Z]", lambda c: f"_{c[0].lower()}", name): _in_snake_case(v) for name, v in body.items()
+    }
 
 
 @lru_cache(maxsize=1_000)

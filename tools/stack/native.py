@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ from tools.stack.settings import (
     StackError,
     StackSettings,
     passed_on,
+    to_inbox,
+    wants_mail,
 )
 from tools.stack.supervisor import Crashes, Program, Supervisor, log_end
 
@@ -51,15 +54,16 @@ class LocalStack:
     def up(self) -> None:
         """Start what does not run, wait until all is ready, stock the demo product, say where things are."""
         started = time.monotonic()
-        record = replace(
-            Record.load(self.settings.run_dir), mode="local", env={**defaults(), **passed_on(os.environ)}
-        )
+        mail, env = wants_mail(os.environ), {**defaults(), **passed_on(os.environ)}
+        if mail:
+            env = to_inbox(f"smtp://127.0.0.1:{self.settings.mail_port}", env)
+        record = replace(Record.load(self.settings.run_dir), mode="local", env=env, mail=mail)
         self._apply(record)
         if record.scale["inventory"]:
             stock_demo_product(self.settings.url("inventory"))
         notifications = str(self.settings.run_dir / "notifications.log")
         took, anyone = time.monotonic() - started, self._gateway_addresses(record)
-        print(summary(self.settings, record.scale, took, notifications, anyone), flush=True)
+        print(summary(self.settings, record.scale, took, notifications, mail, anyone), flush=True)
 
     def _gateway_addresses(self, record: Record) -> str:
         """Where all replicas of a service answer under one address, in words."""
@@ -109,8 +113,8 @@ class LocalStack:
             end_orphans(run_dir)
         new = {
             n: p
-            for n, p in ports(self.settings, record.scale, bool(self.haproxy)).items()
-            if n.removesuffix("-controller") not in alive
+            for n, p in ports(self.settings, record.scale, record.mail, bool(self.haproxy)).items()
+            if n.removesuffix("-controller").removesuffix("-smtp") not in alive
             and not (n.startswith(f"{gateway.NAME}-") and gateway.NAME in alive)
         }
         require_free(new, self.settings)
@@ -151,6 +155,9 @@ class LocalStack:
             self.supervisor.start(program.name)
         simulator = f"http://127.0.0.1:{self.settings.simulator_port}"
         probes = {"simulator": lambda: request(f"{simulator}/healthz", timeout=2.0)[0] > 0}
+        if record.mail:
+            inbox = f"http://127.0.0.1:{self.settings.inbox_port}/"
+            probes["inbox"] = lambda: request(inbox, timeout=2.0)[0] == HTTPStatus.OK
         for service in SERVICES:
             for replica in range(record.scale[service]):
                 url = self.settings.url(service, replica)
@@ -204,13 +211,14 @@ class LocalStack:
         if not self.running():
             print("Nothing is running: start it with `make up`.")
             return
-        addresses = ports(self.settings, Record.load(self.settings.run_dir).scale)
+        record = Record.load(self.settings.run_dir)
+        addresses = ports(self.settings, record.scale, record.mail)
         print(f"{'PROCESS':<16} {'STATE':<9} {'READY':<6} {'PID':>8}  {'UP':<9} ADDRESS")
         for name, info in self.supervisor.processes().items():
             port = addresses.get(name, 0)
             if name == gateway.NAME:
                 port = self.settings.gateway_port("order")
-            service = name not in ("kafka", "simulator")
+            service = name not in ("kafka", "simulator", "inbox")
             ready = ("yes" if is_ready(f"http://127.0.0.1:{port}") else "no") if service else "-"
             up = time.strftime("%H:%M:%S", time.gmtime(max(0, info["now"] - info["start"])))
             address = f"{'http://' if name != 'kafka' else ''}127.0.0.1:{port}"

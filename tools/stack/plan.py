@@ -55,6 +55,16 @@ def programs(settings: StackSettings, record: Record, broker: list[str], haproxy
         Program("kafka", broker, {"STACK_RUN_DIR": env["STACK_RUN_DIR"]}, stop_wait=60),
         Program("simulator", [sys.executable, "-m", "services.payment.simulator"], simulator),
     ]
+    if record.mail:
+        inbox = {
+            "PYTHONPATH": env["PYTHONPATH"],
+            "PYTHONUNBUFFERED": "1",
+            "STACK_RUN_DIR": env["STACK_RUN_DIR"],
+            "INBOX_SMTP_PORT": str(settings.mail_port),
+            "INBOX_PORT": str(settings.inbox_port),
+            "INBOX_DIRECTORY": str(settings.run_dir / "mail"),
+        }
+        found.append(Program("inbox", [sys.executable, "-m", "tools.inbox"], inbox))
     for service in SERVICES:
         for replica in range(record.scale[service]):
             port = {"EVENTBUS_HTTP_PORT": str(settings.port(service, replica))}
@@ -65,10 +75,17 @@ def programs(settings: StackSettings, record: Record, broker: list[str], haproxy
     return [*found, gateway.program(settings, haproxy)] if haproxy else found
 
 
-def ports(settings: StackSettings, scale: Mapping[str, int], with_gateway: bool = False) -> dict[str, int]:
-    """Process name to the port it listens on. Further ports of a process stand behind its name and a dash."""
+def ports(
+    settings: StackSettings, scale: Mapping[str, int], mail: bool = False, with_gateway: bool = False
+) -> dict[str, int]:
+    """Process name to the port it listens on; further ports of a process stand behind its name and a dash.
+
+    ``mail``: with the inbox, which has two.
+    """
+    inbox = {"inbox": settings.inbox_port, "inbox-smtp": settings.mail_port} if mail else {}
     of_gateway = {f"{gateway.NAME}-{s}": settings.gateway_port(s) for s in SERVICES if scale[s]}
     return {
+        **inbox,
         **(of_gateway if with_gateway else {}),
         "kafka": settings.kafka_port,
         "kafka-controller": settings.controller_port,

@@ -15,7 +15,7 @@ from eventbus.codec import Codec
 from eventbus.headers import headers_of
 from eventbus.kafka.clients import command_producer
 from eventbus.model.errors import Unavailable
-from eventbus.model.messages import Envelope, Message
+from eventbus.model.messages import Author, Envelope, Message
 from eventbus.model.places import Partition, Position
 from eventbus.model.requests import RequestId
 from eventbus.processing.ports import epoch_ms
@@ -84,20 +84,28 @@ class Sender:
         command: Message,
         correlation_id: str | None,
         traceparent: str | None,
+        author: Author | None = None,
         request: RequestId | None = None,
     ) -> Sent:
         """Make a command durable (acks=all), and keep its answer while the caller holds what is returned.
 
         Raises Unavailable if it is not durable within ``send_timeout``.
         """
-        envelope = self._envelope(command, correlation_id, traceparent, request)
+        envelope = self._envelope(command, correlation_id, traceparent, author, request)
         sent = await self._durable(envelope, is_answered=True)
         assert isinstance(sent, Sent)
         return sent
 
-    async def write(self, command: Message, correlation_id: str | None, traceparent: str | None) -> Position:
+    async def write(
+        self,
+        command: Message,
+        correlation_id: str | None,
+        traceparent: str | None,
+        author: Author | None = None,
+    ) -> Position:
         """As :meth:`send`, for a command whose answer nobody will ask for."""
-        return await self._durable(self._envelope(command, correlation_id, traceparent), is_answered=False)
+        envelope = self._envelope(command, correlation_id, traceparent, author)
+        return await self._durable(envelope, is_answered=False)
 
     def _durable(self, envelope: Envelope, *, is_answered: bool) -> asyncio.Future[Sent | Position]:
         value = self._codec.encode(envelope.message)
@@ -135,6 +143,7 @@ class Sender:
         command: Message,
         correlation_id: str | None,
         traceparent: str | None,
+        author: Author | None,
         request: RequestId | None = None,
     ) -> Envelope:
         now = epoch_ms()
@@ -147,6 +156,7 @@ class Sender:
             source=self._source,
             correlation_id=correlation_id,
             traceparent=traceparent,
+            author=author,
             identity=str(request) if request else None,
         )
 
