@@ -43,8 +43,8 @@ CALLS: dict[str, tuple[type[Client], str]] = {
 }
 NOT_FOR_CLIENTS = ("/healthz", "/readyz", "/metrics", "/problems", "/problems/{name}", "/dlq/preview")
 """What operators and browsers ask."""
-NOT_SENT = {"If-None-Match", "lastEventId"}
-"""The client keeps no orders, and says in a header where a stream goes on."""
+NOT_SENT = {"If-None-Match", "lastEventId", "seconds"}
+"""The client keeps no orders, says in a header where a stream goes on, and follows it without end."""
 ARGUMENTS: dict[str, Any] = {
     "order": {"userId": "u1", "productId": "p", "quantity": 1},
     "orders": [{"userId": "u1", "productId": "p", "quantity": 1}],
