@@ -50,6 +50,7 @@ from services.order.problems import (
 from services.order.rules import cancel_obstacle, complete_obstacle
 from services.order.settings import OrderSettings
 from services.order.state import Order, Status
+from services.order.streams import OrderStreams
 from services.order.timeline import Timeline
 from services.order.views import AcceptedView, OrderView, accepted, accepted_before, order_view, timeline_view
 from services.order.why_api import OrderWhy
@@ -84,6 +85,7 @@ class OrderApi:
             "POST",
             **openapi.create(self.settings.limits, self.settings.default_currency),
         )
+        OrderStreams(self.bus, self._find).mount(app)
         app.add_api_route("/orders/{orderId}", self.show, methods=["GET"], **openapi.SHOW)
         app.add_api_route("/orders/{orderId}/events", self.events, methods=["GET"], **openapi.EVENTS)
         OrderWhy(self.bus, self._find).mount(app)

@@ -46,7 +46,7 @@ def order_decider(deadline: timedelta, limits: Limits | None = None) -> Decider[
         initial=Order(),
         decide=partial(decide, deadline=deadline, limits=limits or Limits()),
         evolve=evolve,
-        fold_version=3,
+        fold_version=4,
         projection=Timeline(),
         settling=(CancelOrder,),
         deadline=deadline_of,

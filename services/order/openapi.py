@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+from fastapi import Response
 from pydantic import BaseModel
 
 from eventbus.http import (
     MALFORMED_JSON,
+    TOO_MANY_STREAMS,
     UNAVAILABLE,
     ProblemType,
     Responses,
@@ -18,11 +21,13 @@ from eventbus.http import (
 )
 from schemas.money import EXPONENTS
 from services.order.bodies import CancelBody, CompleteBody, OrderOfItems, OrderOfOne
+from services.order.positions import POSITION, VERSION
 from services.order.problems import (
     ORDER_CANNOT_BE_CANCELLED,
     ORDER_CANNOT_BE_COMPLETED,
     ORDER_NOT_FOUND,
     TOO_MANY_ORDERS,
+    UNKNOWN_POSITION,
 )
 from services.order.rules import Limits
 from services.order.views import AcceptedView, OrderView, TimelineView
@@ -193,6 +198,40 @@ EVENTS: dict[str, Any] = {
         **problem_responses(ORDER_NOT_FOUND, UNAVAILABLE),
     }
 }
+
+
+def _stream(position: str, example: str) -> dict[str, Any]:
+    sent = {"id": example, "event": "OrderPaid", "data": json.dumps(_PAID)}
+    schema = {
+        "type": "object",
+        "description": "One event, its fields by their names.",
+        "properties": {name: {"type": "string"} for name in sent},
+        "required": list(sent),
+    }
+    return {
+        "response_class": Response,
+        "responses": {
+            200: {
+                "description": "Server-Sent Events: `event` is the type, `data` as in the timeline, `id` a position.",
+                "content": {"text/event-stream": {"schema": schema, "example": sent}},
+            },
+            **problem_responses(UNKNOWN_POSITION, ORDER_NOT_FOUND, UNAVAILABLE, TOO_MANY_STREAMS),
+        },
+        "openapi_extra": {
+            "parameters": [
+                header_parameter(
+                    "Last-Event-ID",
+                    "The `id` that came last: what follows it is sent.",
+                    pattern=position,
+                    examples=[example],
+                )
+            ]
+        },
+    }
+
+
+ORDER_STREAM = _stream(VERSION, "2")
+USER_STREAM = _stream(POSITION, "17.0.204.31.8.90")
 
 
 def _change(after: dict[str, Any], refusal: ProblemType) -> Responses:

@@ -43,8 +43,8 @@ CALLS: dict[str, tuple[type[Client], str]] = {
 }
 NOT_FOR_CLIENTS = ("/healthz", "/readyz", "/metrics", "/problems", "/problems/{name}", "/dlq/preview")
 """What operators and browsers ask."""
-NOT_SENT = {"If-None-Match", "lastEventId"}
-"""The client keeps no orders, and says in a header where a stream goes on."""
+NOT_SENT = {"If-None-Match", "lastEventId", "seconds"}
+"""The client keeps no orders, says in a header where a stream goes on, and follows it without end."""
 AHEAD = {"GET /orders/{orderId}": {"asOf"}}
 """What the client sends and the service may not describe yet."""
 ARGUMENTS: dict[str, Any] = {

@@ -65,3 +65,4 @@ ACCESS_BROKEN = Gauge(
     "1 while API keys or the keys of the issuer cannot be read anew: what was read before is in force",
     ["setting"],
 )
+HTTP_STREAMS = Gauge("eventbus_http_streams", "Streams of events open")

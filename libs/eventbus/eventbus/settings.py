@@ -52,6 +52,10 @@ class Settings(BaseSettings):
     """Bytes a second that a body must bring, over any ten seconds."""
     http_keep_alive: float = Field(default=60.0, gt=0)
     """How long a connection may be idle between two requests."""
+    http_heartbeat: float = Field(default=15.0, gt=0)
+    """A stream without events sends a comment after this long, so that nobody between takes it for dead."""
+    http_stream_time: float = Field(default=900.0, gt=0)
+    """A stream ends after this long at most. Its client comes back with its credentials, to whichever replica."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """The least important level that is logged: DEBUG, INFO, WARNING or ERROR."""
 
@@ -119,6 +123,8 @@ class Settings(BaseSettings):
             header_timeout=self.http_header_timeout,
             body_rate=self.http_body_rate,
             keep_alive=self.http_keep_alive,
+            heartbeat=self.http_heartbeat,
+            stream_time=self.http_stream_time,
         )
 
     def allowed_hosts(self) -> list[str]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
+from zlib import crc32
 
 import httpx
 from fastapi import FastAPI
@@ -31,10 +33,10 @@ NOW = 1_700_000_000_000
 
 
 class MemoryBus:
-    """What :class:`eventbus.Bus` promises, with one partition a topic and a clock that stands still."""
+    """What :class:`eventbus.Bus` promises, with one partition a topic, unless told, and a clock that stands still."""
 
-    def __init__(self, decider: Decider[Any]) -> None:
-        self.decider, self.settings = decider, Settings()
+    def __init__(self, decider: Decider[Any], partitions: int = 1) -> None:
+        self.decider, self.partitions, self.settings = decider, partitions, Settings()
         self.clear()
 
     def clear(self) -> None:
@@ -49,9 +51,12 @@ class MemoryBus:
         self.on_wait: Callable[[], object] = lambda: None
         self.on_caught_up: Callable[[], object] = lambda: None
         self.undecided_at: set[int] = set()
+        self.unavailable = ""
+        self.watchers: list[tuple[str, str | None, Callable[[], None]]] = []
         self.asked_why: list[Question] = []
         self.told_why: Why | Unavailable = Why("", (), 0, "", {})
         self._states: dict[str, Entry[Any]] = {}
+        self._ends = [0] * self.partitions
         self._db = sqlite3.connect(":memory:", check_same_thread=False)
         self._db.row_factory = sqlite3.Row
         assert self.decider.projection is not None
@@ -78,6 +83,7 @@ class MemoryBus:
         return outputs
 
     def _record(self, event: Message, version: int, cause: str) -> None:
+        partition = crc32(event.key.encode()) % self.partitions
         envelope = Envelope(
             message=event,
             id=f"{len(self.log)}",
@@ -88,12 +94,26 @@ class MemoryBus:
             key_version=version,
             traceparent=None,
             topic=event.topic,
-            partition=0,
-            offset=len(self.log),
+            partition=partition,
+            offset=self._ends[partition],
         )
+        self.fold(envelope)
+
+    def fold(self, envelope: Envelope) -> None:
+        """Add an event, of this bus or of another replica's log, and tell those who watch."""
         self.log.append(envelope)
+        self._ends[envelope.partition] = envelope.offset + 1
         assert self.decider.projection is not None
         self.decider.projection.apply(self._db, envelope)
+        for log, key, told in tuple(self.watchers):
+            if log == envelope.topic and key in (None, envelope.message.key):
+                told()
+
+    def end(self, reason: str = "this replica stops") -> None:
+        """The replica cannot say how things stand any more; who watches is told."""
+        self.unavailable = reason
+        for _, _, told in tuple(self.watchers):
+            told()
 
     async def send(
         self,
@@ -144,6 +164,20 @@ class MemoryBus:
 
     async def caught_up(self, topic: str, key: str) -> None:
         self.on_caught_up()
+
+    @contextmanager
+    def watch(self, log: str, key: str | None, told: Callable[[], None]) -> Iterator[None]:
+        self.watchers.append((log, key, told))
+        try:
+            yield
+        finally:
+            self.watchers.remove((log, key, told))
+
+    def why_unavailable(self, log: str, key: str | None = None) -> str:
+        return self.unavailable
+
+    def folded_up_to(self, log: str) -> list[int]:
+        return list(self._ends)
 
     def fresh(self) -> bool:
         return not self.away

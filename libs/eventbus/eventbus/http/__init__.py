@@ -4,6 +4,7 @@ from eventbus.headers import rfc3339
 from eventbus.http.bodies import MAX_VALUES, parse_json, read_body, validated, validation_errors
 from eventbus.http.callers import caller, forbidden
 from eventbus.http.direct import add_direct_route
+from eventbus.http.event_stream import EventStream, Source, stream_event, stream_position
 from eventbus.http.freshness import require_fresh
 from eventbus.http.json_response import JsonResponse
 from eventbus.http.openapi import (
@@ -23,6 +24,7 @@ from eventbus.http.problem_types import (
     METHOD_NOT_ALLOWED,
     NOT_FOUND,
     NOTHING_WAS_DONE,
+    TOO_MANY_STREAMS,
     UNAVAILABLE,
     ProblemType,
 )
@@ -42,13 +44,16 @@ __all__ = [
     "NOTHING_WAS_DONE",
     "NOT_FOUND",
     "ONE_LINE",
+    "TOO_MANY_STREAMS",
     "UNAVAILABLE",
+    "EventStream",
     "JsonResponse",
     "Problem",
     "ProblemType",
     "Responses",
     "SlicedWork",
     "Slices",
+    "Source",
     "Time",
     "add_direct_route",
     "caller",
@@ -67,6 +72,8 @@ __all__ = [
     "read_body",
     "require_fresh",
     "rfc3339",
+    "stream_event",
+    "stream_position",
     "trace",
     "validated",
     "validation_errors",

@@ -22,12 +22,14 @@ from eventbus.http.access import Access, AccessControl
 from eventbus.http.connections import Refusals
 from eventbus.http.direct import DirectRoutes
 from eventbus.http.edge import Edge, Hosts
+from eventbus.http.event_stream import OpenStreams
 from eventbus.http.openapi import METRICS, READY, document, json_example
 from eventbus.http.openapi_access import describe_access
 from eventbus.http.problem_pages import page_routes
 from eventbus.http.problem_types import BY_STATUS, INTERNAL_ERROR, NOT_READY, OTHER, UNAVAILABLE
 from eventbus.http.problems import Problem, field_errors, invalid
 from eventbus.model.errors import Unavailable
+from eventbus.model.limits import HttpLimits
 
 log = logging.getLogger("eventbus.http")
 
@@ -81,12 +83,15 @@ def create_app(
     access: Access | None = None,
     hosts: Hosts | None = None,
     refusals: Refusals | None = None,
+    limits: HttpLimits | None = None,
 ) -> FastAPI:
     """The application of a service: its own routes beside those every service has.
 
     ``routes``: functions that add routes. ``rules``: what these ask of their callers; ``app.state.rules`` has all.
     ``access``: who its callers may be; anybody without it. ``hosts``: the names it answers to; any without them.
+    ``limits``: those of its server.
     """
+    refusals = refusals or Refusals()
     app = FastAPI(title=f"{name} service", version="1.0.0", redoc_url=None, telemetry=NO_TELEMETRY)
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(Unavailable, _unavailable)
@@ -115,12 +120,13 @@ def create_app(
     page_routes(app)
     # The last one added is the first to see a request.
     app.state.direct = {}
+    app.state.streams = OpenStreams(limits or HttpLimits(), refusals)
     app.add_middleware(DirectRoutes, endpoints=app.state.direct, handlers=app.exception_handlers)
     for add in routes:
         add(app)
     access = access or Access()
     app.state.rules = RuleTable({**OPERATION, **(rules or {})}, app.routes)
-    _guard(app, access, refusals or Refusals(), max_body, hosts)
+    _guard(app, access, refusals, max_body, hosts)
     is_on = access.authenticator is not None
     document(app, partial(describe_access, routes=app.routes, rules=app.state.rules.rules, is_on=is_on))
     return app

@@ -217,6 +217,15 @@ TOO_MANY_CONNECTIONS = ProblemType(
     AFTER_A_WAIT,
     {"detail": "there are too many connections; ask again in a moment"},
 )
+TOO_MANY_STREAMS = ProblemType(
+    "too-many-streams",
+    503,
+    "Service Unavailable",
+    "The service has as many streams of events open as it may have: three quarters of its connections.",
+    "Ask again; another replica may have room. EVENTBUS_HTTP_MAX_CONNECTIONS is the limit of connections.",
+    AFTER_A_WAIT,
+    {"detail": "there are too many streams; ask again in a moment"},
+)
 NOT_READY = ProblemType(
     "not-ready",
     503,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
@@ -21,6 +22,7 @@ from eventbus.model.messages import Message
 from eventbus.model.places import Position
 from eventbus.model.rules import check_sent
 from eventbus.service.answers import Sent
+from eventbus.service.changes import Told
 from eventbus.service.consistency import Consistency
 from eventbus.service.inquiries import Inquiries
 from eventbus.service.local_state import LocalState
@@ -137,8 +139,33 @@ class Bus:
     async def wait(
         self, decider: Decider[S], key: str, until: Callable[[Entry[S] | None], bool], timeout: float
     ) -> Entry[S] | None:
-        """Read a key until ``until`` holds or ``timeout`` (seconds) has passed; returns the last read."""
+        """Wait until ``until`` holds of a key, or ``timeout`` (seconds) has passed; returns the last read.
+
+        Nothing is asked meanwhile: after an event of the key its state is read once, for all who wait for it. When
+        this replica stops, all get what they would read then.
+        """
         return await self._parts.get().consistency.wait(decider, key, until, timeout)
+
+    def watch(self, log: str, key: str | None, told: Told) -> AbstractContextManager[None]:
+        """Within it ``told`` is called once events of a key of an own log, or of any key (None), are folded here.
+
+        What is read within it, after it began or was told, misses nothing. It is told too when this replica stops.
+        """
+        return self._parts.get().reader.watch(log, key, told)
+
+    def why_unavailable(self, log: str, key: str | None = None) -> str:
+        """Why this replica cannot say how a key of an own log, or the whole log, stands; empty if it can."""
+        parts = self._parts.peek()
+        return parts.reader.why_unavailable(log, key) if parts else self._parts.missing
+
+    def folded_up_to(self, log: str) -> list[int]:
+        """By the number of its partition, the offset up to which an own log is folded in what :meth:`query` sees."""
+        return self._parts.get().reader.folded_up_to(log)
+
+    def end(self) -> None:
+        """This replica stops: nobody waits here any more."""
+        if parts := self._parts.peek():
+            parts.reader.end()
 
     async def caught_up(self, topic: str, key: str) -> None:
         """Return once everything that ``topic`` held for this key when the call came is decided and folded here.

@@ -104,6 +104,7 @@ class Replica:
 
     def _http_server(self, service: Service, settings: Settings) -> HttpServer:
         refusals = Refusals()
+        port, limits = settings.http_port or service.port, settings.http_limits(raise_descriptors())
         app = create_app(
             service.name,
             why_not_ready=self.why_not_ready,
@@ -113,9 +114,9 @@ class Replica:
             access=self._access,
             hosts=Hosts(settings.http_host, settings.allowed_hosts()),
             refusals=refusals,
+            limits=limits,
         )
-        port, limits = settings.http_port or service.port, settings.http_limits(raise_descriptors())
-        return HttpServer(app, settings.http_host, port, limits, refusals)
+        return HttpServer(app, settings.http_host, port, limits, refusals, on_shutdown=self._bus.end)
 
     async def run(self) -> BaseException | None:
         """Serve until stopped; returns what made the replica fail, if anything did."""
