@@ -19,7 +19,7 @@ FOUND := $(shell for p in $(PYTHON) python3 python3.14 python3.13 python3.12 pyt
 NO_PYTHON := Python 3.11 or newer was not found: install it (Debian: apt install python3 python3-venv), or name one with PYTHON=/path/to/python3.
 NO_VENV := This Python cannot make a virtual environment: install its venv module (Debian: apt install python3-venv), then repeat.
 
-.PHONY: help up down ps logs scale clean setup test format check schema-version schema-pin schema-register registry new-service reference ci chaos sim fuzz schemathesis bench bench-guard demo audit dlq tail skip run restart lock python
+.PHONY: help up down ps logs scale clean setup test test-large format check schema-version schema-pin schema-register registry new-service reference ci chaos sim fuzz schemathesis bench bench-guard demo audit dlq tail skip key run restart lock python
 help:  ## this list
 	@grep -hE '^[a-z -]+:.*##' Makefile | sed -E 's/^([a-z-]+)[^#]*## (.*)/  make \1\t\2/' | expand -t 24
 
@@ -54,6 +54,9 @@ tail: $(VENV)/.stack  ## the records of a topic, decoded (TOPIC=order.events ARG
 	@$(BIN)/python -m tools.operate tail $(or $(TOPIC),--help) $(ARGS)
 skip: $(VENV)/.stack  ## set a record aside that stops a task (ARGS="order.events 3 17 --reason 'forged'")
 	@$(BIN)/python -m tools.operate skip $(or $(ARGS),--help)
+key: $(VENV)/.stack  ## an API key, shown once (SCOPES="place read" USER=u1 ID=app EXPIRES=2027-01-31T00:00:00Z)
+	@$(BIN)/python -m tools.operate key --scopes "$(SCOPES)" $(if $(filter command,$(origin USER)),--user "$(USER)") \
+	$(if $(ID),--id "$(ID)") $(if $(EXPIRES),--expires "$(EXPIRES)")
 
 setup: $(VENV)/.dev  ## the virtual environment with everything to develop and test
 test: $(VENV)/.dev  ## all tests, in two processes (ARGS="-k payment" chooses, in one)

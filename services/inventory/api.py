@@ -147,7 +147,7 @@ def to_command(product_id: str, adjustment: Adjustment, key: str | None) -> Adju
 
 async def decided(bus: Bus, command: AdjustStock, request: Request, seconds: float) -> Message:
     """The event that answers the command. Raises Problem (503) if there is none in time."""
-    position = await bus.send(command, **trace(request.headers))
+    position = await bus.send(command, by=caller(request), **trace(request.headers))
     try:
         events = await bus.answer(position, seconds)
     except TimeoutError as error:

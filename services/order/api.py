@@ -104,7 +104,7 @@ class OrderApi:
         headers = {"Location": f"/orders/{order_id}"}
         if key is None:
             self.admission.accepted(len(command.items))
-            await self.bus.write(command, **trace(request.headers))
+            await self.bus.write(command, by=who, **trace(request.headers))
         elif await self._was_answered_before(command, request, started):
             headers["Idempotent-Replay"] = "true"
             if entry := self._read(order_id):
@@ -203,7 +203,7 @@ class OrderApi:
 
     async def _decided(self, command: Message, request: Request, started: float) -> list[Message]:
         """The events the command led to. Raises Unavailable if it is not decided in time."""
-        position = await self.bus.send(command, **trace(request.headers))
+        position = await self.bus.send(command, by=caller(request), **trace(request.headers))
         left = self.settings.answer_timeout - (monotonic() - started)
         try:
             return await self.bus.answer(position, max(left, 0.1))

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from tools.registry import STARTED, Service
+from tools.stack.access_files import OVERRIDE, in_containers
 from tools.stack.plan import defaults
 from tools.stack.ports import require_free
 from tools.stack.private import write_private
@@ -63,7 +64,9 @@ class ComposeStack:
         self.settings = settings
 
     def _run(self, *arguments: str, quiet: bool = False) -> subprocess.CompletedProcess[str]:
-        command = ["docker", "compose", "-p", self.settings.project, *arguments]
+        override = self.settings.run_dir / OVERRIDE
+        files = ["-f", str(ROOT / "docker-compose.yml"), "-f", str(override)] if override.exists() else []
+        command = ["docker", "compose", *files, "-p", self.settings.project, *arguments]
         record = Record.load(self.settings.run_dir)
         env = {**os.environ, **compose_env(self.settings, record.wanted(), record.mail)}
         output = subprocess.PIPE if quiet else None
@@ -102,7 +105,12 @@ class ComposeStack:
         if not self.running():
             self._require_ports(mail)
         record.save(run_dir)
-        write_private(run_dir / "compose.env", env_file(record.env))
+        env, mounts = in_containers(record.env)
+        write_private(run_dir / "compose.env", env_file(env))
+        if mounts:
+            write_private(run_dir / OVERRIDE, mounts)
+        else:
+            (run_dir / OVERRIDE).unlink(missing_ok=True)
         print("Building the images ...", flush=True)
         self._build(*BESIDE, *(service.name for service in record.wanted()))
         print("Starting the containers ...", flush=True)

@@ -16,10 +16,20 @@ SERVICES = tuple(BY_NAME)
 MAX_REPLICAS = 9
 PASSED_ON = ("EVENTBUS_", *(f"{service.upper()}_" for service in SERVICES), "SCHEMA_REGISTRY_", "SIMULATOR_")
 """Prefixes of the environment variables that ``up`` hands to the services."""
+API_KEY = "EVENTBUS_API_KEY"
+"""The variable with the key that tools send to the services. No service needs it."""
+FILES = ("EVENTBUS_API_KEYS_FILE", "EVENTBUS_OIDC_JWKS")
+"""Variables that may name a file."""
 
 
 class StackError(Exception):
     """What went wrong and what to do about it, in a sentence for a person."""
+
+
+def credentials() -> dict[str, str]:
+    """The header with the key that the environment names; empty without one."""
+    key = os.environ.get(API_KEY)
+    return {"Authorization": f"Bearer {key}"} if key else {}
 
 
 @dataclass(frozen=True)
@@ -100,7 +110,11 @@ def _port(env: Mapping[str, str], name: str, default: int) -> int:
 
 def passed_on(env: Mapping[str, str]) -> dict[str, str]:
     """The part of the environment that is the services' configuration, in a stable order."""
-    chosen = {name: env[name] for name in sorted(env) if name.startswith(PASSED_ON)}
+    names = [name for name in sorted(env) if name.startswith(PASSED_ON) and name != API_KEY]
+    chosen = {name: env[name] for name in names}
+    for name in FILES:
+        if (value := chosen.get(name)) and "://" not in value:
+            chosen[name] = str(Path(value).resolve())  # services run in another directory
     for name, value in chosen.items():
         if "\n" in value or ('"' in value and "'" in value):
             raise StackError(

@@ -140,6 +140,38 @@ class Settings(BaseSettings):
         return self.topic_prefix + name
 
 
+class AccessSettings(BaseSettings):
+    """Who may use the HTTP interface. Without API keys and without an issuer access control is off: everybody who
+    reaches the service may do everything."""
+
+    model_config = SettingsConfigDict(env_prefix="EVENTBUS_", extra="ignore")
+
+    api_keys_file: Path | None = None
+    """A file of API keys, one JSON object a line; `make key` adds one. It may change while the service runs."""
+    oidc_issuer: str = ""
+    """The issuer of access tokens (RFC 9068): what they have as `iss`."""
+    oidc_audience: str = ""
+    """What access tokens must have as `aud`."""
+    oidc_jwks: str = ""
+    """The public keys of the issuer (a JSON Web Key Set): an https URL, or a file."""
+    oidc_algorithms: str = "RS256,PS256,ES256,EdDSA,Ed25519"
+    """The algorithms, with commas between, that tokens may be signed with."""
+    oidc_user_claim: str = "sub"
+    """The claim that names the customer (`userId`) whom a token acts for. Tokens that the issuer gave to a client
+    itself (`sub` is `client_id`), and tokens with the scope `admin`, act for no customer."""
+    http_rate: float = Field(default=0.0, ge=0)
+    """Requests a second that one caller may send to this replica, on the average; 0 is no limit."""
+    http_burst: int = Field(default=100, ge=1)
+    """Requests that a caller may send at once, if there is a limit."""
+    http_cors_origins: str = ""
+    """Origins, with commas between, whose pages may use this service from a browser, such as
+    `https://shop.example.org`; `*` is any. None if empty."""
+
+    def cors_origins(self) -> list[str]:
+        """The origins of :attr:`http_cors_origins`."""
+        return [origin.strip() for origin in self.http_cors_origins.split(",") if origin.strip()]
+
+
 class RegistrySettings(BaseSettings):
     """A schema registry with the REST API of Confluent's. None is needed: without it the pinned ids serve."""
 

@@ -26,6 +26,8 @@ from eventbus import (
     Unavailable,
     Why,
 )
+from eventbus.access import Caller
+from eventbus.model.messages import Author
 
 NOW = 1_700_000_000_000
 
@@ -42,6 +44,7 @@ class MemoryBus:
         self.sent: list[Message] = []
         self.log: list[Envelope] = []
         self.traces: list[tuple[str | None, str | None]] = []
+        self.authors: list[Author | None] = []
         self.away = self.stalled = False
         self.waiting: dict[str, HoldStatus] = {}
         self.behind = self.counted = 0
@@ -113,12 +116,18 @@ class MemoryBus:
             told()
 
     async def send(
-        self, command: Message, *, correlation_id: str | None = None, traceparent: str | None = None
+        self,
+        command: Message,
+        *,
+        by: Caller | None = None,
+        correlation_id: str | None = None,
+        traceparent: str | None = None,
     ) -> Position:
         if self.away:
             raise Unavailable("the command is not durable")
         self.sent.append(command.stamp(NOW))
         self.traces.append((correlation_id, traceparent))
+        self.authors.append(by.author if by else None)
         if self.stalled:
             self.undecided_at.add(len(self.sent) - 1)
         else:

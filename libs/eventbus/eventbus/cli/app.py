@@ -15,6 +15,7 @@ from eventbus.cli.decode import decode
 from eventbus.cli.details import message_details
 from eventbus.cli.ending import CommandError, Exit
 from eventbus.cli.index import BURIED, Filters
+from eventbus.cli.key import make_key
 from eventbus.cli.options import (
     SCHEMAS,
     DryRun,
@@ -54,6 +55,7 @@ app.command("tail")(tail)
 app.command("decode")(decode)
 app.command("send")(send)
 app.command("why")(why_)
+app.command("key")(make_key)
 app.add_typer(dlq, name="dlq")
 topics_app = typer.Typer(no_args_is_help=True, help="The topics of services.")
 app.add_typer(topics_app, name="topics")

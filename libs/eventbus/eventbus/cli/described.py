@@ -69,6 +69,7 @@ class Described:
                 "causationId": envelope.causation_id,
                 "cause": envelope.cause,
                 "keyVersion": envelope.key_version,
+                "author": envelope.author and envelope.author._asdict(),
             }
         if self.problem:
             shown["problem"] = self.problem

@@ -36,6 +36,10 @@ class Refused(StrEnum):
     BODY = "body too large"
     HOST = "unknown host"
     ORIGIN = "foreign origin"
+    NO_CREDENTIALS = "no credentials"
+    CREDENTIALS = "credentials not valid"
+    SCOPE = "scope missing"
+    RATE = "caller too fast"
 
 
 class ReadTooSlowly(asyncio.CancelledError):

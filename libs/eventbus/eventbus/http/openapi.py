@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 from fastapi import FastAPI
@@ -125,13 +125,14 @@ METRICS: Responses = {
 }
 
 
-def document(app: FastAPI) -> None:
-    """Have ``app`` describe itself with what is true of all its routes."""
+def document(app: FastAPI, describe: Callable[[dict[str, Any]], None]) -> None:
+    """Have ``app`` describe itself with what is true of all its routes. ``describe`` adds to the document."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             app.openapi_schema = get_openapi(title=app.title, version=app.version, routes=app.routes)
             _restore_examples(app.openapi_schema, app.routes)
+            describe(app.openapi_schema)
             _complete(app.openapi_schema)
         return app.openapi_schema
 
@@ -158,7 +159,7 @@ def _copy_examples(source: dict[str, Any], target: dict[str, Any]) -> None:
 
 
 def _complete(schema: dict[str, Any]) -> None:
-    components = schema.setdefault("components", {}).setdefault("schemas", {})
+    components = schema["components"].setdefault("schemas", {})
     components["Problem"] = _SCHEMA
     for name in ("HTTPValidationError", "ValidationError"):
         components.pop(name, None)

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
+from eventbus.access import Caller
 from eventbus.causes import Question, Why
 from eventbus.codec import Codec
 from eventbus.model.decider import Decider
@@ -86,23 +87,37 @@ class Bus:
         self._inquiries = Inquiries(settings)
 
     async def send(
-        self, command: Message, *, correlation_id: str | None = None, traceparent: str | None = None
+        self,
+        command: Message,
+        *,
+        by: Caller | None = None,
+        correlation_id: str | None = None,
+        traceparent: str | None = None,
     ) -> Sent:
-        """Make a command durable (acks=all); returns where it stands.
+        """Make a command durable (acks=all); returns where it stands. ``by``: who wished it, which is recorded.
 
         Raises Unavailable if it is not durable within ``send_timeout``: it may have been written all the same. The
         events it leads to are kept for :meth:`answer` while the caller holds what is returned, no longer.
         Raises TypeError for a command that ``Service(sends=...)`` does not name.
         """
         check_sent(f"the HTTP interface of {self.service}", self._sends, command)
-        return await self._parts.get().sender.send(command, correlation_id, traceparent)
+        return await self._parts.get().sender.send(
+            command, correlation_id, traceparent, by.author if by else None
+        )
 
     async def write(
-        self, command: Message, *, correlation_id: str | None = None, traceparent: str | None = None
+        self,
+        command: Message,
+        *,
+        by: Caller | None = None,
+        correlation_id: str | None = None,
+        traceparent: str | None = None,
     ) -> Position:
         """As :meth:`send`, for a command whose answer nobody will ask for: its events are not kept."""
         check_sent(f"the HTTP interface of {self.service}", self._sends, command)
-        return await self._parts.get().sender.write(command, correlation_id, traceparent)
+        return await self._parts.get().sender.write(
+            command, correlation_id, traceparent, by.author if by else None
+        )
 
     async def answer(self, sent: Sent, timeout: float) -> list[Message]:
         """The own events that a command sent from here led to, once they are folded here.
