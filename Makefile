@@ -19,7 +19,7 @@ FOUND := $(shell for p in $(PYTHON) python3 python3.14 python3.13 python3.12 pyt
 NO_PYTHON := Python 3.11 or newer was not found: install it (Debian: apt install python3 python3-venv), or name one with PYTHON=/path/to/python3.
 NO_VENV := This Python cannot make a virtual environment: install its venv module (Debian: apt install python3-venv), then repeat.
 
-.PHONY: help up down ps logs scale clean setup test test-large format check schema-version schema-pin schema-register registry new-service reference ci chaos sim fuzz schemathesis bench bench-guard demo audit dlq tail skip key run restart lock python
+.PHONY: help up down ps logs scale clean setup test test-large format check schema-version schema-pin schema-register registry new-service reference ci chaos sim fuzz fuzz-http schemathesis bench bench-guard demo audit dlq tail skip key run restart lock python
 help:  ## this list
 	@grep -hE '^[a-z -]+:.*##' Makefile | sed -E 's/^([a-z-]+)[^#]*## (.*)/  make \1\t\2/' | expand -t 24
 
@@ -68,6 +68,8 @@ sim: $(VENV)/.dev  ## seeded worlds of all four services in one process (SEEDS=2
 fuzz: $(VENV)/.dev  ## thousands of records that are almost right, to every input of every service (RECORDS=5000 SEED=)
 	@number=$${SEED:-$$((RANDOM * 32768 + RANDOM))}; echo "make fuzz RECORDS=$(or $(RECORDS),5000) SEED=$$number"; \
 	FUZZ_RECORDS=$(or $(RECORDS),5000) FUZZ_SEED=$$number $(BIN)/python -m pytest tests/integration/test_fuzzed_records_stop_no_service.py -q -s
+fuzz-http: $(VENV)/.stack  ## thousands of hostile requests to the running services, byte by byte (REQUESTS=2000 SEED=)
+	@$(BIN)/python -m verification.requests --requests $(or $(REQUESTS),2000) $(if $(SEED),--seed $(SEED))
 schemathesis: $(VENV)/.dev  ## thousands of requests to the running services, each answer held to OpenAPI (EXAMPLES=20 SEED=)
 	@$(BIN)/python -m verification.openapi --examples $(or $(EXAMPLES),20) $(if $(SEED),--seed $(SEED))
 chaos: $(VENV)/.dev  ## three brokers, orders, and faults by a seeded schedule, then the audit (SECONDS=180 RATE= SEED=)

@@ -227,6 +227,13 @@ async def test_a_known_caller_is_told_that_nothing_is_there(door: Door) -> None:
     problem(await door.ask("PUT", "/parcels", door.reader), 405)
 
 
+async def test_what_the_challenge_says_is_fit_for_a_header(tmp_path: Path) -> None:
+    door = Door(tmp_path, oidc_user_claim='客"\\\r\nx: y')
+    answer = await door.ask("GET", "/parcels/1", ISSUED_BY.token())
+    assert "客" in problem(answer, 401)["detail"]
+    assert 'its ?????x: y is no user id"' in answer.headers["www-authenticate"]
+
+
 async def test_answers_name_no_token(door: Door, caplog: pytest.LogCaptureFixture) -> None:
     token = ISSUED_BY.token(aud="billing")
     answer = await door.ask("GET", "/parcels/1", token)

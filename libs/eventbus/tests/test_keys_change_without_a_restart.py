@@ -91,6 +91,13 @@ def test_a_file_that_breaks_leaves_the_last_good_keys_in_force(
     assert is_broken() == 0
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("path", ["/dev/zero", "/", "/dev/null/keys"])
+def test_what_is_no_file_of_keys_ends_the_start(path: str) -> None:
+    with pytest.raises(Misconfigured, match=SETTING):
+        authenticator(AccessSettings(api_keys_file=Path(path)))
+
+
 @pytest.mark.parametrize("content", [None, "{", "\n\n[]"])
 def test_a_file_that_is_broken_at_the_start_ends_the_start(path: Path, content: str | None) -> None:
     if content is not None:
@@ -259,6 +266,9 @@ def test_the_settings_of_an_issuer_belong_together(name: str) -> None:
     [
         ("oidc_issuer", "http://issuer.example.org"),
         ("oidc_issuer", "issuer"),
+        ("oidc_issuer", "https://issuer.example.org/a b"),
+        ("oidc_issuer", "https://issuer.example.org/#key"),
+        ("oidc_issuer", "https://issüer.example.org"),
         ("oidc_jwks", "http://issuer.example.org/jwks"),
         ("oidc_jwks", "https://user:secret@issuer.example.org/jwks"),
         ("oidc_jwks", "ftp://issuer.example.org/jwks"),

@@ -61,7 +61,7 @@ def test_records_are_looked_for_around_the_events_of_the_order_and_now(
     [question] = bus.asked_why
     assert question.key == "o1"
     assert any(span.since < NOW < span.until for span in question.spans)
-    assert any(span.since < question.now < span.until for span in question.spans)
+    assert any(span.since < question.now <= span.until for span in question.spans)
 
 
 def test_an_order_that_there_is_not_is_404_and_nothing_is_read(client: HttpClient, bus: MemoryBus) -> None:

@@ -24,8 +24,6 @@ from eventbus.access.caller import Caller, Scope
 
 PREFIX = "ebk_"
 """What keys made here begin with: scanners for leaked secrets know them by it."""
-MAX_FILE = 16_000_000
-"""Bytes of a file of keys."""
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FIELDS = ("id", "sha256", "scopes", "userId", "expires")
@@ -63,8 +61,6 @@ def find_key(keys: Keys, token: str, now: float) -> Caller | None:
 
 def parse_keys(content: bytes) -> Keys:
     """The keys of a file. Raises BrokenFile. Lines without text are passed over; a file may hold no key."""
-    if len(content) > MAX_FILE:
-        raise BrokenFile(f"it has more than {MAX_FILE} bytes")
     keys: dict[bytes, ApiKey] = {}
     lines: dict[bytes, int] = {}
     callers: dict[str, tuple[int, Caller]] = {}

@@ -184,7 +184,8 @@ def _safe(setting: str, url: str) -> str:
     """A URL that nobody on the way can answer for. Raises Misconfigured."""
     parts = urlsplit(url)
     is_safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
-    if not is_safe or not parts.hostname or "@" in parts.netloc or parts.fragment:
+    is_plain = url.isascii() and url.isprintable() and " " not in url
+    if not is_safe or not is_plain or not parts.hostname or "@" in parts.netloc or parts.fragment:
         raise Misconfigured(
             f"{setting} is {url!r}: give an https URL without user, password or fragment; "
             "http only for an address of the loopback"

@@ -13,6 +13,8 @@ from eventbus.model.errors import Misconfigured
 
 log = logging.getLogger("eventbus.access")
 T = TypeVar("T")
+MAX_FILE = 16_000_000
+"""Bytes of a file."""
 Seen = tuple[int, int, int] | None
 
 
@@ -57,7 +59,10 @@ class WatchedFile(Generic[T]):
 
     def _read(self) -> T:
         try:
-            content = self._path.read_bytes()
+            with self._path.open("rb") as file:
+                content = file.read(MAX_FILE + 1)
         except OSError as error:
             raise BrokenFile(f"it cannot be read: {error.strerror}") from error
+        if len(content) > MAX_FILE:
+            raise BrokenFile(f"it has more than {MAX_FILE} bytes")
         return self._parse(content)

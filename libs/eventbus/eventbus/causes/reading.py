@@ -21,7 +21,7 @@ LATER = 50
 """Records in a row that are later than a range before reading stops: the time of a single one may be forged."""
 SILENT = 5.0
 """Seconds without a word from the brokers after which they count as away."""
-BATCH, WAIT = 1000, 0.02
+BATCH, WAIT = 200, 0.02
 """Records, and seconds: the client waits that long for a batch to be full."""
 
 
@@ -81,10 +81,10 @@ class Reading:
                 return None
             raise away(self._settings, error.str())
         assert topic is not None and number is not None and offset is not None
-        partition = Partition(topic.removeprefix(self._settings.topic_prefix), number)
+        partition = Partition(topic[len(self._settings.topic_prefix) :], number)
         range_ = self._ranges.get(partition)
         if range_ is None or offset < self._next[partition]:
-            return None
+            return None  # what was fetched beyond its range
         if error is None:
             is_read = self._pass_on(record, partition, range_, take)
         elif is_unreadable(error):

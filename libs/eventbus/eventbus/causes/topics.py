@@ -64,7 +64,7 @@ class TopicSource:
                 "auto.offset.reset": "earliest",
                 "fetch.wait.max.ms": 10,
                 # A little is read of many partitions: what is fetched ahead is thrown away.
-                "fetch.message.max.bytes": 262_144,
+                "fetch.message.max.bytes": 65_536,
                 "queued.max.messages.kbytes": 8_192,
                 "metadata.max.age.ms": 1000,
             }

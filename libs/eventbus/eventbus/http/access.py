@@ -142,5 +142,7 @@ def _unauthorized(refusal: NotAuthenticated) -> Problem:
     kind = MALFORMED_REQUEST if refusal.error == "invalid_request" else NOT_AUTHENTICATED
     challenge = CHALLENGE
     if refusal.error:
-        challenge += f', error="{refusal.error}", error_description="{refusal}"'
+        # RFC 6750, 3: no other characters may stand there.
+        text = re.sub(r"[^ !#-\[\]-~]", "?", str(refusal))
+        challenge += f', error="{refusal.error}", error_description="{text}"'
     return Problem(kind, str(refusal), headers={"WWW-Authenticate": challenge})
