@@ -87,13 +87,20 @@ def curl_line(settings: StackSettings) -> str:
 
 
 def summary(
-    settings: StackSettings, scale: Mapping[str, int], seconds: float, notifications: str, mail: bool = False
+    settings: StackSettings,
+    scale: Mapping[str, int],
+    seconds: float,
+    notifications: str,
+    mail: bool = False,
+    gateway: str = "",
 ) -> str:
-    """What ``up`` prints when all is ready."""
+    """What ``up`` prints when all is ready. ``gateway``: where any replica of a service answers, if that is said."""
     lines = [f"Ready after {seconds:.1f} s."]
     for name in SERVICES:
         where = f"{settings.url(name)}  (API: {settings.url(name)}/docs)"
         lines.append(f"  {name:<13} {where if scale[name] else f'none: make scale {name}=1 starts one'}")
+    if gateway:
+        lines.append(f"  {'gateway':<13} {gateway}")
     lines += [
         f"  {'simulator':<13} http://127.0.0.1:{settings.simulator_port}",
         f"  {'kafka':<13} {settings.bootstrap_servers}",
