@@ -21,6 +21,8 @@ LATER = 50
 """Records in a row that are later than a range before reading stops: the time of a single one may be forged."""
 SILENT = 5.0
 """Seconds without a word from the brokers after which they count as away."""
+REPEATS = 2
+"""Reports of an unreadable batch, after its end was looked for, that are taken for late ones."""
 BATCH, WAIT = 200, 0.02
 """Records, and seconds: the client waits that long for a batch to be full."""
 
@@ -49,6 +51,7 @@ class Reading:
         self._only: bytes | None = None
         self._unreadable: dict[tuple[Partition, int], int] = {}
         """The batches met that cannot be read: by where they begin, where they end."""
+        self._repeats, self._patience = 0, 1.0
 
     def run(self, ranges: Mapping[Partition, Range], take: Take, only: bytes | None = None) -> None:
         """Hand on the records of all ranges. Raises what ``left`` raises, and Unavailable.
@@ -117,7 +120,12 @@ class Reading:
         """
         after = self._end_of_unreadable(partition, offset)
         if after <= self._next[partition]:
-            return False  # reported once more, before the seek took effect
+            # Reported once more before the seek took effect; or a busy machine did not find its end in time.
+            self._repeats += 1
+            if self._repeats > REPEATS:
+                self._repeats, self._patience = 0, self._patience * 2
+                del self._unreadable[partition, offset]
+            return False
         self._next[partition] = after
         take(unreadable(*partition, offset, error))
         if after < range_.end:
@@ -133,7 +141,9 @@ class Reading:
             probe = probe_consumer(self._settings, "causes", "read_uncommitted")
             topic = self._settings.topic(partition.topic)
             try:
-                self._unreadable[partition, offset] = after_unreadable(probe, topic, partition.number, offset)
+                self._unreadable[partition, offset] = after_unreadable(
+                    probe, topic, partition.number, offset, min(self._patience, self._left())
+                )
             except KafkaException as exception:
                 raise away(self._settings, exception.args[0].str()) from exception
             finally:

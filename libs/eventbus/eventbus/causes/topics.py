@@ -114,7 +114,8 @@ class TopicSource:
                 if begins[partition] <= position.offset < ends[partition]
             }
             self._reading.run(ranges, lambda raw: found.update({raw.position: raw}))
-        return found
+        # What stands for a batch that cannot be read has the position of its first record.
+        return {position: found[position] for position in positions if position in found}
 
     def _offsets(self, times: Mapping[Partition, int]) -> dict[Partition, int]:
         """By partition, the first offset of a time (ms since epoch) or later; -1 for none."""
