@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import os
 import random
 import re
@@ -41,6 +42,12 @@ BEYOND = (
 """Refusals of requests that are valid by their schema, and why no schema can say it. Anything else is a finding."""
 SECONDS = 20.0
 """How long one request may take; one that takes longer is a finding."""
+
+
+@schemathesis.serializer("application/x-ndjson")
+def lines(context: schemathesis.SerializationContext, value: Any) -> bytes:
+    """A text as it is, any other value as one line of JSON."""
+    return value.encode() if isinstance(value, str) else json.dumps(value).encode() + b"\n"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from eventbus.http.direct import add_direct_route
 from eventbus.http.event_stream import EventStream, Source, stream_event, stream_position
 from eventbus.http.freshness import require_fresh
 from eventbus.http.json_response import JsonResponse
+from eventbus.http.lines import NDJSON, Line, LinesResponse, lines_of, require_ndjson
 from eventbus.http.openapi import (
     LINES,
     ONE_LINE,
@@ -19,6 +20,8 @@ from eventbus.http.openapi import (
 )
 from eventbus.http.problem_types import (
     AFTER_A_WAIT,
+    CONTENT_TOO_LARGE,
+    INTERNAL_ERROR,
     INVALID_REQUEST,
     MALFORMED_JSON,
     METHOD_NOT_ALLOWED,
@@ -29,18 +32,28 @@ from eventbus.http.problem_types import (
     ProblemType,
 )
 from eventbus.http.problems import MAX_ERRORS, Problem, field_path, invalid, one_line
-from eventbus.http.request_headers import IDEMPOTENCY_KEY, idempotency_key, matches, preferred_wait, trace
+from eventbus.http.request_headers import (
+    IDEMPOTENCY_KEY,
+    idempotency_key,
+    is_idempotency_key,
+    matches,
+    preferred_wait,
+    trace,
+)
 from eventbus.http.slices import SlicedWork, Slices
 
 __all__ = [
     "AFTER_A_WAIT",
+    "CONTENT_TOO_LARGE",
     "IDEMPOTENCY_KEY",
+    "INTERNAL_ERROR",
     "INVALID_REQUEST",
     "LINES",
     "MALFORMED_JSON",
     "MAX_ERRORS",
     "MAX_VALUES",
     "METHOD_NOT_ALLOWED",
+    "NDJSON",
     "NOTHING_WAS_DONE",
     "NOT_FOUND",
     "ONE_LINE",
@@ -48,6 +61,8 @@ __all__ = [
     "UNAVAILABLE",
     "EventStream",
     "JsonResponse",
+    "Line",
+    "LinesResponse",
     "Problem",
     "ProblemType",
     "Responses",
@@ -63,7 +78,9 @@ __all__ = [
     "idempotency_key",
     "idempotency_key_parameter",
     "invalid",
+    "is_idempotency_key",
     "json_example",
+    "lines_of",
     "matches",
     "one_line",
     "parse_json",
@@ -71,6 +88,7 @@ __all__ = [
     "problem_responses",
     "read_body",
     "require_fresh",
+    "require_ndjson",
     "rfc3339",
     "stream_event",
     "stream_position",
