@@ -14,6 +14,7 @@ import pytest
 from orders_client import Orders, Payments, ProblemAnswer, Stock
 from orders_client.models import OrderOfOne
 from tests.e2e.running import ROOT, LocalStack
+from tests.e2e.shop import Shop
 
 README = ROOT / "clients" / "python" / "README.md"
 
@@ -124,6 +125,33 @@ async def test_streams_go_on_where_they_stood_while_the_service_is_killed(stack:
             told = [(one["version"], one["type"]) async for one in orders.events(order_id)]
             assert events == told[: len(events)], "no gap, no repeat"
             assert [version for of, version in together if of == order_id] == [v for v, _ in events]
+
+
+async def test_a_batch_places_each_order_once_while_the_service_is_killed(
+    stack: LocalStack, local_shop: Shop
+) -> None:
+    product, count = f"client-{uuid.uuid4().hex[:8]}", 2_000
+    order: OrderOfOne = {"userId": "u-batch", "productId": product, "quantity": 1}
+    async with (
+        Orders(stack.url("order"), patience=60) as orders,
+        Stock(stack.url("inventory")) as stock,
+    ):
+        await stock.adjust(product, 10_000, "delivery")
+        before = stack.pids()["order"]
+        found = []
+        async for answer in orders.place_many(order for _ in range(count)):
+            found.append(answer)
+            if len(found) == count // 4:
+                await asyncio.to_thread(stack.kill, "order")
+        await asyncio.to_thread(stack.await_restart, "order", before)
+
+        assert [one["line"] for one in found] == list(range(1, count + 1))
+        placed = [one["order"]["orderId"] for one in found if one["status"] == 202]
+        assert len(set(placed)) == len(placed) > count // 2
+        for order_id in (placed[0], placed[count // 4], placed[-1]):
+            assert (await orders.show(order_id, wait=30))["status"] == "CONFIRMED"
+        # No order was placed twice: each holds one piece.
+        await asyncio.to_thread(local_shop.await_stock, product, 10_000 - len(placed), len(placed))
 
 
 def order_of(user: str) -> OrderOfOne:
