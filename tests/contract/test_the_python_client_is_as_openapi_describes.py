@@ -123,6 +123,14 @@ def test_what_is_given_is_what_is_answered(call: str) -> None:
     assert not named or given, f"{name} is to give {named}"
 
 
+def test_an_answer_of_a_batch_is_what_is_described() -> None:
+    _, operation = DESCRIBED["POST /orders/batch"]
+    content = operation["responses"]["200"]["content"]["application/x-ndjson"]
+    described = content["x-itemSchema"]
+    assert set(described["properties"]) == set(orders_client.BatchAnswer.__annotations__)
+    assert set(described["required"]) == orders_client.BatchAnswer.__required_keys__
+
+
 def schemas(answers: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for answer in answers:
         for content in answer.get("content", {}).values():

@@ -7,11 +7,14 @@ import re
 import subprocess
 import sys
 import uuid
+from contextlib import aclosing
 
 import pytest
 
 from orders_client import Orders, Payments, ProblemAnswer, Stock
+from orders_client.models import OrderOfOne
 from tests.e2e.running import ROOT, LocalStack
+from tests.e2e.shop import Shop
 
 README = ROOT / "clients" / "python" / "README.md"
 
@@ -71,3 +74,85 @@ async def test_an_order_is_cancelled_and_a_problem_is_told_by_its_type(stack: Lo
         types = [event["type"] async for event in orders.events(order["orderId"], limit=1)]
         assert types[0] == "OrderCreated"
         assert "OrderCancelled" in types
+
+
+async def test_streams_go_on_where_they_stood_while_the_service_is_killed(stack: LocalStack) -> None:
+    user = f"u-{uuid.uuid4().hex[:8]}"
+    async with Orders(stack.url("order"), patience=60) as orders:
+
+        async def all_events(order_id: str) -> list[tuple[int, str]]:
+            """Of one order, up to its cancellation."""
+            found = []
+            async for one in orders.stream(order_id):
+                found.append((one.data["version"], one.type))
+                if one.type == "OrderReleased":
+                    break
+            return found
+
+        async def of_user(count: int) -> list[tuple[str, int]]:
+            """Of all orders of the user, until so many were created and cancelled."""
+            found: list[tuple[str, int]] = []
+            released = 0
+            async for one in orders.stream_of_user(user, after=beginning):
+                found.append((one.data["data"]["orderId"], one.data["version"]))
+                released += one.type == "OrderReleased"
+                if released == count:
+                    break
+            return found
+
+        async def first_position() -> str:
+            """The stream of a user begins now, whenever that is: orders are placed until it shows one."""
+            async with aclosing(orders.stream_of_user(user)) as events:
+                first = asyncio.ensure_future(anext(events))
+                while not first.done():
+                    await orders.place(order_of(user), wait=5)
+                return (await first).id
+
+        beginning = await first_position()
+        streaming = asyncio.create_task(of_user(5))
+        placed = [(await orders.place(order_of(user), wait=20))["orderId"] for _ in range(5)]
+        watching = [asyncio.create_task(all_events(order_id)) for order_id in placed]
+        before = stack.pids()["order"]
+        await asyncio.to_thread(stack.kill, "order")
+        for order_id in placed:
+            await orders.cancel(order_id)
+        async with asyncio.timeout(90):
+            seen = [await one for one in watching]
+            together = await streaming
+        await asyncio.to_thread(stack.await_restart, "order", before)
+
+        for order_id, events in zip(placed, seen, strict=True):
+            told = [(one["version"], one["type"]) async for one in orders.events(order_id)]
+            assert events == told[: len(events)], "no gap, no repeat"
+            assert [version for of, version in together if of == order_id] == [v for v, _ in events]
+
+
+async def test_a_batch_places_each_order_once_while_the_service_is_killed(
+    stack: LocalStack, local_shop: Shop
+) -> None:
+    product, count = f"client-{uuid.uuid4().hex[:8]}", 2_000
+    order: OrderOfOne = {"userId": "u-batch", "productId": product, "quantity": 1}
+    async with (
+        Orders(stack.url("order"), patience=60) as orders,
+        Stock(stack.url("inventory")) as stock,
+    ):
+        await stock.adjust(product, 10_000, "delivery")
+        before = stack.pids()["order"]
+        found = []
+        async for answer in orders.place_many(order for _ in range(count)):
+            found.append(answer)
+            if len(found) == count // 4:
+                await asyncio.to_thread(stack.kill, "order")
+        await asyncio.to_thread(stack.await_restart, "order", before)
+
+        assert [one["line"] for one in found] == list(range(1, count + 1))
+        placed = [one["order"]["orderId"] for one in found if one["status"] == 202]
+        assert len(set(placed)) == len(placed) > count // 2
+        for order_id in (placed[0], placed[count // 4], placed[-1]):
+            assert (await orders.show(order_id, wait=30))["status"] == "CONFIRMED"
+        # No order was placed twice: each holds one piece.
+        await asyncio.to_thread(local_shop.await_stock, product, 10_000 - len(placed), len(placed))
+
+
+def order_of(user: str) -> OrderOfOne:
+    return {"userId": user, "productId": "demo-widget", "quantity": 1}

@@ -6,7 +6,7 @@ import asyncio
 import json
 import uuid
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from typing import Any, NotRequired, TypedDict
 
 import aiohttp
@@ -50,7 +50,7 @@ class Batch:
         self._all_sent = False
         self._failure: Exception | None = None
 
-    async def answers(self, connection: Connection, path: str) -> AsyncIterator[BatchAnswer]:
+    async def answers(self, connection: Connection, path: str) -> AsyncGenerator[BatchAnswer, None]:
         """An answer for each order, in order. Raises NoAnswer, ProblemAnswer, and what reading the orders raised."""
         reading = asyncio.create_task(self._read())
         pauses = Pauses(connection.patience)
@@ -96,7 +96,7 @@ class Batch:
             self._failure = error
         await self._queue.put(None)
 
-    async def _body(self) -> AsyncIterator[bytes]:
+    async def _body(self) -> AsyncGenerator[bytes, None]:
         number = self._answered
         """The lines that were answered, or sent by this body."""
         while True:

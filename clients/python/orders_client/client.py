@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import uuid
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from datetime import datetime
 from typing import Any, Self
 from urllib.parse import quote
@@ -61,7 +61,7 @@ class Client:
 
     async def _pages(
         self, path: str, items: str, following: str, query: dict[str, Any]
-    ) -> AsyncIterator[Any]:
+    ) -> AsyncGenerator[Any, None]:
         cursor: str | None = None
         while True:
             page = await self._connection.call("GET", path, query={**query, "cursor": cursor})
@@ -103,7 +103,7 @@ class Orders(Client):
         )
         return found
 
-    def events(self, order_id: str, *, limit: int | None = None) -> AsyncIterator[EventView]:
+    def events(self, order_id: str, *, limit: int | None = None) -> AsyncGenerator[EventView, None]:
         """The events of the order so far, oldest first. ``limit``: events that one request asks for."""
         return self._pages(f"{_order(order_id)}/events", "events", "next", {"limit": limit})
 
@@ -124,7 +124,7 @@ class Orders(Client):
         payment: str | None = None,
         created_after: datetime | None = None,
         limit: int | None = None,
-    ) -> AsyncIterator[OrderView]:
+    ) -> AsyncGenerator[OrderView, None]:
         """Orders, the newest first. ``limit``: orders a request asks for. ``created_after`` has a time zone."""
         query = {
             "userId": user_id,
@@ -135,17 +135,17 @@ class Orders(Client):
         }
         return self._pages("/orders", "orders", "next", query)
 
-    def stream(self, order_id: str, *, after: str | None = None) -> AsyncIterator[StreamEvent]:
+    def stream(self, order_id: str, *, after: str | None = None) -> AsyncGenerator[StreamEvent, None]:
         """The events of an order, all or those after the id ``after``, and further ones as they happen."""
         return streams.stream(self._connection, f"{_order(order_id)}/stream", {}, after)
 
-    def stream_of_user(self, user_id: str, *, after: str | None = None) -> AsyncIterator[StreamEvent]:
+    def stream_of_user(self, user_id: str, *, after: str | None = None) -> AsyncGenerator[StreamEvent, None]:
         """The events of all orders of a user from now on, or after the id ``after``, as they happen."""
         return streams.stream(self._connection, "/orders/stream", {"userId": user_id}, after)
 
     def place_many(
         self, orders: Iterable[OrderOfItems | OrderOfOne] | AsyncIterable[OrderOfItems | OrderOfOne]
-    ) -> AsyncIterator[BatchAnswer]:
+    ) -> AsyncGenerator[BatchAnswer, None]:
         """Create many orders with one call: an answer for each, in their order.
 
         Orders are read from the caller as fast as they are taken. One may bring its ``idempotencyKey``.
@@ -182,7 +182,7 @@ class Payments(Client):
         user_id: str | None = None,
         status: str | None = None,
         limit: int | None = None,
-    ) -> AsyncIterator[PaymentView]:
+    ) -> AsyncGenerator[PaymentView, None]:
         """Payments, the newest first. ``limit``: payments that one request asks for."""
         query = {"orderId": order_id, "userId": user_id, "status": status, "limit": limit}
         return self._pages("/payments", "payments", "next", query)
@@ -208,7 +208,7 @@ class Stock(Client):
         )
         return found
 
-    def list(self, *, limit: int | None = None) -> AsyncIterator[StockView]:
+    def list(self, *, limit: int | None = None) -> AsyncGenerator[StockView, None]:
         """All products, in order of their ids. ``limit``: products that one request asks for."""
         return self._pages("/stock", "items", "nextCursor", {"limit": limit})
 

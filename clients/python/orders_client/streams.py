@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,7 +76,7 @@ class Parser:
 
 async def stream(
     connection: Connection, path: str, query: Mapping[str, Any], after: str | None
-) -> AsyncIterator[StreamEvent]:
+) -> AsyncGenerator[StreamEvent, None]:
     """The events at ``path`` after the one with the id ``after``, without end.
 
     Raises ProblemAnswer if there is no such stream, NoAnswer if the service is away for longer than the patience.

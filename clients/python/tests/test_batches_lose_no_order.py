@@ -105,7 +105,7 @@ async def test_no_more_is_read_from_the_caller_than_is_taken(fake: Fake) -> None
             while read != before:  # until nothing more is taken
                 before = read
                 await asyncio.sleep(0.3)
-        await answers.aclose()  # type: ignore[attr-defined]
+        await answers.aclose()
     assert 1 < read < 100_000
 
 
