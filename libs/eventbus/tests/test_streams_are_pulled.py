@@ -285,6 +285,16 @@ async def test_a_client_that_knows_no_chunks_is_told_so() -> None:
         assert not service.open
 
 
+async def test_the_reason_of_an_end_forges_no_event() -> None:
+    """It may name what a record says, and anybody may have written that."""
+    async with streaming() as service:
+        client = await service.connect()
+        await head_of(client)
+        service.open[0].over = "a key \n\nevent: Forged\ndata: {}\r\ud800"
+        service.open[0].go(0)
+        await lines_up_to(client, rb": a key \n\nevent: Forged\ndata: {}\r\ud800")
+
+
 async def test_a_server_that_stops_ends_its_streams_in_good_order_at_once() -> None:
     async with streaming() as service:
         clients = [await service.connect() for _ in range(20)]

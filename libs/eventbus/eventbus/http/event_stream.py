@@ -20,6 +20,7 @@ from eventbus.http.problem_types import OTHER, TOO_MANY_STREAMS
 from eventbus.http.problems import Problem
 from eventbus.metrics import HTTP_STREAMS
 from eventbus.model.limits import HttpLimits
+from eventbus.visible import visible
 
 HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 HEARTBEAT = b":\n\n"
@@ -118,15 +119,14 @@ class EventStream(Response):
                     break
             if (piece := source.take()) is not None:
                 await writer.write(piece)
-                await asyncio.sleep(
-                    0
-                )  # writing does not wait while there is room, and others want their turn
+                # Writing does not wait while there is room, and others want their turn.
+                await asyncio.sleep(0)
             elif (left := end - clock()) <= 0:
                 reason = "its time is over: it goes on where it was when you ask again"
                 break
             elif not await _is_told(source, min(left, limits.heartbeat)) and left > limits.heartbeat:
                 await writer.write(HEARTBEAT)
-        await writer.write(b": %s\n\n" % reason.encode(), more=False)
+        await writer.write(b": %s\n\n" % visible(reason).encode("utf-8", "backslashreplace"), more=False)
 
 
 async def _is_told(source: Source, seconds: float) -> bool:
