@@ -45,8 +45,8 @@ CREATE TABLE IF NOT EXISTS order_tally (partition INTEGER PRIMARY KEY, created I
 
     insert = "INSERT OR REPLACE INTO order_timeline VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     insert_of_known_order = """
-INSERT OR REPLACE INTO order_timeline VALUES (?1, ?2, coalesce(?3,
-    (SELECT user_id FROM order_timeline WHERE order_id = ?1 AND user_id IS NOT NULL LIMIT 1)),
+INSERT OR REPLACE INTO order_timeline VALUES (?1, ?2,
+    (SELECT user_id FROM order_timeline WHERE order_id = ?1 AND user_id IS NOT NULL LIMIT 1),
     ?4, ?5, ?6, ?7, ?8, ?9, ?10)
 """
     """For an event that does not name its user: the one that an earlier event of the order names."""

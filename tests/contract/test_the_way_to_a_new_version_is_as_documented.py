@@ -174,7 +174,7 @@ def test_the_page_on_a_new_field_leads_to_a_check_that_passes_before_and_after_t
     page = "docs/how-to/add-a-field.md"
     make, pin, record, check = blocks(page, "sh")
     tree.must(make)
-    tree.add_field("schemas/order.events/OrderCancelled.v1.1.avsc", json.loads(blocks(page, "json")[0]))
+    tree.add_field("schemas/order.events/OrderCancelled.v1.2.avsc", json.loads(blocks(page, "json")[0]))
     assert "changed without a new fold version" in tree.must(pin)
     tree.edit(
         "services/order/decider.py",
@@ -183,13 +183,13 @@ def test_the_page_on_a_new_field_leads_to_a_check_that_passes_before_and_after_t
     tree.must(record)
     tree.must(check)
     ids = tree.read("schemas/ids.json")
-    assert id_written(tree) == ids["OrderCancelled.v1"]
+    assert id_written(tree) == ids["OrderCancelled.v1.1"]
 
     (tree.root / "schemas/written.json").unlink()
     tree.must("make reference")
 
     tree.must(check)
-    assert id_written(tree) == ids["OrderCancelled.v1.1"]
+    assert id_written(tree) == ids["OrderCancelled.v1.2"]
 
 
 def test_a_released_version_is_pinned_no_more(tree: Tree) -> None:
@@ -258,4 +258,4 @@ def test_no_version_is_made_of_what_is_wrong_already(tree: Tree) -> None:
     refused = tree.make("schema-version", "MESSAGE=order.events/OrderFailed")
     assert refused.returncode != 0
     assert "first mend what is wrong already" in refused.stderr
-    assert not list((tree.root / "schemas/order.events").glob("OrderFailed.v1.1.avsc"))
+    assert not list((tree.root / "schemas/order.events").glob("OrderFailed.v1.2.avsc"))

@@ -21,7 +21,7 @@ from tools.schema_folders import Folder
 
 ROOT = Path(__file__).resolve().parents[2]
 ORDER = "schemas/order.events/OrderCreated.v2.avsc"
-NEXT = "schemas/order.events/OrderCreated.v2.1.avsc"
+NEXT = "schemas/order.events/OrderCreated.v2.2.avsc"
 MAJOR = "schemas/order.events/OrderCreated.v3.avsc"
 FRAUD = "examples/fraud/fraud.events/FraudSuspected.v1.avsc"
 NEW = "examples/fraud/fraud.events/FraudForgotten.v1.avsc"
@@ -199,7 +199,7 @@ def not_pinned(tree: Tree) -> None:
 
 
 def copied_by_hand(tree: Tree) -> None:
-    tree.field(ORDER, "version", NEXT, default="2.1")
+    tree.field(ORDER, "version", NEXT, default="2.2")
 
 
 def golden_bytes_changed(tree: Tree) -> None:
@@ -222,30 +222,30 @@ def a_version_written_that_there_is_not(tree: Tree) -> None:
 BROKEN: dict[Callable[[Tree], None], tuple[str, ...]] = {
     no_default: ("OrderCreated.v2 was released", "currency.default was 'GBP' and is None"),
     no_default_in_the_next: (
-        "OrderCreated.v2.1 cannot read OrderCreated.v1: region: not written, and the reader has no default",
-        "OrderCreated.v2.1 cannot read OrderCreated.v2: region: not written, and the reader has no default",
+        "OrderCreated.v2.2 cannot read OrderCreated.v1: region: not written, and the reader has no default",
+        "OrderCreated.v2.2 cannot read OrderCreated.v2: region: not written, and the reader has no default",
     ),
     renamed: (
         "OrderCreated.v2 cannot read OrderCreated.v1: customerId: not written",
         "the field userId is gone; the field customerId is new",
     ),
     renamed_in_the_next: (
-        "OrderCreated.v2.1 cannot read OrderCreated.v2: customerId: not written",
-        "OrderCreated.v2 cannot read OrderCreated.v2.1, as versions of one major number must: userId: not written",
+        "OrderCreated.v2.2 cannot read OrderCreated.v2: customerId: not written",
+        "OrderCreated.v2 cannot read OrderCreated.v2.2, as versions of one major number must: userId: not written",
     ),
     narrowed: ("OrderCreated.v2 was released", "totalAmount.type was 'long' and is 'int'"),
     narrowed_in_the_next: (
         "OrderCreated.v3 cannot read OrderCreated.v2: totalAmount: written as long, wanted as int",
     ),
     widened_within_a_major_version: (
-        "OrderCreated.v2 cannot read OrderCreated.v2.1, as versions of one major number must: quantity: ",
+        "OrderCreated.v2 cannot read OrderCreated.v2.2, as versions of one major number must: quantity: ",
     ),
     nested_field_gone: (
         "OrderCreated.v2 was released",
         "the field items.quantity is gone; the field items.count is new",
     ),
     another_order_of_fields: ("OrderCreated.v2 was released", "stand in another order"),
-    another_key: ("OrderCreated.v2.1 has the key userId, OrderCreated.v2 has orderId: it must stay",),
+    another_key: ("OrderCreated.v2.2 has the key userId, OrderCreated.v2 has orderId: it must stay",),
     deleted: (
         "OrderCreated.v1 was released, and its file schemas/order.events/OrderCreated.v1.avsc is gone",
     ),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,36 +13,24 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.processes import ROOT
 from tests.support.stream_followers import Follower, assert_without_gap_or_repeat, until
 from tests.support.system import System
 from tests.support.waiting import eventually
+from tools.stack.gateway import FILES, config_for, find
 from tools.stack.ports import free_port
 
-HAPROXY = shutil.which("haproxy", path="/usr/local/sbin:/usr/sbin:/usr/local/bin:/usr/bin")
-GATEWAY = ROOT / "tools" / "gateway"
 SECONDS = 2
 """What the gateway's time limits of 90 s are here. Heartbeats come as many times more often."""
 
-pytestmark = pytest.mark.skipif(
-    HAPROXY is None, reason="HAProxy is not installed (Debian: apt install haproxy)"
-)
+pytestmark = pytest.mark.skipif(not find(), reason="HAProxy is not installed (Debian: apt install haproxy)")
 
 
-def settings_for(ports: list[int], port: int) -> str:
-    """The gateway's settings, for replicas on this machine and with shorter time limits."""
-    text = (GATEWAY / "haproxy.cfg").read_text()
-    common = text[: text.index("resolvers docker\n")]
-    common, changed = re.subn(r"timeout (client|server) 90s", rf"timeout \1 {SECONDS}s", common)
+def rules() -> str:
+    """The gateway's rules, with shorter time limits."""
+    text = (FILES / "rules.cfg").read_text()
+    rules, changed = re.subn(r"timeout (client|server) 90s", rf"timeout \1 {SECONDS}s", text)
     assert changed == 2
-    common = common.replace("/etc/haproxy/", f"{GATEWAY}/").replace(
-        " resolvers docker resolve-prefer ipv4 init-addr none", ""
-    )
-    servers = "\n".join(f"    server order{n} 127.0.0.1:{one}" for n, one in enumerate(ports))
-    return (
-        f"{common}\nfrontend order\n    bind 127.0.0.1:{port}\n    default_backend order_ready\n\n"
-        f"backend order_ready\n    option httpchk GET /readyz\n{servers}\n"
-    )
+    return rules
 
 
 @pytest.fixture
@@ -51,10 +39,13 @@ def gateway(system: System, tmp_path: Path) -> Iterator[int]:
     started = [system.service("order", slot).start(EVENTBUS_HTTP_HEARTBEAT="0.33") for slot in (0, 1)]
     for replica in started:
         replica.wait_ready()
-    port, file = free_port(), tmp_path / "haproxy.cfg"
-    file.write_text(settings_for([replica.port for replica in started], port))
+    port, files = free_port(), [tmp_path / "rules.cfg", tmp_path / "gateway.cfg"]
+    files[0].write_text(rules())
+    files[1].write_text(config_for({"order": (port, [replica.port for replica in started])}))
+    command = [find(), "-db", *(word for file in files for word in ("-f", str(file)))]
     with (tmp_path / "haproxy.log").open("wb") as log:
-        process = subprocess.Popen([str(HAPROXY), "-db", "-f", str(file)], stdout=log, stderr=log)
+        env = {**os.environ, "GATEWAY_FILES": str(FILES)}
+        process = subprocess.Popen(command, env=env, stdout=log, stderr=log)
     try:
         eventually(lambda: _answers(port), "the gateway has found a replica")
         yield port

@@ -259,7 +259,9 @@ def test_a_batch_that_cannot_be_read_and_a_forged_time_hide_nothing(story: Story
     (order_id,) = order_ids(1)
     client = story.system.topics
     partition = client.partition(order_id)
-    write_compressed(client, "notification.events", partition, [bytes(150_000_000)])
+    bomb = write_compressed(client, "notification.events", partition, [bytes(75_000_000), bytes(75_000_000)])
+    inside = f"notification.events-{partition}-{bomb.offset + 1}".encode()
+    client.send_bytes("inventory.answers", partition, order_id.encode(), b"x", [("ce_cause", inside)])
     producer = Producer({"bootstrap.servers": story.system.settings.bootstrap_servers})
     soon = time.time_ns() // 1_000_000 + 1_800_000
     for topic in ("order.commands", "notification.events"):
@@ -274,7 +276,9 @@ def test_a_batch_that_cannot_be_read_and_a_forged_time_hide_nothing(story: Story
     story.system.wait_consumed(*SERVICES)
     body = orders.get(f"/orders/{order_id}/why").json()
     types = [row["type"] for row in body["records"]]
-    assert types[0] == "CreateOrder" and {"OrderConfirmed", "StockReserved", "NotificationSent"} < set(types)
+    assert body["complete"], body["missing"]
+    assert {row["cause"] for row in body["records"] if row.get("problem")} == {inside.decode()}
+    assert "CreateOrder" in types and {"OrderConfirmed", "StockReserved", "NotificationSent"} < set(types)
     assert body["records"] == why.rows(order_id)
 
 

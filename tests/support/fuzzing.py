@@ -49,7 +49,12 @@ MESSAGES: dict[str, tuple[str, ...]] = {
     "inventory.answers": ("StockAnswered",),
     "stock.commands": ("ReserveStock", "ReleaseStock", "ShipStock", "AdjustStock"),
     "stock.events": ("StockAdjusted", "StockReserved", "StockRepeated"),
-    "notification.events": ("NotificationSent", "NotificationSkipped"),
+    "notification.events": (
+        "NotificationSent",
+        "NotificationSkipped",
+        "NotificationFailed",
+        "NotificationDelayed",
+    ),
     **{f"{service}.admin": ("Redrive", "Discard") for service in SERVICES},
 }
 """By topic, what a valid record of it may carry."""

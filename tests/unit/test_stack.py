@@ -20,6 +20,7 @@ import pytest
 from supervisor.datatypes import dict_of_key_value_pairs
 
 from tests.support.processes import run_python
+from tools.stack import gateway
 from tools.stack.access_files import in_containers
 from tools.stack.compose import compose_env, env_file
 from tools.stack.jars import find_jars, sha512_of
@@ -139,6 +140,20 @@ def test_every_process_is_planned_with_its_own_port_and_the_stacks_addresses() -
     assert env["EVENTBUS_STATE_DIR"] == "/r/state"
     # what is meant for one service restarts no other when it changes
     assert planned["order"].env["ORDER_X"] == "1" and "ORDER_X" not in env
+
+
+def test_where_haproxy_is_installed_it_answers_for_all_replicas_a_hundred_ports_above() -> None:
+    record = Record(scale=Record().scale | {"order": 2, "notification": 0})
+    assert "gateway" not in {program.name for program in programs(SETTINGS, record, ["java"])}
+    planned = {program.name: program for program in programs(SETTINGS, record, ["java"], "/sbin/haproxy")}
+    assert planned["gateway"].command[0] == "/sbin/haproxy"
+    assert str(gateway.config_file(SETTINGS.run_dir)) in planned["gateway"].command
+    config = gateway.config(SETTINGS, record.scale)
+    assert "bind 127.0.0.1:8100\n" in config and "notification" not in config
+    assert config.count("127.0.0.1:8000\n") == config.count("127.0.0.1:8010\n") == 2
+    listened = ports(SETTINGS, record.scale, with_gateway=True)
+    assert (listened["gateway-order"], listened["gateway-inventory"]) == (8100, 8102)
+    assert len(set(listened.values())) == len(listened)
 
 
 def test_the_stacks_own_addresses_win_over_what_is_passed_on() -> None:

@@ -46,7 +46,8 @@ def config(settings: StackSettings, scale: Mapping[str, int]) -> str:
 
 def config_for(wanted: Mapping[str, tuple[int, list[int]]]) -> str:
     """``wanted``: by the name of a service, the gateway's port and the ports of the replicas, all on loopback."""
-    sections = ["global\n    maxconn 1000\n"]
+    # As many connections as its descriptors allow, two each: clients that wait or stream keep theirs.
+    sections = ["global\n    fd-hard-limit 20000\n"]
     for name, (port, replicas) in wanted.items():
         servers = "".join(f"    server {name}-{k} 127.0.0.1:{one}\n" for k, one in enumerate(replicas))
         sections += [

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from eventbus.causes.answer import Question, Why, answered
 from eventbus.causes.search import Budget
+from eventbus.causes.source import Exhausted
 from eventbus.causes.spans import Span
 from eventbus.codec import Codec
 from eventbus.model.record import Raw
@@ -283,6 +284,19 @@ def test_when_the_time_is_over_it_gives_what_it_has_and_says_so() -> None:
     topics.patience = 20
     found = tell(topics, "o1", 100)
     assert 0 < len(found.nodes) <= len(ONE_ORDER) and found.why_not_all == "the time limit of 5 s was reached"
+
+
+def test_when_the_time_is_over_before_the_topics_are_known_it_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    topics = shop()
+
+    def late() -> dict[str, int]:
+        raise Exhausted("the time limit of 0.1 s was reached")
+
+    monkeypatch.setattr(topics, "topics", late)
+    found = tell(topics, "o1")
+    assert not found.nodes and found.why_not_all == "the time limit of 0.1 s was reached"
 
 
 def test_it_reads_and_holds_no_more_than_it_may() -> None:

@@ -113,6 +113,8 @@ CLAIMS: dict[str, dict[str, Any]] = {
     "an end that is true": {"exp": True},
     "an end without end": {"exp": float("inf")},
     "an end that is no number": {"exp": float("nan")},
+    "an end that no float holds": {"exp": 10**400},
+    "an end before time": {"exp": -1},
     "an end that is a list": {"exp": [NOW + 3600]},
     "not valid yet": {"nbf": NOW + 3600},
     "a beginning that is a text": {"nbf": "0"},
@@ -250,6 +252,20 @@ async def test_a_token_that_was_taken_is_refused_once_its_key_is_withdrawn() -> 
     tokens, token = TokenVerifier(TRUSTED, known), ISSUED_BY.token()
     assert (await tokens.caller(token)).id
     known.become(ANOTHER.public())
+    with pytest.raises(NotAuthenticated):
+        await tokens.caller(token)
+
+
+async def test_a_key_that_is_withdrawn_while_its_token_is_verified_is_not_remembered() -> None:
+    class Changing(Known):
+        async def keys(self) -> KeySet:
+            keys = await super().keys()
+            if self.generation == 0:
+                self.become(ANOTHER.public())  # as the thread does that reads the file
+            return keys
+
+    tokens, token = TokenVerifier(TRUSTED, Changing(ISSUED_BY.public())), ISSUED_BY.token()
+    assert (await tokens.caller(token)).id
     with pytest.raises(NotAuthenticated):
         await tokens.caller(token)
 

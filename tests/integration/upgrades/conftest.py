@@ -8,14 +8,29 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.upgrades.trees import landed_code
-from verification.trees import COMMAND, FOREIGN_EVENT, NEW_EVENT, OWN_EVENT, Change, Release, next_release
+from tests.integration.upgrades.trees import held_back, landed_code
+from verification.trees import (
+    COMMAND,
+    FOREIGN_EVENT,
+    NEW_EVENT,
+    OWN_EVENT,
+    Change,
+    Release,
+    copy_of_today,
+    next_release,
+)
 
 
 @pytest.fixture(scope="session")
 def landed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The code of the commit that ``landed/`` keeps."""
     return landed_code(tmp_path_factory.mktemp("landed"))
+
+
+@pytest.fixture(scope="session")
+def held(landed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Today's code, which writes only what that commit can read: what runs beside it in a rolling upgrade."""
+    return held_back(copy_of_today(tmp_path_factory.mktemp("held")), landed)
 
 
 @pytest.fixture(scope="session")

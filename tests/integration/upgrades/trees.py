@@ -12,6 +12,7 @@ from typing import Any
 
 import fastavro
 
+from eventbus.model.versions import Version
 from tests.support.processes import ROOT
 
 LANDED = Path(__file__).with_name("landed")
@@ -34,6 +35,20 @@ def code_of_commit(commit: str, into: Path) -> Path:
     with tarfile.open(fileobj=io.BytesIO(made.stdout)) as archive:
         archive.extractall(into, filter="data")
     return into
+
+
+def held_back(tree: Path, older: Path) -> Path:
+    """Have the code of a tree write each message in the latest version that an older tree knows; returns the tree."""
+    known, today = _latest(older), _latest(tree)
+    written = {name: str(version) for name, version in known.items() if today[name] != version}
+    (tree / "schemas" / "written.json").write_text(json.dumps(written))
+    return tree
+
+
+def _latest(tree: Path) -> dict[str, Version]:
+    """The latest version of each message that the code of a tree knows."""
+    versions = map(Version.parse, json.loads((tree / "schemas" / "ids.json").read_text()))
+    return {version.name: version for version in sorted(versions)}
 
 
 def wire_value(tree: Path, version: str, record: dict[str, Any]) -> bytes:

@@ -28,6 +28,7 @@ class Scope(StrEnum):
 
 
 UNKNOWN = "unauthenticated"
+"""The kind of a caller whom nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,7 +158,7 @@ class KeysAtUrl:
             keys = parse_key_set(answer.body)
         except (EventBusError, BrokenFile) as error:
             ACCESS_BROKEN.labels(SETTING).set(1)
-            log.error("%s: %s: %s; the keys of before stay in force for a day", SETTING, self._url, error)
+            log.error("%s: %s: %s; keys that were known serve for a day", SETTING, self._url, error)
         else:
             ACCESS_BROKEN.labels(SETTING).set(0)
             self._fetched_at = self._clock()

@@ -52,6 +52,7 @@ class RuleTable:
                 if first := self._search(method, route.path):
                     self._fixed[method, route.path] = first
         self.rules = rules
+        """The table itself."""
         self.missing = sorted(named - set(rules))
         """Routes that the table does not name. Only callers with the scope ``admin`` may use them."""
         self.unused = sorted(set(rules) - named)

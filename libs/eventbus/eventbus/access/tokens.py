@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,6 +42,8 @@ LEEWAY = 30
 MAX_VERIFIED = 4_096
 """Tokens that are remembered as verified."""
 MAX_SUBJECT = 255
+LATEST = 253_402_300_800
+"""Seconds from 1970 to the year 10000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +74,13 @@ class TokenVerifier:
     async def caller(self, token: str) -> Caller:
         """Who sent the token. Raises NotAuthenticated, or Unavailable if the issuer's keys are not known."""
         digest = hashlib.sha256(token.encode()).digest()
+        # First the generation: if the keys change from here on, what is remembered is of the keys before.
+        generation = self._keys.generation
         keys = await self._keys.keys()
         known = self._verified.get(digest)
-        if known is None or known.generation != self._keys.generation:
+        if known is None or known.generation != generation:
             claims = await self._claims(token, keys)
-            known = _Verified(self._caller(claims), float(claims["exp"]), self._keys.generation)
+            known = _Verified(self._caller(claims), float(claims["exp"]), generation)
             if len(self._verified) >= MAX_VERIFIED:
                 del self._verified[next(iter(self._verified))]
             self._verified[digest] = known
@@ -159,7 +162,7 @@ class TokenVerifier:
 
 
 def _is_time(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < LATEST
 
 
 def token_verifier(settings: AccessSettings) -> TokenVerifier:

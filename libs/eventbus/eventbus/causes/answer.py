@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +51,7 @@ class Why:
     """How many records were read for it."""
     why_not_all: str
     """Why more may have happened than is here; empty if that is all."""
-    topics: dict[str, int]
+    topics: Mapping[str, int]
     """How many partitions each topic has."""
 
     def rows(self, settings: Settings) -> Iterator[dict[str, Any]]:
@@ -104,5 +104,4 @@ def answered(source: Source, codec: Codec, question: Question, budget: Budget) -
 
     found = Search(source, question.key.encode("utf-8", "surrogateescape"), name_of, question.now, budget)
     result = found.run(question.spans)
-    topics = dict(source.topics())
-    return Why(question.key, tree(result, topics), result.read, result.why_not_all, topics)
+    return Why(question.key, tree(result), result.read, result.why_not_all, result.topics)

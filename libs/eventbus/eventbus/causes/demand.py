@@ -32,6 +32,8 @@ class Demand:
         self._spans: defaultdict[Partition, set[Span]] = defaultdict(set)
         self._seen: set[tuple[object, ...]] = set()
         self._covered: dict[Partition, Spans] = {}
+        self._failures_since: dict[int, int] = {}
+        """By the number of a partition, the time from which on failures are read."""
         self._failing = [topic for topic in topics if topic.endswith((RETRY, LETTERS))]
 
     def everywhere(self, key: bytes, spans: Iterable[Span]) -> None:
@@ -49,11 +51,12 @@ class Demand:
 
     def of_failures(self, link: Link) -> None:
         """What became of a message that failed: in its own partition, however long that took."""
-        since = _tick(link.written) - BESIDE
-        if self._is_new("failures", link.position.partition, since):
+        since, number = max(link.written - BESIDE, 0), link.position.partition
+        if since < self._failures_since.get(number, self._now):
+            self._failures_since[number] = since
             for topic in self._failing:
-                if link.position.partition < self._topics[topic]:
-                    self._spans[Partition(topic, link.position.partition)].add(Span(max(since, 0), self._now))
+                if number < self._topics[topic]:
+                    self._spans[Partition(topic, number)].add(Span(since, self._now))
         if SKIPS in self._topics and self._is_new("skips"):
             self._spans[Partition(SKIPS, 0)].add(Span(0, self._now))
 
@@ -91,6 +94,7 @@ class Demand:
         """Nothing counts as read: what is looked for has changed."""
         self._covered.clear()
         self._seen.clear()
+        self._failures_since.clear()
 
     def _is_new(self, *what: object) -> bool:
         if what in self._seen:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from msgspec import Struct
 
@@ -61,6 +61,12 @@ class Link(Struct, frozen=True, eq=False):
     flaw: str = ""
 
 
+def services_of(topics: Collection[str]) -> list[str]:
+    """The services whose topics these are: each has one for retries, and one for dead letters."""
+    names = (topic.removesuffix(RETRY) for topic in topics if topic.endswith(RETRY))
+    return sorted(name for name in names if name + LETTERS in topics)
+
+
 def link_of(raw: Raw, name_of: NameOf) -> Link:
     """What a record of any topic says. What it says that makes no sense counts as not said."""
     if raw.topic.endswith((RETRY, LETTERS)) and (found := _failed(raw, name_of)):
@@ -76,11 +82,6 @@ def correlation_of(raw: Raw) -> str:
     """What everything has in common that one message from outside led to, as this record says it."""
     told = Told(raw)
     return told.extension("correlationid") or told.header("ce_id") or raw.coordinates
-
-
-def cause_of(raw: Raw) -> Position | None:
-    """The input that a record answers, as it says it; None if it says none."""
-    return _position(Told(raw).extension("cause") or "")
 
 
 def service_of(source: str) -> str:

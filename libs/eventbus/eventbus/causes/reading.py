@@ -21,6 +21,8 @@ LATER = 50
 """Records in a row that are later than a range before reading stops: the time of a single one may be forged."""
 SILENT = 5.0
 """Seconds without a word from the brokers after which they count as away."""
+REPEATS = 2
+"""Reports of an unreadable batch, after its end was looked for, that are taken for late ones."""
 BATCH, WAIT = 200, 0.02
 """Records, and seconds: the client waits that long for a batch to be full."""
 
@@ -47,6 +49,9 @@ class Reading:
         self._later: dict[Partition, int] = {}
         self._next: dict[Partition, int] = {}
         self._only: bytes | None = None
+        self._unreadable: dict[tuple[Partition, int], int] = {}
+        """The batches met that cannot be read: by where they begin, where they end."""
+        self._repeats, self._patience = 0, 1.0
 
     def run(self, ranges: Mapping[Partition, Range], take: Take, only: bytes | None = None) -> None:
         """Hand on the records of all ranges. Raises what ``left`` raises, and Unavailable.
@@ -83,14 +88,14 @@ class Reading:
         assert topic is not None and number is not None and offset is not None
         partition = Partition(topic[len(self._settings.topic_prefix) :], number)
         range_ = self._ranges.get(partition)
-        if range_ is None or offset < self._next[partition]:
+        if range_ is None:
             return None  # what was fetched beyond its range
-        if error is None:
-            is_read = self._pass_on(record, partition, range_, take)
-        elif is_unreadable(error):
+        if error is not None and is_unreadable(error):
             is_read = self._pass_by(partition, offset, error, range_, take)
+        elif offset < self._next[partition]:
+            return None
         else:
-            is_read = True
+            is_read = error is not None or self._pass_on(record, partition, range_, take)
         if is_read:
             del self._ranges[partition]
         return partition if is_read else None
@@ -109,19 +114,41 @@ class Reading:
     def _pass_by(
         self, partition: Partition, offset: int, error: KafkaError, range_: Range, take: Take
     ) -> bool:
-        """Hand on a record that stands for a batch that cannot be read, and go on behind the batch."""
-        take(unreadable(*partition, offset, error))
-        probe = probe_consumer(self._settings, "causes", "read_uncommitted")
-        try:
-            after = after_unreadable(probe, self._settings.topic(partition.topic), partition.number, offset)
-            if after < range_.end:
-                self._consumer.seek(self._named(partition, after))
-        except KafkaException as exception:
-            raise away(self._settings, exception.args[0].str()) from exception
-        finally:
-            probe.close()
+        """Hand on a record that stands for a batch that cannot be read, and go on behind the batch.
+
+        The batch may begin before the range.
+        """
+        after = self._end_of_unreadable(partition, offset)
+        if after <= self._next[partition]:
+            # Reported once more before the seek took effect; or a busy machine did not find its end in time.
+            self._repeats += 1
+            if self._repeats > REPEATS:
+                self._repeats, self._patience = 0, self._patience * 2
+                del self._unreadable[partition, offset]
+            return False
         self._next[partition] = after
+        take(unreadable(*partition, offset, error))
+        if after < range_.end:
+            try:
+                self._consumer.seek(self._named(partition, after))
+            except KafkaException as exception:
+                raise away(self._settings, exception.args[0].str()) from exception
         return after >= range_.end
+
+    def _end_of_unreadable(self, partition: Partition, offset: int) -> int:
+        """The offset after a batch that cannot be read."""
+        if (partition, offset) not in self._unreadable:
+            probe = probe_consumer(self._settings, "causes", "read_uncommitted")
+            topic = self._settings.topic(partition.topic)
+            try:
+                self._unreadable[partition, offset] = after_unreadable(
+                    probe, topic, partition.number, offset, min(self._patience, self._left())
+                )
+            except KafkaException as exception:
+                raise away(self._settings, exception.args[0].str()) from exception
+            finally:
+                probe.close()
+        return self._unreadable[partition, offset]
 
     def _named(self, partition: Partition, offset: int = -1) -> TopicPartition:
         return TopicPartition(self._settings.topic(partition.topic), partition.number, offset)

@@ -22,22 +22,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from eventbus.causes.demand import AFTER, ASKED_FOR, FURTHER, Demand
-from eventbus.causes.links import (
-    LETTERS,
-    RETRY,
-    SKIPS,
-    Link,
-    NameOf,
-    link_of,
-)
+from eventbus.causes.links import LETTERS, RETRY, SKIPS, Link, NameOf, link_of, services_of
 from eventbus.causes.source import Exhausted, Source
 from eventbus.causes.spans import Span
 from eventbus.kafka.records import partition_of
 from eventbus.model.places import Partition, Position
 from eventbus.model.record import Raw
 
-ROUNDS = 60
-"""Repetitions of the steps. Each further effect of an effect takes one, most often less."""
 RESETS = 3
 """How often everything is read again because a record has a correlation id of its own."""
 UNKNOWN = 20_000
@@ -63,6 +54,8 @@ class Found:
     """Causes of these that are about another key, up to the first."""
     waits_for: dict[Position, tuple[str, ...]] = field(default_factory=dict)
     """The services that have not decided a record yet."""
+    topics: Mapping[str, int] = field(default_factory=dict)
+    """How many partitions each topic has."""
     read: int = 0
     why_not_all: str = ""
 
@@ -90,12 +83,8 @@ class Search:
     def run(self, spans: Sequence[Span]) -> Found:
         """Search; ``spans`` are the times of which records of the key itself are read. Raises Unavailable."""
         try:
-            topics = self._source.topics()
-            self._services = sorted(
-                name
-                for topic in topics
-                if topic.endswith(RETRY) and f"{(name := topic.removesuffix(RETRY))}{LETTERS}" in topics
-            )
+            self._found.topics = topics = self._source.topics()
+            self._services = services_of(topics)
             self._demand = Demand(topics, self._now)
             self._demand.everywhere(self._key, spans)
             self._read(only=self._key)
@@ -109,7 +98,7 @@ class Search:
 
     def _repeat(self) -> None:
         known, resets = len(self._correlations), RESETS
-        for _ in range(ROUNDS):
+        while self._fresh or self._reach:
             if len(self._correlations) > known and resets:
                 # What has this correlation id was passed over until now.
                 known, resets = len(self._correlations), resets - 1
@@ -120,9 +109,7 @@ class Search:
                 self._ask_about(link)
             self._ask_for_answers()
             self._read()
-            if not (self._look_up() or self._fresh or self._reach):
-                return
-        raise Exhausted(f"causes go on after {ROUNDS} rounds of reading")
+            self._look_up()
 
     def _read(self, only: bytes | None = None) -> None:
         for spans in self._demand.passes():
@@ -189,7 +176,9 @@ class Search:
             self._places.add(str(link.position).encode())
             if link.cause and not link.failure:
                 self._answered_by[link.cause].add(link.service)
-            waiting += self._unknown.pop(link.position, [])
+            known = self._unknown.pop(link.position, [])
+            self._unknown_count -= len(known)
+            waiting += known
 
     # What is to be read
 
@@ -249,21 +238,21 @@ class Search:
 
     # Causes that were not met
 
-    def _look_up(self) -> bool:
-        """Read the causes that were not met at their positions; returns whether there were any to read."""
-        missing = {
-            link.cause
-            for links in (self._found.links, self._found.above)
-            for link in links.values()
-            if link.cause and link.cause not in self._found.links and link.cause not in self._found.above
-        } - self._looked_up
-        if not missing:
-            return False
-        self._looked_up |= missing
-        for position, raw in self._source.at(missing).items():
-            self._found.above[position] = link_of(raw, self._name_of)
-        self._join()
-        return True
+    def _look_up(self) -> None:
+        """Read the causes that were not met at their positions, up to the first."""
+        while (
+            missing := {
+                link.cause
+                for links in (self._found.links, self._found.above)
+                for link in links.values()
+                if link.cause and link.cause not in self._found.links and link.cause not in self._found.above
+            }
+            - self._looked_up
+        ):
+            self._looked_up |= missing
+            for position, raw in self._source.at(missing).items():
+                self._found.above[position] = link_of(raw, self._name_of)
+            self._join()
 
     def _join(self) -> None:
         """What was read as a cause is found as an effect too, if a record that was found led to it."""

@@ -9,7 +9,7 @@ from typing import Self, TypeVar
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from eventbus.causes.links import LETTERS, RETRY
+from eventbus.causes.links import services_of
 from eventbus.causes.reading import Range, Reading, away
 from eventbus.causes.source import Exhausted, Take
 from eventbus.causes.spans import Span
@@ -33,12 +33,7 @@ def own_topics(partitions: Mapping[str, int], prefix: str) -> dict[str, int]:
     prefix shows in the names of their services' topics: ``test.order.retry`` beside ``test.order.dlq``.
     """
     own = {name.removeprefix(prefix): count for name, count in partitions.items() if name.startswith(prefix)}
-    services = [
-        name
-        for topic in own
-        if topic.endswith(RETRY) and f"{(name := topic.removesuffix(RETRY))}{LETTERS}" in own
-    ]
-    others = tuple({f"{name.rpartition('.')[0]}." for name in services if "." in name})
+    others = tuple({f"{name.rpartition('.')[0]}." for name in services_of(own) if "." in name})
     return {
         topic: count
         for topic, count in own.items()
@@ -119,7 +114,8 @@ class TopicSource:
                 if begins[partition] <= position.offset < ends[partition]
             }
             self._reading.run(ranges, lambda raw: found.update({raw.position: raw}))
-        return found
+        # What stands for a batch that cannot be read has the position of its first record.
+        return {position: found[position] for position in positions if position in found}
 
     def _offsets(self, times: Mapping[Partition, int]) -> dict[Partition, int]:
         """By partition, the first offset of a time (ms since epoch) or later; -1 for none."""

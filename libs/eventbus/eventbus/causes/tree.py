@@ -26,8 +26,8 @@ class Node(NamedTuple):
     """What is wrong with what it says of itself; empty if nothing is."""
 
 
-def tree(found: Found, topics: Mapping[str, int]) -> list[Node]:
-    """All records, each after its cause, those of one cause by their times; ``topics``: how many partitions each has.
+def tree(found: Found) -> list[Node]:
+    """All records, each after its cause, those of one cause by their times.
 
     A record without a cause here begins a tree of its own. Of records that name each other as causes the earliest
     does.
@@ -42,7 +42,7 @@ def tree(found: Found, topics: Mapping[str, int]) -> list[Node]:
     roots = [links[position] for position, parent in parents.items() if parent is None]
     for root in (*sorted(roots, key=_when), *sorted(links.values(), key=_when)):
         for link, depth in _below(root, effects, nodes):
-            problem = _problem(link, links, topics)
+            problem = _problem(link, links, found.topics)
             nodes[link.position] = Node(link, depth, found.waits_for.get(link.position, ()), problem)
     return list(nodes.values())
 
@@ -97,14 +97,14 @@ def _contradiction(link: Link, links: Mapping[Position, Link], topics: Mapping[s
         return ""
     if link.cause is None:
         return f"it names {link.says[:100]!r} as its cause, which is no place"
-    if link.cause.topic.endswith(DEADLINE) and link.cause.topic not in topics:
+    if deadline_of(link, topics) is not None:
         return ""
     if link.cause not in links:
         return f"its cause {link.says} is not there: deleted, or it never was"
     if _parent(link, links) is None:
         return f"it names {link.says} as its cause, which does not stand before it"
     cause = links[link.cause]
-    if link.causation and link.causation != cause.id and link.causation != cause.position.__str__():
+    if link.causation and link.causation != cause.id and link.causation != str(cause.position):
         return f"it names {link.causation[:100]!r} as the id of its cause, which has {cause.id[:100]!r}"
     if link.correlation != cause.correlation and cause.failure is None:
         return "its correlation id is not that of its cause"

@@ -142,7 +142,14 @@ def _guard(app: FastAPI, access: Access, refusals: Refusals, max_body: int, host
             rate=access.rate,
             refusals=refusals,
         )
-    app.add_middleware(Edge, max_body=max_body, hosts=hosts, refusals=refusals, origins=access.origins)
+    app.add_middleware(
+        Edge,
+        max_body=max_body,
+        hosts=hosts,
+        refusals=refusals,
+        origins=access.origins,
+        streaming=app.state.streaming,
+    )
     if access.origins:
         app.add_middleware(
             CORSMiddleware,
