@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -156,3 +157,20 @@ def test_commands_name_who_wished_them_if_that_is_known(shop: Shop) -> None:
 
 def test_while_access_control_is_off_ids_are_those_of_before(shop: Shop) -> None:
     assert place(shop, ANONYMOUS, "k").json()["orderId"] == keyed_order_id("public", "k")
+
+
+def test_the_lines_of_a_batch_are_held_to_the_same_rules_and_spoil_no_other(shop: Shop) -> None:
+    lines = [ORDER, {**ORDER, "userId": "ben"}, {**ORDER, "unitPrice": "0.01"}, ORDER]
+    body = "".join(json.dumps(line) + "\n" for line in lines)
+    headers = {"content-type": "application/x-ndjson"}
+    answer = shop.ask(ANNA, "POST", "/orders/batch", content=body, headers=headers)
+    assert [json.loads(line)["status"] for line in answer.text.splitlines()] == [202, 403, 403, 202]
+    assert len(shop.bus.sent) == 2
+
+
+def test_a_key_of_a_cancellation_is_that_of_its_caller(shop: Shop) -> None:
+    path, key = place(shop, ANNA).headers["location"], {"Idempotency-Key": "k"}
+    for who, replayed in ((ANNA, False), (SHOP, False), (ANNA, True), (SHOP, True)):
+        answer = shop.ask(who, "POST", f"{path}/cancel", headers=key)
+        assert (answer.status_code, "idempotent-replay" in answer.headers) == (202, replayed)
+    assert shop.ask(BEN, "POST", f"{path}/cancel", headers=key).status_code == 404
