@@ -41,6 +41,7 @@ from services.order.admission import Admission, AdmissionMiddleware
 from services.order.bodies import CancelBody, CompleteBody, parse_optional, parse_order
 from services.order.create_order import create_order
 from services.order.ids import keyed_order_id, new_order_id
+from services.order.list_api import OrderLists
 from services.order.prices import PriceList
 from services.order.rules import MAX_TEXT, cancel_obstacle, complete_obstacle
 from services.order.settings import OrderSettings
@@ -238,6 +239,7 @@ def order_routes(
 
     def add(app: FastAPI, bus: Bus) -> None:
         OrderApi(bus, decider, settings, prices, Admission(bus, settings)).mount(app)
+        OrderLists(bus, decider).mount(app)
 
     return add
 

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import FastAPI, Path
-from pydantic import AfterValidator, BaseModel
+from pydantic import AfterValidator
 
-from eventbus import Bus, Entry, Reactor
-from eventbus.http import ONE_LINE, Problem, Time, one_line, problem_responses, require_fresh, rfc3339
-from schemas.money import EXPONENTS, decimal_text
-from services.payment.decider import Payment, Status
+from eventbus import Bus, Reactor
+from eventbus.http import ONE_LINE, Problem, one_line, problem_responses, require_fresh
+from services.payment.decider import Payment
+from services.payment.list_api import PaymentLists
+from services.payment.views import PaymentView, payment_view
 
 OrderId = Annotated[
     str,
@@ -19,19 +20,6 @@ OrderId = Annotated[
     AfterValidator(one_line),
 ]
 _REFUSALS = problem_responses({404: "No payment of such an order is known.", 503: "Kafka is away."})
-
-
-class PaymentView(BaseModel):
-    """``amount`` is a decimal string in ``currency``. Both are null where the order ended before it was charged, or
-    names no price."""
-
-    orderId: str
-    status: Status
-    amount: str | None
-    currency: str | None
-    chargeId: str | None
-    version: int
-    updatedAt: Time
 
 
 def payment_routes(reactor: Reactor[Payment]) -> Callable[[FastAPI, Bus], None]:
@@ -46,19 +34,6 @@ def payment_routes(reactor: Reactor[Payment]) -> Callable[[FastAPI, Bus], None]:
                 raise Problem(404, "Unknown payment", f"nothing is known of a payment for order {order_id}")
             return payment_view(entry)
 
+        PaymentLists(bus, reactor).mount(app)
+
     return add
-
-
-def payment_view(entry: Entry[Payment]) -> PaymentView:
-    """The payment as clients see it."""
-    payment = entry.state
-    currency = payment.currency if payment.currency in EXPONENTS else None
-    return PaymentView(
-        orderId=entry.key,
-        status=payment.status,
-        amount=None if currency is None else decimal_text(payment.amount, currency),
-        currency=currency,
-        chargeId=payment.charge_id,
-        version=entry.version,
-        updatedAt=rfc3339(entry.updated_at),
-    )

@@ -63,6 +63,8 @@ INTEGER = r"(items\[[0-9]+\]\.)?quantity: Input should be a valid integer"
 KEY = r"Idempotency-Key: was used before .*"
 BEYOND = {
     "POST /orders": rf"{INTEGER}|{KEY}|(items\[[0-9]+\]\.)?unitPrice: .*|items: the total .*",
+    "GET /orders": r"(cursor|createdAfter): .*",
+    "GET /payments": r"cursor: .*",
     "GET /stock": r"cursor: .*",
     "POST /stock/{productId}/adjustments": rf"{INTEGER}|{KEY}",
 }

@@ -14,6 +14,7 @@ from eventbus.model.errors import (
     Unrepresentable,
 )
 from eventbus.model.folding import Entry
+from eventbus.model.listing import Listing, Place, Row
 from eventbus.model.messages import Command, Envelope, Event, Message, message
 from eventbus.model.mirror import Mirror
 from eventbus.model.places import Position
@@ -35,16 +36,19 @@ __all__ = [
     "EventBusError",
     "Fenced",
     "HoldStatus",
+    "Listing",
     "Message",
     "Mirror",
     "Mismatch",
     "Outcome",
+    "Place",
     "Poison",
     "Position",
     "Projection",
     "Reactor",
     "Request",
     "Retryable",
+    "Row",
     "Service",
     "Settings",
     "Table",

@@ -2,8 +2,10 @@
 
 from eventbus.headers import rfc3339
 from eventbus.http.bodies import MAX_VALUES, parse_json, read_body, validated, validation_errors
+from eventbus.http.cursors import CURSOR, page_of, place_of
 from eventbus.http.direct import add_direct_route
 from eventbus.http.freshness import require_fresh
+from eventbus.http.instants import INSTANT, instant
 from eventbus.http.json_response import JsonResponse
 from eventbus.http.openapi import (
     LINES,
@@ -15,11 +17,14 @@ from eventbus.http.openapi import (
     problem_responses,
 )
 from eventbus.http.problems import MAX_ERRORS, Problem, field_path, invalid, one_line
+from eventbus.http.queries import require_known
 from eventbus.http.request_headers import IDEMPOTENCY_KEY, idempotency_key, matches, preferred_wait, trace
 from eventbus.http.slices import SlicedWork, Slices
 
 __all__ = [
+    "CURSOR",
     "IDEMPOTENCY_KEY",
+    "INSTANT",
     "LINES",
     "MAX_ERRORS",
     "MAX_VALUES",
@@ -35,14 +40,18 @@ __all__ = [
     "header_parameter",
     "idempotency_key",
     "idempotency_key_parameter",
+    "instant",
     "invalid",
     "matches",
     "one_line",
+    "page_of",
     "parse_json",
+    "place_of",
     "preferred_wait",
     "problem_responses",
     "read_body",
     "require_fresh",
+    "require_known",
     "rfc3339",
     "trace",
     "validated",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 from eventbus.model.decider import Decider, Reactor
@@ -15,10 +16,13 @@ from eventbus.service.answers import Sent
 from eventbus.service.local_state import LocalState
 from eventbus.service.offset_probe import OffsetProbe
 from eventbus.service.reader import Reader
+from eventbus.service.rounds import Rounds
 from eventbus.service.sender import Sender
 from eventbus.settings import Settings
 
 S = TypeVar("S")
+IsKnown = Callable[[Partition, int], Awaitable[bool]]
+"""Whether this replica knows what a partition holds up to an offset."""
 ASK_AGAIN = 0.25
 """Seconds after which a replica that does not decide a command itself asks whether another has decided it."""
 
@@ -41,6 +45,9 @@ class Consistency:
         """What a replica must have read to know what another has decided."""
         self._without_event: dict[Partition, int] = {}
         """By partition, the offset after the last command from here that is known to have led to no event."""
+        self._known: dict[tuple[str, str], dict[Partition, int]] = {}
+        """By what is asked and topic, up to where each partition was once found known. No fold goes back."""
+        self._rounds: dict[tuple[str, str], Rounds] = {}
 
     async def answer(self, sent: Sent, timeout: float) -> list[Message]:
         decided = False
@@ -118,6 +125,40 @@ class Consistency:
             raise Unavailable(
                 f"a message of {topic} waits for another try, or for a person: it is not decided"
             )
+
+    async def all_caught_up(self, topic: str) -> None:
+        await self._all("decided", topic, self._is_decided)
+
+    async def all_folded(self, log: str) -> None:
+        await self._all("folded", log, self._is_folded)
+
+    async def _all(self, what: str, topic: str, is_known: IsKnown) -> None:
+        """Return once a topic is known to its end on all partitions. Who asks at one time asks together."""
+        known = self._known.setdefault((what, topic), {})
+        ask = partial(self._reach_ends, topic, known, is_known)
+        rounds = self._rounds.setdefault((what, topic), Rounds(ask))
+        try:
+            async with asyncio.timeout(self._settings.read_timeout):
+                await rounds.asked()
+        except (TimeoutError, Unavailable) as error:
+            raise Unavailable(f"this replica has not caught up with {topic} yet") from error
+
+    async def _reach_ends(self, topic: str, known: dict[Partition, int], is_known: IsKnown) -> None:
+        async with asyncio.timeout(self._settings.read_timeout):
+            for partition, end in (await self._probe.all_ends(topic, self._local.partitions)).items():
+                while known.get(partition, 0) < end:
+                    if await is_known(partition, end):
+                        known[partition] = end
+                    else:
+                        await self._progress.anything(0.05)
+
+    async def _is_folded(self, partition: Partition, end: int) -> bool:
+        """Whether an own log is folded here up to there. A leader has folded what it has committed."""
+        upto = self._local.positions().get(partition)
+        return self._is_any_input_led(partition.number) if upto is None else upto >= end
+
+    def _is_any_input_led(self, task: int) -> bool:
+        return any(p.number == task and self._is_led(p) for p in self._progress.decided_partitions())
 
     def _waits(self, topic: str, key: str) -> bool:
         """Whether a message of this key is parked here: what it will lead to is not known."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from eventbus.codec import Codec
@@ -11,6 +11,7 @@ from eventbus.http.freshness import require_fresh
 from eventbus.model.decider import Decider
 from eventbus.model.errors import Unavailable
 from eventbus.model.folding import Entry
+from eventbus.model.listing import Place
 from eventbus.service.local_state import LocalState
 from eventbus.settings import Settings
 from eventbus.state.parked import HoldStatus
@@ -34,6 +35,14 @@ class Reader:
         if stops and (stop := stops.get(self._local.partition_of(decider.log, key))):
             raise Unavailable(f"this replica cannot say how {key} stands: {stop.reason}")
         return self._store.read(decider, key)
+
+    def page(
+        self, decider: Decider[S], chosen: Mapping[str, str], behind: Place, since: int, limit: int
+    ) -> Iterator[tuple[Place, Entry[S]]]:
+        for place, stop in self._local.stops().items():
+            if place.topic == decider.log:
+                raise Unavailable(f"this replica cannot list what it does not know: {stop.reason}")
+        return self._store.page(decider, chosen, behind, since, limit)
 
     def held(self, key: str) -> HoldStatus | None:
         return self._store.parked.held(key)
