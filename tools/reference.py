@@ -22,11 +22,14 @@ from prometheus_client.metrics import MetricWrapperBase
 from pydantic_settings import BaseSettings
 
 import eventbus.http
+import eventbus.http.problem_types
 import eventbus.http_client
 import eventbus.metrics
 import eventbus.testing
 import services
 from eventbus.cli.ending import CommandError
+from eventbus.http.problem_pages import page
+from eventbus.http.problem_types import ProblemType
 from eventbus.settings import RegistrySettings
 from tools.asyncapi import document as asyncapi
 from tools.catalogue import page as catalogue
@@ -47,6 +50,7 @@ def pages() -> dict[str, str]:
         "metrics.md": metrics_page(),
         "catalogue.md": HEAD + catalogue.page(system),
         "asyncapi.json": asyncapi.text(system),
+        "problems.md": problems_page(),
     }
 
 
@@ -257,6 +261,28 @@ def metrics() -> list[MetricWrapperBase]:
         if isinstance(value, MetricWrapperBase)
     }
     return list(found.values())
+
+
+# Problems
+
+
+def problems_page() -> str:
+    """The pages that the services serve at ``/problems/<name>``, on one page."""
+    parts = [
+        f"{HEAD}# Problems\n",
+        "What a service answers where it cannot do what was asked: `application/problem+json` (RFC 9457). Its `type` "
+        "is the address of a page on the same service. Here are all of these pages, by status. `/openapi.json` of a "
+        "service says which of its calls answers which.\n",
+    ]
+    types = {id(value): value for value in problem_types()}.values()
+    parts += [page(one, level=2) for one in sorted(types, key=lambda one: (one.status, one.name))]
+    return "\n".join(parts)
+
+
+def problem_types() -> Iterator[ProblemType]:
+    """Those of the library, and those of the services."""
+    for module in (eventbus.http.problem_types, *service_modules()):
+        yield from (value for value in vars(module).values() if isinstance(value, ProblemType))
 
 
 def cell(text: str) -> str:

@@ -2,8 +2,8 @@
 
 from fastapi import FastAPI
 
-from eventbus import Bus, Service, serve
-from eventbus.http import Problem
+from eventbus import Bus, Rule, Scope, Service, serve
+from eventbus.http import NOT_FOUND, Problem
 from examples.fraud.decider import screening_decider
 from schemas import OrderCreated
 
@@ -17,9 +17,10 @@ def service() -> Service:
             await bus.caught_up(OrderCreated.topic, order_id)
             if entry := bus.read(screening, order_id):
                 return {"orderId": order_id, "verdict": entry.state.verdict}
-            raise Problem(404, "Unknown order", f"no order {order_id!r} was created")
+            raise Problem(NOT_FOUND, f"no order {order_id!r} was created")
 
-    return Service("fraud", (screening,), ("schemas", "examples.fraud"), routes, port=8004)
+    rules = {"GET /screenings/{order_id}": Rule(Scope.READ)}
+    return Service("fraud", (screening,), ("schemas", "examples.fraud"), routes, rules, port=8004)
 
 
 if __name__ == "__main__":

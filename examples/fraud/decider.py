@@ -1,6 +1,5 @@
 """The fraud service's rules, pure: an order of very many pieces of one product looks suspicious."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from eventbus import Decider, Event
@@ -15,7 +14,7 @@ class Screening:
     verdict: str = ""  # before the order was looked at
 
 
-def decide(order: OrderCreated, screening: Screening) -> Sequence[Event]:
+def decide(order: OrderCreated, screening: Screening) -> list[Event]:
     """No events means the order was looked at before."""
     if screening.verdict:
         return []

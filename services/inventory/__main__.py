@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from eventbus import Mirror, Service, Settings, serve
 from schemas import AdjustStock, InventoryFailed
-from services.inventory.api import stock_routes
+from services.inventory.api import RULES, stock_routes
 from services.inventory.reservation import reservation_decider
 from services.inventory.settings import InventorySettings
 from services.inventory.stock import stock_decider
@@ -19,6 +19,7 @@ def service(settings: InventorySettings | None = None) -> Service:
         schemas=("schemas",),
         mirrors=(Mirror(InventoryFailed, major=1),) if Settings().v1_topics else (),
         routes=stock_routes(settings),
+        rules=RULES,
         sends=(AdjustStock,),
         port=8002,
     )

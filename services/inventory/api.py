@@ -10,12 +10,18 @@ from typing import Annotated
 from fastapi import FastAPI, Path, Query, Request, Response
 from pydantic import AfterValidator
 
-from eventbus import Bus, Message
+from eventbus import Bus, Message, Rule, Rules, Scope
 from eventbus.http import (
     IDEMPOTENCY_KEY,
+    MALFORMED_JSON,
+    METHOD_NOT_ALLOWED,
+    UNAVAILABLE,
     Problem,
+    Responses,
+    caller,
     idempotency_key,
     invalid,
+    json_example,
     one_line,
     problem_responses,
     read_body,
@@ -25,26 +31,52 @@ from eventbus.http import (
 )
 from schemas import AdjustStock, StockRefused, StockRepeated
 from services.inventory.bodies import ADJUSTMENT_REQUEST, Adjustment, parse_adjustment
+from services.inventory.problems import (
+    NOT_DECIDED,
+    NOT_DECIDED_IN_TIME,
+    NOT_ENOUGH_STOCK,
+    PRODUCT_NOT_FOUND,
+)
 from services.inventory.settings import InventorySettings
 from services.inventory.stock_projection import product, products
 from services.inventory.views import StockPage, StockView, stock_view
 
 ADJUSTMENTS = "/adjustments"
 MAX_PAGE = 1000
-_AWAY = "Kafka is away, or the answer is not known in time."
-ADJUST = problem_responses(
-    {
-        400: "The body is not JSON.",
-        409: "There is not so much in stock.",
-        422: "Fields are wrong, or the key was used before for another adjustment.",
-        503: _AWAY,
-    }
-)
-PAGE = problem_responses({503: _AWAY})
-ONE = problem_responses({404: "It was never in stock.", 405: "Adjustments are posted.", 503: _AWAY})
+STOCK = {
+    "productId": "demo-widget",
+    "availableQty": 998,
+    "reservedQty": 2,
+    "updatedAt": "2026-11-28T09:00:00.000Z",
+}
+ADJUST: Responses = {
+    202: json_example(STOCK, "The stock after the adjustment."),
+    **problem_responses(
+        MALFORMED_JSON, NOT_ENOUGH_STOCK, PRODUCT_NOT_FOUND, UNAVAILABLE, NOT_DECIDED_IN_TIME, NOT_DECIDED
+    ),
+}
+PAGE: Responses = {
+    200: json_example({"items": [STOCK], "nextCursor": "ZGVtby13aWRnZXQ"}),
+    **problem_responses(UNAVAILABLE),
+}
+ONE: Responses = {
+    200: json_example(STOCK),
+    **problem_responses(PRODUCT_NOT_FOUND, METHOD_NOT_ALLOWED, UNAVAILABLE),
+}
+
+RULES: Rules = {
+    "POST /stock/{productId:path}/adjustments": Rule(Scope.STOCK),
+    "GET /stock": Rule(Scope.READ, customers=True),
+    "GET /stock/{productId:path}": Rule(Scope.READ, customers=True),
+}
+"""What each route asks of its caller. Stock belongs to no customer: all may see it."""
 
 # A product id is any text, slashes included: hence ":path" in the routes.
-ProductId = Annotated[str, Path(alias="productId", min_length=1, max_length=100), AfterValidator(one_line)]
+ProductId = Annotated[
+    str,
+    Path(alias="productId", examples=["demo-widget"], min_length=1, max_length=100),
+    AfterValidator(one_line),
+]
 Cursor = Annotated[
     str | None,
     Query(description="nextCursor of the page before", json_schema_extra={"pattern": "^[A-Za-z0-9_-]*$"}),
@@ -65,7 +97,8 @@ def stock_routes(settings: InventorySettings) -> Callable[[FastAPI, Bus], None]:
         )
         async def adjust(product_id: ProductId, request: Request, response: Response) -> StockView:
             adjustment = parse_adjustment(await read_body(request))
-            command = to_command(product_id, adjustment, idempotency_key(request.headers))
+            key = idempotency_key(request.headers)
+            command = to_command(product_id, adjustment, key and caller(request).scoped(key))
             event = await decided(bus, command, request, settings.answer_timeout)
             raise_if_refused(event)
             if isinstance(event, StockRepeated):
@@ -90,7 +123,7 @@ def stock_routes(settings: InventorySettings) -> Callable[[FastAPI, Bus], None]:
         )
         async def get_stock(product_id: ProductId) -> StockView:
             if product_id.endswith(ADJUSTMENTS):
-                raise Problem(405, "Method Not Allowed", "adjustments are posted", headers={"Allow": "POST"})
+                raise Problem(METHOD_NOT_ALLOWED, "adjustments are posted", headers={"Allow": "POST"})
             require_fresh(bus)
             return await stock_of(bus, product_id)
 
@@ -98,7 +131,7 @@ def stock_routes(settings: InventorySettings) -> Callable[[FastAPI, Bus], None]:
 
 
 def to_command(product_id: str, adjustment: Adjustment, key: str | None) -> AdjustStock:
-    """The command for an adjustment. Its id is the key; without a key each request is a new one."""
+    """The command for an adjustment. Its id is the caller's key; without a key each request is a new one."""
     return AdjustStock(
         product_id=product_id,
         quantity=adjustment.quantity,
@@ -119,11 +152,9 @@ async def decided(bus: Bus, command: AdjustStock, request: Request, seconds: flo
             if command.adjustment_id
             else f"it may still be decided, and repeating it without an {IDEMPOTENCY_KEY} may adjust twice"
         )
-        raise Problem(
-            503, "Not decided in time", f"{position}: {advice}", headers={"Retry-After": "1"}
-        ) from error
+        raise Problem(NOT_DECIDED_IN_TIME, f"{position}: {advice}", headers={"Retry-After": "1"}) from error
     if not events:
-        raise Problem(503, "Not decided", f"{position} became a dead letter, or an operator set it aside")
+        raise Problem(NOT_DECIDED, f"{position} became a dead letter, or an operator set it aside")
     return events[0]
 
 
@@ -132,8 +163,7 @@ def raise_if_refused(event: Message) -> None:
     match event:
         case StockRefused():
             raise Problem(
-                409,
-                "Stock was not adjusted",
+                NOT_ENOUGH_STOCK,
                 event.reason,
                 productId=event.product_id,
                 availableQty=event.available_qty,
@@ -149,7 +179,7 @@ async def stock_of(bus: Bus, product_id: str) -> StockView:
         await bus.caught_up(AdjustStock.topic, product_id)
         row = product(bus, product_id)
     if row is None:
-        raise Problem(404, "Unknown product", f"no stock of {product_id!r} was ever recorded")
+        raise Problem(PRODUCT_NOT_FOUND, f"no stock of {product_id!r} was ever recorded")
     return stock_view(row)
 
 

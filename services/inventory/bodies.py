@@ -45,7 +45,15 @@ class Adjustment(BaseModel):
 ADJUSTMENT_REQUEST: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "content": {"application/json": {"schema": Adjustment.model_json_schema()}},
+        "content": {
+            "application/json": {
+                "schema": Adjustment.model_json_schema(),
+                "examples": {
+                    "delivery": {"value": {"quantity": 50, "reason": "delivery"}},
+                    "loss": {"value": {"quantity": -2, "reason": "broken in the store"}},
+                },
+            }
+        },
     },
     "parameters": [
         idempotency_key_parameter(

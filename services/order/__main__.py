@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from eventbus import Mirror, Service, Settings, serve
 from schemas import CancelOrder, CompleteOrder, CreateOrder, OrderCreated
+from services.order.access import RULES
 from services.order.api import order_routes
 from services.order.decider import order_decider
 from services.order.prices import OnePrice
@@ -21,6 +22,7 @@ def service(settings: OrderSettings | None = None) -> Service:
         schemas=("schemas",),
         mirrors=(Mirror(OrderCreated, major=1),) if Settings().v1_topics else (),
         routes=order_routes(order, settings, prices),
+        rules=RULES,
         sends=(CreateOrder, CancelOrder, CompleteOrder),
         port=8000,
         watches=settings.watched_topics,

@@ -30,6 +30,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from eventbus import Bus, Unavailable
 from eventbus.http import Problem
 from schemas import CreateOrder
+from services.order.problems import TOO_MANY_ORDERS
 from services.order.settings import OrderSettings
 from services.order.timeline import Timeline
 
@@ -83,7 +84,7 @@ class Refusal:
     def problem(self) -> Problem:
         """429, as problem+json."""
         headers = {"Retry-After": str(self.retry_after)}
-        return Problem(429, "Too many orders", self.detail, headers=headers)
+        return Problem(TOO_MANY_ORDERS, self.detail, headers=headers)
 
 
 class Admission:

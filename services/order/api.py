@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Path, Query, Request, Response
 from pydantic import AfterValidator
 
-from eventbus import Bus, Decider, Entry, Message, Unavailable
+from eventbus import Bus, Caller, Decider, Entry, Message, Unavailable
 from eventbus.http import (
     IDEMPOTENCY_KEY,
     ONE_LINE,
@@ -19,6 +19,7 @@ from eventbus.http import (
     SlicedWork,
     Slices,
     add_direct_route,
+    caller,
     idempotency_key,
     invalid,
     matches,
@@ -37,26 +38,30 @@ from schemas import (
     CreateOrder,
 )
 from services.order import openapi
+from services.order.access import check_terms
 from services.order.admission import Admission, AdmissionMiddleware
 from services.order.bodies import CancelBody, CompleteBody, parse_optional, parse_order
 from services.order.create_order import create_order
 from services.order.ids import keyed_order_id, new_order_id
 from services.order.list_api import OrderLists
 from services.order.prices import PriceList
+from services.order.problems import (
+    ORDER_CANNOT_BE_CANCELLED,
+    ORDER_CANNOT_BE_COMPLETED,
+    ORDER_NOT_FOUND,
+)
 from services.order.rules import MAX_TEXT, cancel_obstacle, complete_obstacle
 from services.order.settings import OrderSettings
 from services.order.state import Order, Status
 from services.order.timeline import Timeline
 from services.order.views import AcceptedView, OrderView, accepted, accepted_before, order_view, timeline_view
 
-SCOPE = "public"
-"""The scope of idempotency keys. Without access control all callers share one."""
-
 OrderId = Annotated[
     str,
     Path(
         alias="orderId",
         description="The order.",
+        examples=["5013e32a-78d8-583b-9096-bc5c8a2a3005"],
         min_length=1,
         max_length=MAX_TEXT,
         json_schema_extra={"pattern": ONE_LINE},
@@ -96,10 +101,10 @@ class OrderApi:
         """Create an order. The answer comes once it is durable; with an `Idempotency-Key`, once it is decided."""
         started = monotonic()
         require_fresh(self.bus)
-        key = idempotency_key(request.headers)
-        order_id = new_order_id() if key is None else keyed_order_id(SCOPE, key)
+        who, key = caller(request), idempotency_key(request.headers)
+        order_id = new_order_id() if key is None else keyed_order_id(who.id, key)
         raw = await read_body(request)
-        command = await self.turns.take(self._command(order_id, raw), len(raw))
+        command = await self.turns.take(self._command(order_id, raw, who), len(raw))
         answer: AcceptedView | OrderView = accepted(command)
         headers = {"Location": f"/orders/{order_id}"}
         if key is None:
@@ -117,14 +122,15 @@ class OrderApi:
                 answer = order_view(entry)
         return JsonResponse(answer, 202, headers)
 
-    def _command(self, order_id: str, raw: bytes) -> SlicedWork[CreateOrder]:
+    def _command(self, order_id: str, raw: bytes, who: Caller) -> SlicedWork[CreateOrder]:
         limits = self.settings.limits
         body = yield from parse_order(raw, limits)
+        check_terms(body, who)
         return (yield from create_order(order_id, body, self.prices, limits, self.settings.default_currency))
 
     async def show(self, order_id: OrderId, request: Request, wait: Wait = 0) -> Response:
         """The order as it is now; with `wait`, as soon as it is settled."""
-        entry = await self._find(order_id)
+        entry = await self._find(order_id, request)
         if wait and not entry.state.settled:
             entry = await self._settled(order_id, min(wait, self.settings.max_wait)) or entry
         headers = {"ETag": _etag(entry)}
@@ -132,10 +138,12 @@ class OrderApi:
             return Response(status_code=304, headers=headers)
         return JsonResponse(order_view(entry, self.bus.held(order_id)), headers=headers)
 
-    async def events(self, order_id: OrderId, limit: Limit = None, cursor: Cursor = "0") -> Response:
+    async def events(
+        self, order_id: OrderId, request: Request, limit: Limit = None, cursor: Cursor = "0"
+    ) -> Response:
         """The order's timeline, oldest event first; `next` is the `cursor` of the page that follows, if one does."""
         count = self.settings.events_page if limit is None else limit
-        await self._find(order_id)
+        await self._find(order_id, request)
         rows = self.bus.query(Timeline.select, (order_id, int(cursor), count + 1))
         return JsonResponse(timeline_view(order_id, rows, count))
 
@@ -143,34 +151,34 @@ class OrderApi:
         """Cancel an order that is not completed and has not failed. What was done for it is undone."""
         started = monotonic()
         body = parse_optional(CancelBody, await read_body(request))
-        await self._find(order_id)
+        await self._find(order_id, request)
         return await self._change(CancelOrder(order_id=order_id, reason=body.reason), request, started)
 
     async def complete(self, order_id: OrderId, request: Request) -> Response:
         """Complete a confirmed order: its goods were handed over."""
         started = monotonic()
         parse_optional(CompleteBody, await read_body(request))
-        await self._find(order_id)
+        await self._find(order_id, request)
         return await self._change(CompleteOrder(order_id=order_id), request, started)
 
     async def _change(
         self, command: CancelOrder | CompleteOrder, request: Request, started: float
     ) -> Response:
         cancels = isinstance(command, CancelOrder)
-        title = f"Order cannot be {'cancelled' if cancels else 'completed'}"
+        refusal = ORDER_CANNOT_BE_CANCELLED if cancels else ORDER_CANNOT_BE_COMPLETED
         events = await self._decided(command, request, started)
         for event in events:
             if isinstance(event, CancelRefused | CompleteRefused):
                 if event.status == Status.NEW.value:
                     raise _unknown(command.order_id)
-                raise Problem(409, title, event.reason, orderStatus=event.status, reason=event.reason)
-        entry = await self._find(command.order_id)
+                raise Problem(refusal, event.reason, orderStatus=event.status, reason=event.reason)
+        entry = await self._find(command.order_id, request)
         status = entry.state.status
         if not events and status is not (Status.CANCELLED if cancels else Status.COMPLETED):
             # It changed nothing and was not recorded. The reason follows from the state of the order.
             reason = cancel_obstacle(status) if cancels else complete_obstacle(status)
             reason = reason or f"it was not possible a moment ago; now the order is {status.value}: ask again"
-            raise Problem(409, title, reason, orderStatus=status.value, reason=reason)
+            raise Problem(refusal, reason, orderStatus=status.value, reason=reason)
         return JsonResponse(order_view(entry), 202, {"ETag": _etag(entry)})
 
     async def _was_answered_before(self, command: CreateOrder, request: Request, started: float) -> bool:
@@ -209,14 +217,18 @@ class OrderApi:
                 f"{command.name} for order {command.key} is durable but not decided yet; repeating it is safe"
             ) from error
 
-    async def _find(self, order_id: str) -> Entry[Order]:
-        """The order. Raises Problem 404 only once every command sent before now is decided here."""
+    async def _find(self, order_id: str, request: Request) -> Entry[Order]:
+        """The order. Raises Problem 404 only once every command sent before now is decided here.
+
+        A caller that acts for another customer is told the same as of an order that does not exist.
+        """
         require_fresh(self.bus)
         entry = self._read(order_id)
-        if entry is None:
+        who = caller(request)
+        if entry is None or not who.acts_for(entry.state.user_id):
             await self.bus.caught_up(CreateOrder.topic, order_id)
             entry = self._read(order_id)
-        if entry is None:
+        if entry is None or not who.acts_for(entry.state.user_id):
             raise _unknown(order_id)
         return entry
 
@@ -249,4 +261,4 @@ def _etag(entry: Entry[Any]) -> str:
 
 
 def _unknown(order_id: str) -> Problem:
-    return Problem(404, "Order not found", f"There is no order {order_id[:100]!r}.")
+    return Problem(ORDER_NOT_FOUND, f"There is no order {order_id[:100]!r}.")

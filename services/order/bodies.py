@@ -209,4 +209,4 @@ def _parse_items(data: dict[str, Any], limits: Limits) -> SlicedWork[tuple[tuple
 
 def parse_optional(model: type[B], raw: bytes) -> B:
     """A body that may be left out. Raises Problem as :func:`parse_order`."""
-    return validated(model, parse_json(raw, MAX_VALUES_OF_A_CHANGE) if raw.strip() else {})
+    return validated(model, parse_json(raw, MAX_VALUES_OF_A_CHANGE) if raw else {})

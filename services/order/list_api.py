@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import FastAPI, Query, Request, Response
 
@@ -13,29 +13,23 @@ from eventbus.http import (
     INSTANT,
     ONE_LINE,
     JsonResponse,
+    caller,
     instant,
     page_of,
     place_of,
-    problem_responses,
     require_fresh,
     require_known,
 )
 from schemas import CreateOrder
+from services.order import openapi
 from services.order.rules import MAX_TEXT
 from services.order.state import Order, Payment
-from services.order.views import OrderPage, order_view
+from services.order.views import order_view
 
 MAX_PAGE = 100
 MAX_LINES = 4_000
 """Lines of all orders on a page: those of two orders of the largest kind. More would delay other requests."""
 PARAMETERS = ("userId", "status", "payment", "createdAfter", "limit", "cursor")
-LIST: dict[str, Any] = {
-    "responses": {
-        200: {"model": OrderPage},
-        **problem_responses({503: "Kafka is away, or this replica has not caught up in time; ask again."}),
-    }
-}
-
 UserId = Annotated[
     str | None,
     Query(
@@ -82,7 +76,7 @@ class OrderLists:
 
     def mount(self, app: FastAPI) -> None:
         """Add the route to ``app``."""
-        app.add_api_route("/orders", self.page, methods=["GET"], **LIST)
+        app.add_api_route("/orders", self.page, methods=["GET"], **openapi.LIST)
 
     async def page(
         self,
@@ -103,11 +97,14 @@ class OrderLists:
         require_known(request, PARAMETERS)
         require_fresh(self.bus)
         since = None if created_after is None else instant("createdAfter", created_after)
-        wanted = {"user_id": user_id, "status": status, "payment": payment and payment.value}
+        who = caller(request)
+        wanted = {"user_id": user_id or who.user_id, "status": status, "payment": payment and payment.value}
         chosen = {name: value for name, value in wanted.items() if value is not None}
         of_cursor = chosen | ({} if since is None else {"created_after": str(since)})
         behind = None if cursor is None else place_of(cursor, of_cursor)
         await self.bus.all_caught_up(CreateOrder.topic)
+        if not who.acts_for(chosen.get("user_id", "")):
+            return JsonResponse({"orders": [], "next": None})  # as if the orders of others did not exist
         found = self.bus.page(self.decider, chosen, behind=behind, since=since, limit=limit + 1)
         entries, following = page_of(
             found, of_cursor, limit, size=lambda entry: len(entry.state.items), most=MAX_LINES

@@ -6,10 +6,25 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from eventbus.http import Responses, header_parameter, idempotency_key_parameter, problem_responses
+from eventbus.http import (
+    MALFORMED_JSON,
+    UNAVAILABLE,
+    ProblemType,
+    Responses,
+    header_parameter,
+    idempotency_key_parameter,
+    json_example,
+    problem_responses,
+)
 from services.order.bodies import CancelBody, CompleteBody, OrderOfItems, OrderOfOne
+from services.order.problems import (
+    ORDER_CANNOT_BE_CANCELLED,
+    ORDER_CANNOT_BE_COMPLETED,
+    ORDER_NOT_FOUND,
+    TOO_MANY_ORDERS,
+)
 from services.order.rules import Limits
-from services.order.views import AcceptedView, OrderView, TimelineView
+from services.order.views import AcceptedView, OrderPage, OrderView, TimelineView
 
 
 def _schema(model: type[BaseModel]) -> Any:
@@ -28,10 +43,10 @@ def _inlined(node: Any, definitions: dict[str, Any]) -> Any:
     return {name: _inlined(value, definitions) for name, value in node.items()}
 
 
-def _body(*models: type[BaseModel], required: bool = False) -> dict[str, Any]:
+def _body(examples: dict[str, Any], *models: type[BaseModel], required: bool = False) -> dict[str, Any]:
     schemas = [_schema(model) for model in models]
-    content = {"application/json": {"schema": schemas[0] if len(schemas) == 1 else {"oneOf": schemas}}}
-    return {"requestBody": {"required": required, "content": content}}
+    content = {"schema": schemas[0] if len(schemas) == 1 else {"oneOf": schemas}, "examples": examples}
+    return {"requestBody": {"required": required, "content": {"application/json": content}}}
 
 
 def _limited(node: Any, limits: Limits) -> Any:
@@ -49,9 +64,57 @@ def _limited(node: Any, limits: Limits) -> Any:
     return found
 
 
-_UNKNOWN = "There is no such order."
-_NO_JSON = "The body is not JSON."
-_AWAY = "Kafka is away, or the answer is not known in time; repeating is safe."
+_ORDER_ID = "5013e32a-78d8-583b-9096-bc5c8a2a3005"
+_TIME = "2026-11-28T09:00:00.000Z"
+_ACCEPTED = {
+    "orderId": _ORDER_ID,
+    "userId": "u1",
+    "status": "CREATED",
+    "payment": "PENDING",
+    "inventory": "PENDING",
+    "currency": "GBP",
+    "totalAmount": "5.10",
+}
+_CONFIRMED = {
+    "orderId": _ORDER_ID,
+    "userId": "u1",
+    "items": [{"productId": "demo-widget", "quantity": 2, "unitPrice": "2.55"}],
+    "currency": "GBP",
+    "totalAmount": "5.10",
+    "status": "CONFIRMED",
+    "payment": "PAID",
+    "inventory": "RESERVED",
+    "failure": None,
+    "version": 4,
+    "createdAt": _TIME,
+    "updatedAt": _TIME,
+    "deadlineAt": "2026-11-28T09:15:00.000Z",
+}
+_PAID = {
+    "version": 2,
+    "type": "OrderPaid",
+    "time": _TIME,
+    "cause": "payment.events-3-17",
+    "topic": "order.events",
+    "partition": 3,
+    "offset": 42,
+    "data": {"orderId": _ORDER_ID, "amount": "5.10", "currency": "GBP", "timestamp": _TIME},
+}
+_ORDERS = {
+    "items": {
+        "summary": "Items with their prices, and where the customer is notified",
+        "value": {
+            "userId": "u1",
+            "items": [{"productId": "demo-widget", "quantity": 2, "unitPrice": "2.55"}],
+            "currency": "GBP",
+            "contact": {"email": "ada@example.org"},
+        },
+    },
+    "short": {
+        "summary": "One product, at its price in the price list",
+        "value": {"userId": "u1", "productId": "demo-widget", "quantity": 1},
+    },
+}
 
 
 def create(limits: Limits) -> dict[str, Any]:
@@ -59,23 +122,29 @@ def create(limits: Limits) -> dict[str, Any]:
     return {
         "status_code": 202,
         "responses": {
-            202: {"model": AcceptedView | OrderView, "description": "The order is durable."},
-            **problem_responses(
-                {
-                    400: _NO_JSON,
-                    422: "Fields are wrong, or the key was used before.",
-                    429: "Too many orders are open; Retry-After says when to ask again.",
-                    503: _AWAY,
-                }
-            ),
+            202: {
+                "model": AcceptedView | OrderView,
+                "description": "The order is durable; if it was waited for and has settled, as it stands.",
+                "content": {
+                    "application/json": {
+                        "examples": {
+                            "accepted": {"summary": "At once", "value": _ACCEPTED},
+                            "settled": {"summary": "After `Prefer: wait=5`", "value": _CONFIRMED},
+                        }
+                    }
+                },
+            },
+            **problem_responses(MALFORMED_JSON, TOO_MANY_ORDERS, UNAVAILABLE),
         },
         "openapi_extra": {
-            **_limited(_body(OrderOfItems, OrderOfOne, required=True), limits),
+            **_limited(_body(_ORDERS, OrderOfItems, OrderOfOne, required=True), limits),
             "parameters": [
                 idempotency_key_parameter(
                     "The same key and body give the same order, however often they are sent."
                 ),
-                header_parameter("Prefer", "`wait=5`: up to 5 seconds for the order to settle."),
+                header_parameter(
+                    "Prefer", "`wait=5`: up to 5 seconds for the order to settle.", examples=["wait=5"]
+                ),
             ],
         },
     }
@@ -83,22 +152,54 @@ def create(limits: Limits) -> dict[str, Any]:
 
 SHOW: dict[str, Any] = {
     "responses": {
-        200: {"model": OrderView},
+        200: {"model": OrderView, **json_example(_CONFIRMED, "The order.")},
         304: {"description": "The version named by If-None-Match is still the latest."},
-        **problem_responses({404: _UNKNOWN, 503: _AWAY}),
+        **problem_responses(ORDER_NOT_FOUND, UNAVAILABLE),
     },
     "openapi_extra": {
         "parameters": [header_parameter("If-None-Match", "The ETag of the version known already.")]
     },
 }
 EVENTS: dict[str, Any] = {
-    "responses": {200: {"model": TimelineView}, **problem_responses({404: _UNKNOWN, 503: _AWAY})}
+    "responses": {
+        200: {
+            "model": TimelineView,
+            **json_example({"orderId": _ORDER_ID, "events": [_PAID], "next": "2"}, "A page of events."),
+        },
+        **problem_responses(ORDER_NOT_FOUND, UNAVAILABLE),
+    }
 }
-_CHANGE: Responses = {
-    202: {"model": OrderView, "description": "Done, now or before."},
-    **problem_responses(
-        {400: _NO_JSON, 404: _UNKNOWN, 409: "The order's status does not allow it.", 503: _AWAY}
+
+LIST: dict[str, Any] = {
+    "summary": "Orders, newest first",
+    "responses": {
+        200: {
+            "model": OrderPage,
+            **json_example({"orders": [_CONFIRMED], "next": "0sEwfls0NSwibzEiXQ"}, "A page of orders."),
+        },
+        **problem_responses(UNAVAILABLE),
+    },
+}
+
+
+def _change(after: dict[str, Any], refusal: ProblemType) -> Responses:
+    return {
+        202: {"model": OrderView, **json_example(after, "Done, now or before.")},
+        **problem_responses(MALFORMED_JSON, ORDER_NOT_FOUND, refusal, UNAVAILABLE),
+    }
+
+
+CANCEL: dict[str, Any] = {
+    "status_code": 202,
+    "responses": _change(
+        _CONFIRMED | {"status": "CANCELLED", "version": 5}, refusal=ORDER_CANNOT_BE_CANCELLED
     ),
+    "openapi_extra": _body({"reason": {"value": {"reason": "ordered twice"}}}, CancelBody),
 }
-CANCEL: dict[str, Any] = {"status_code": 202, "responses": _CHANGE, "openapi_extra": _body(CancelBody)}
-COMPLETE: dict[str, Any] = {"status_code": 202, "responses": _CHANGE, "openapi_extra": _body(CompleteBody)}
+COMPLETE: dict[str, Any] = {
+    "status_code": 202,
+    "responses": _change(
+        _CONFIRMED | {"status": "COMPLETED", "version": 5}, refusal=ORDER_CANNOT_BE_COMPLETED
+    ),
+    "openapi_extra": _body({"nothing": {"value": {}}}, CompleteBody),
+}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from eventbus import Mirror, Service, Settings, serve
 from schemas import PaymentFailed
-from services.payment.api import payment_routes
+from services.payment.api import RULES, payment_routes
 from services.payment.decider import give_up, payment_reactor
 from services.payment.gateway import HttpGateway
 from services.payment.idempotent_gateway import IdempotentGateway
@@ -30,6 +30,7 @@ def service(settings: PaymentSettings | None = None) -> Service:
         schemas=("schemas",),
         mirrors=(Mirror(PaymentFailed, major=1),) if Settings().v1_topics else (),
         routes=payment_routes(payment),
+        rules=RULES,
         port=8001,
         on_stop=gateway.close,
     )

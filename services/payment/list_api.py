@@ -13,6 +13,9 @@ from eventbus import Bus, Entry, Place, Reactor
 from eventbus.http import (
     CURSOR,
     ONE_LINE,
+    UNAVAILABLE,
+    Responses,
+    json_example,
     page_of,
     place_of,
     problem_responses,
@@ -20,11 +23,14 @@ from eventbus.http import (
     require_known,
 )
 from services.payment.decider import Payment, Status
-from services.payment.views import PaymentView, payment_view
+from services.payment.views import EXAMPLE, PaymentView, payment_view
 
 MAX_PAGE = 100
 PARAMETERS = ("orderId", "userId", "status", "limit", "cursor")
-_REFUSALS = problem_responses({503: "Kafka is away, or this replica has not caught up in time; ask again."})
+PAGE: Responses = {
+    200: json_example({"payments": [EXAMPLE], "next": "0sEwfls0NSwibzEiXQ"}),
+    **problem_responses(UNAVAILABLE),
+}
 
 OrderId = Annotated[
     str | None,
@@ -74,7 +80,7 @@ class PaymentLists:
     def mount(self, app: FastAPI) -> None:
         """Add the route to ``app``."""
         app.add_api_route(
-            "/payments", self.page, methods=["GET"], summary="Payments, newest first", responses=_REFUSALS
+            "/payments", self.page, methods=["GET"], summary="Payments, newest first", responses=PAGE
         )
 
     async def page(

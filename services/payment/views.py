@@ -9,6 +9,19 @@ from eventbus.http import Time, rfc3339
 from schemas.money import EXPONENTS, decimal_text
 from services.payment.decider import Payment, Status
 
+EXAMPLE = {
+    "orderId": "5013e32a-78d8-583b-9096-bc5c8a2a3005",
+    "userId": "u1",
+    "status": "PAID",
+    "amount": "5.10",
+    "currency": "GBP",
+    "chargeId": "ch_7Yw2",
+    "version": 2,
+    "createdAt": "2026-11-28T09:00:00.000Z",
+    "updatedAt": "2026-11-28T09:00:00.000Z",
+}
+"""For ``/openapi.json``."""
+
 
 class PaymentView(BaseModel):
     """``amount`` is a decimal string in ``currency``. Both are null where the order ended before it was charged, or

@@ -3,6 +3,7 @@
 A service is a :class:`Service` of :class:`Decider` and :class:`Reactor`; :func:`serve` runs one replica of it.
 """
 
+from eventbus.access import Caller, Rule, Rules, Scope
 from eventbus.model.decider import DeadlinePassed, Decider, Outcome, Projection, Reactor, Request, Table
 from eventbus.model.errors import (
     EventBusError,
@@ -27,6 +28,7 @@ from eventbus.state.parked import HoldStatus
 
 __all__ = [
     "Bus",
+    "Caller",
     "Command",
     "DeadlinePassed",
     "Decider",
@@ -49,6 +51,9 @@ __all__ = [
     "Request",
     "Retryable",
     "Row",
+    "Rule",
+    "Rules",
+    "Scope",
     "Service",
     "Settings",
     "Table",

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
 from eventbus import Unavailable
-from eventbus.http import JsonResponse, Problem, add_direct_route, invalid, parse_json, read_body
+from eventbus.http import JsonResponse, Problem, ProblemType, add_direct_route, invalid, parse_json, read_body
 from eventbus.http.app import create_app
 from eventbus.http.request_headers import IndexedHeaders
 from eventbus.service.runtime import http_routes
@@ -22,6 +22,7 @@ from testbed.serving import JSON, Client, post, serving
 
 NAMES = st.sampled_from([b"a", b"b", b"prefer", b"content-type"])
 BYTES = st.binary(max_size=5)
+TAKEN = ProblemType("taken", 409, "Taken", "It is taken.", "Take another.", "Yes.", {"detail": "it is taken"})
 
 
 class Unknown(Exception):
@@ -43,7 +44,7 @@ async def echo(request: Request) -> Response:
 
 ENDPOINTS: dict[str, Callable[[Request], Awaitable[Response]]] = {
     "echo": echo,
-    "problem": raises(Problem(409, "Taken", "it is taken", headers={"Retry-After": "7"}, reason="r")),
+    "problem": raises(Problem(TAKEN, "it is taken", headers={"Retry-After": "7"}, reason="r")),
     "invalid": raises(invalid([("items[0]", "is wrong")])),
     "unavailable": raises(Unavailable("Kafka is away")),
     "teapot": raises(HTTPException(418)),

@@ -10,6 +10,7 @@ from decimal import Decimal
 import pytest
 
 from eventbus.http.bodies import parse_json
+from eventbus.http.problem_types import INVALID_REQUEST
 from eventbus.http.problems import Problem
 from eventbus.http.slices import SMALL, SlicedWork, Slices, at_once
 
@@ -80,7 +81,7 @@ def test_a_field_given_twice_is_named(text: str, field: str) -> None:
     with pytest.raises(Problem) as caught:
         parse_json(text.encode())
     assert caught.value.status == 422
-    assert caught.value.extensions["errors"] == [{"field": field, "message": "must be given once"}]
+    assert caught.value.body["errors"] == [{"field": field, "message": "must be given once"}]
 
 
 def test_decimals_are_exact() -> None:
@@ -127,7 +128,7 @@ async def test_an_error_in_a_slice_lets_the_next_request_work() -> None:
 
     def fails() -> SlicedWork[int]:
         yield
-        raise Problem(422, "wrong")
+        raise Problem(INVALID_REQUEST, "wrong")
 
     def works() -> SlicedWork[int]:
         yield

@@ -16,7 +16,9 @@ SETTINGS = (FOLDER / "settings.md").read_text()
 ROWS = dict(re.findall(r"^\| `([A-Z0-9_]+)` \| (unset|`[^`]*`{1,2}) \|", SETTINGS, re.MULTILINE))
 
 
-@pytest.mark.parametrize("page", ["library.md", "settings.md", "metrics.md", "catalogue.md", "asyncapi.json"])
+@pytest.mark.parametrize(
+    "page", ["library.md", "settings.md", "metrics.md", "catalogue.md", "asyncapi.json", "problems.md"]
+)
 def test_the_page_is_what_the_code_says(page: str) -> None:
     assert (FOLDER / page).read_text() == reference.pages()[page], "run `make reference`"
 

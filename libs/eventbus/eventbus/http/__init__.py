@@ -2,6 +2,7 @@
 
 from eventbus.headers import rfc3339
 from eventbus.http.bodies import MAX_VALUES, parse_json, read_body, validated, validation_errors
+from eventbus.http.callers import caller, forbidden
 from eventbus.http.cursors import CURSOR, page_of, place_of
 from eventbus.http.direct import add_direct_route
 from eventbus.http.freshness import require_fresh
@@ -14,7 +15,18 @@ from eventbus.http.openapi import (
     Time,
     header_parameter,
     idempotency_key_parameter,
+    json_example,
     problem_responses,
+)
+from eventbus.http.problem_types import (
+    AFTER_A_WAIT,
+    INVALID_REQUEST,
+    MALFORMED_JSON,
+    METHOD_NOT_ALLOWED,
+    NOT_FOUND,
+    NOTHING_WAS_DONE,
+    UNAVAILABLE,
+    ProblemType,
 )
 from eventbus.http.problems import MAX_ERRORS, Problem, field_path, invalid, one_line
 from eventbus.http.queries import require_known
@@ -22,26 +34,37 @@ from eventbus.http.request_headers import IDEMPOTENCY_KEY, idempotency_key, matc
 from eventbus.http.slices import SlicedWork, Slices
 
 __all__ = [
+    "AFTER_A_WAIT",
     "CURSOR",
     "IDEMPOTENCY_KEY",
     "INSTANT",
+    "INVALID_REQUEST",
     "LINES",
+    "MALFORMED_JSON",
     "MAX_ERRORS",
     "MAX_VALUES",
+    "METHOD_NOT_ALLOWED",
+    "NOTHING_WAS_DONE",
+    "NOT_FOUND",
     "ONE_LINE",
+    "UNAVAILABLE",
     "JsonResponse",
     "Problem",
+    "ProblemType",
     "Responses",
     "SlicedWork",
     "Slices",
     "Time",
     "add_direct_route",
+    "caller",
     "field_path",
+    "forbidden",
     "header_parameter",
     "idempotency_key",
     "idempotency_key_parameter",
     "instant",
     "invalid",
+    "json_example",
     "matches",
     "one_line",
     "page_of",

@@ -15,10 +15,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
+from eventbus.access import OPEN, Rule, Rules, Scope
+from eventbus.access.rules import RuleTable
 from eventbus.http.connections import Refusals
 from eventbus.http.direct import DirectRoutes
 from eventbus.http.edge import Edge, Hosts
-from eventbus.http.openapi import METRICS, READY, document
+from eventbus.http.openapi import METRICS, READY, document, json_example
+from eventbus.http.problem_pages import page_routes
+from eventbus.http.problem_types import BY_STATUS, INTERNAL_ERROR, NOT_READY, OTHER, UNAVAILABLE
 from eventbus.http.problems import Problem, field_errors, invalid
 from eventbus.model.errors import Unavailable
 
@@ -27,6 +31,20 @@ log = logging.getLogger("eventbus.http")
 NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 """Nothing here exports to OpenTelemetry. FastAPI would look for an exporter at each request."""
 
+OPERATION: Rules = {
+    "GET /healthz": OPEN,
+    "GET /readyz": OPEN,
+    "GET /metrics": Rule(Scope.ADMIN),
+    "GET /dlq/preview": Rule(Scope.ADMIN),
+    # The documents hold what is in the source anyway, and nothing of any order.
+    "GET /docs": OPEN,
+    "GET /docs/oauth2-redirect": OPEN,
+    "GET /openapi.json": OPEN,
+    "GET /problems": OPEN,
+    "GET /problems/{name}": OPEN,
+}
+"""What the routes that every service has ask of their callers."""
+
 
 def create_app(
     name: str,
@@ -34,12 +52,14 @@ def create_app(
     why_not_ready: Callable[[], str],
     max_body: int,
     routes: Sequence[Callable[[FastAPI], None]] = (),
+    rules: Rules | None = None,
     hosts: Hosts | None = None,
     refusals: Refusals | None = None,
 ) -> FastAPI:
     """The application of a service: its own routes beside those every service has.
 
-    ``routes``: functions that add routes. ``hosts``: the names it answers to; any without them.
+    ``routes``: functions that add routes. ``rules``: what these ask of their callers; ``app.state.rules`` has all.
+    ``hosts``: the names it answers to; any without them.
     """
     app = FastAPI(title=f"{name} service", version="1.0.0", redoc_url=None, telemetry=NO_TELEMETRY)
     app.add_exception_handler(Problem, _problem)
@@ -49,7 +69,7 @@ def create_app(
     app.add_exception_handler(ClientDisconnect, _hung_up)
     app.add_exception_handler(Exception, _unexpected)
 
-    @app.get("/healthz", tags=["operation"])
+    @app.get("/healthz", tags=["operation"], responses={200: json_example({"status": "ok"})})
     async def healthz() -> dict[str, str]:
         """The process lives."""
         return {"status": "ok"}
@@ -58,7 +78,7 @@ def create_app(
     async def readyz() -> Response:
         """It is caught up and may be sent traffic."""
         if reason := why_not_ready():
-            return Problem(503, "Not ready", reason, headers={"Retry-After": "1"}).response()
+            return Problem(NOT_READY, reason, headers={"Retry-After": "1"}).response()
         return JSONResponse({"status": "ready"})
 
     @app.get("/metrics", tags=["operation"], response_class=Response, responses=METRICS)
@@ -66,12 +86,14 @@ def create_app(
         """Prometheus text format."""
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
+    page_routes(app)
     # The last one added is the first to see a request.
     app.state.direct = {}
     app.add_middleware(DirectRoutes, endpoints=app.state.direct, handlers=app.exception_handlers)
     for add in routes:
         add(app)
     app.add_middleware(Edge, max_body=max_body, hosts=hosts, refusals=refusals or Refusals())
+    app.state.rules = RuleTable({**OPERATION, **(rules or {})}, app.routes)
     document(app)
     return app
 
@@ -82,7 +104,7 @@ async def _problem(_: Request, exception: Exception) -> Response:
 
 
 async def _unavailable(_: Request, exception: Exception) -> Response:
-    return Problem(503, "Service Unavailable", str(exception), headers={"Retry-After": "1"}).response()
+    return Problem(UNAVAILABLE, str(exception), headers={"Retry-After": "1"}).response()
 
 
 async def _http_exception(request: Request, exception: Exception) -> Response:
@@ -95,8 +117,10 @@ async def _http_exception(request: Request, exception: Exception) -> Response:
     headers = dict(exception.headers) if exception.headers else {}
     if "Allow" in headers:
         headers["Allow"] = _allowed(request)
-    phrase = HTTPStatus(exception.status_code).phrase
-    return Problem(exception.status_code, phrase, detail, headers=headers).response()
+    if kind := BY_STATUS.get(exception.status_code):
+        return Problem(kind, detail, headers=headers).response()
+    status = HTTPStatus(exception.status_code)
+    return Problem(OTHER, detail, headers=headers, title=status.phrase, status=status.value).response()
 
 
 def _allowed(request: Request) -> str:
@@ -119,4 +143,4 @@ async def _hung_up(_: Request, exception: Exception) -> Response:
 
 async def _unexpected(request: Request, exception: Exception) -> Response:
     log.error("%s %s failed", request.method, request.url.path, exc_info=exception)
-    return Problem(500, "Internal Server Error", "the error is in this service's log").response()
+    return Problem(INTERNAL_ERROR, "the error is in this service's log").response()

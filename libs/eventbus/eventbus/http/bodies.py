@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.datastructures import Headers
 from starlette.requests import Request
 
+from eventbus.http.problem_types import MALFORMED_JSON, UNSUPPORTED_MEDIA_TYPE
 from eventbus.http.problems import Problem, field_errors, invalid
 
 M = TypeVar("M", bound=BaseModel)
@@ -35,7 +36,7 @@ async def read_body(request: Request) -> bytes:
     """
     raw = await request.body()
     if raw and (wrong := _unreadable(request.headers)):
-        raise Problem(415, "Unsupported Media Type", wrong, headers={"Accept": "application/json"})
+        raise Problem(UNSUPPORTED_MEDIA_TYPE, wrong, headers={"Accept": "application/json"})
     return raw
 
 
@@ -81,7 +82,7 @@ def parse_json(raw: bytes, max_values: int = MAX_VALUES) -> Any:
     try:
         return _DECODER.decode(raw.decode("utf-8-sig"))
     except (ValueError, ArithmeticError, RecursionError) as error:
-        raise Problem(400, "Malformed JSON", f"The body is not JSON: {_reason(error)}.") from error
+        raise Problem(MALFORMED_JSON, f"The body is not JSON: {_reason(error)}.") from error
 
 
 def _integer(text: str) -> int:

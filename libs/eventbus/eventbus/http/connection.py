@@ -15,13 +15,20 @@ import asyncio
 import json
 import select
 from enum import Enum
-from http import HTTPStatus
 from typing import Any
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from eventbus.http.connections import OpenConnections, Refused
+from eventbus.http.problem_types import (
+    CONTENT_TOO_LARGE,
+    HEADERS_TOO_LARGE,
+    MALFORMED_REQUEST,
+    REQUEST_TIMEOUT,
+    TOO_MANY_CONNECTIONS,
+    ProblemType,
+)
 
 LINGER_SECONDS = 5.0
 LINGER_BYTES = 32 * 1024 * 1024
@@ -96,7 +103,7 @@ class Connection(HttpToolsProtocol):
         self._dropped = 0
         self._answered_at: float | None = None
         """When the answer to a request was complete whose body is not."""
-        self._rejection: tuple[Refused, int] | None = None
+        self._rejection: tuple[Refused, ProblemType] | None = None
         self._answering: tuple[RequestResponseCycle, asyncio.Task[None]] | None = None
         self._unread, self._unread_since = 0, self._since
         self._reads_no_more = self.ending = False
@@ -110,7 +117,11 @@ class Connection(HttpToolsProtocol):
         super().connection_made(self._output)  # type: ignore[arg-type]
         if not self._connections.admit(self):
             self.ending = True
-            self._write(503, "there are too many connections; ask again in a moment", b"retry-after: 1\r\n")
+            self._write(
+                TOO_MANY_CONNECTIONS,
+                "there are too many connections; ask again in a moment",
+                b"retry-after: 1\r\n",
+            )
             self._raw.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -138,16 +149,16 @@ class Connection(HttpToolsProtocol):
             # RFC 9110, 7.8: a request for another protocol may be ignored. The parser reads no further after it.
             self.cycle.keep_alive, self._reads_no_more = False, True
         except httptools.HttpParserError:
-            self._refuse(*(self._rejection or (Refused.MALFORMED, 400)))
+            self._refuse(*(self._rejection or (Refused.MALFORMED, MALFORMED_REQUEST)))
             return
         if self._phase is Phase.HEAD and before is not Phase.BODY:
             self._head += len(data)
             if self._head > self._limits.max_header:
-                self._refuse(Refused.LONG_HEADERS, 431)
+                self._refuse(Refused.LONG_HEADERS, HEADERS_TOO_LARGE)
         elif self._phase is Phase.BODY and before is Phase.BODY:
             self._overhead += len(data) - (self._body - body_before)
             if self._overhead > PADDING + 8 * self._body:
-                self._refuse(Refused.PADDED_BODY, 413)
+                self._refuse(Refused.PADDED_BODY, CONTENT_TOO_LARGE)
             elif self._answered_at is not None:
                 self._drop(len(data))
 
@@ -160,9 +171,9 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         if self._head_at_most > self._limits.max_header < self._head_size():
-            self._rejection = Refused.LONG_HEADERS, 431
+            self._rejection = Refused.LONG_HEADERS, HEADERS_TOO_LARGE
         elif len(self.pipeline) >= MAX_PIPELINED:
-            self._rejection = Refused.PIPELINED, 400
+            self._rejection = Refused.PIPELINED, MALFORMED_REQUEST
         if self._rejection:
             raise ValueError(
                 self._rejection[0]
@@ -228,7 +239,7 @@ class Connection(HttpToolsProtocol):
         elif self.flow.read_paused or self._reads_no_more:
             self._since = now
         elif self._phase is Phase.HEAD and waited > limits.header_timeout:
-            self._refuse(Refused.SLOW_HEADERS, 408)
+            self._refuse(Refused.SLOW_HEADERS, REQUEST_TIMEOUT)
         elif self._phase is Phase.IDLE and not self._is_answering() and waited > self._may_idle():
             self.end()
 
@@ -240,7 +251,7 @@ class Connection(HttpToolsProtocol):
             self._since, self._body_before = now, self._body
         elif (took := now - self._since) >= self._limits.window:
             if self._body - self._body_before < self._limits.body_rate * took:
-                self._refuse(Refused.SLOW_BODY, 408)
+                self._refuse(Refused.SLOW_BODY, REQUEST_TIMEOUT)
             self._since, self._body_before = now, self._body
 
     def _client_has_closed(self) -> bool:
@@ -292,19 +303,19 @@ class Connection(HttpToolsProtocol):
         self.flow.resume_reading()
         self._connections.idle(self)
 
-    def _refuse(self, reason: Refused, status: int) -> None:
+    def _refuse(self, reason: Refused, kind: ProblemType) -> None:
         """Answer the request that the client is sending, and close. An answer under way is finished first."""
         self._connections.refusals.note(reason)
         cycle = self.cycle
         if not self._is_answering():
-            self._write(status, reason.value)
+            self._write(kind, reason.value)
             self.end()
         elif self._phase is Phase.HEAD:
             cycle.keep_alive, self._reads_no_more = False, True
         elif cycle.response_started or self.pipeline:
             self.abort()
         else:
-            self._write(status, reason.value)
+            self._write(kind, reason.value)
             self.end()
             self._cancel_handler(cycle)
 
@@ -329,15 +340,12 @@ class Connection(HttpToolsProtocol):
     def _is_answering(self) -> bool:
         return self._answering is not None and not self.cycle.response_complete
 
-    def _write(self, status: int, detail: str, headers: bytes = b"") -> None:
+    def _write(self, kind: ProblemType, detail: str, headers: bytes = b"") -> None:
         if self._raw.is_closing():
             return
         self._output.flush()
-        title = HTTPStatus(status).phrase
-        body = json.dumps(
-            {"type": "about:blank", "title": title, "status": status, "detail": detail}
-        ).encode()
+        body = json.dumps(kind.body(detail)).encode()
         self._raw.write(
             b"HTTP/1.1 %d %s\r\ncontent-type: application/problem+json\r\ncontent-length: %d\r\n"
-            b"connection: close\r\n%s\r\n%s" % (status, title.encode(), len(body), headers, body)
+            b"connection: close\r\n%s\r\n%s" % (kind.status, kind.title.encode(), len(body), headers, body)
         )

@@ -17,6 +17,12 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from eventbus.http.connections import Refusals, Refused
+from eventbus.http.problem_types import (
+    CONTENT_TOO_LARGE,
+    FOREIGN_ORIGIN,
+    MALFORMED_REQUEST,
+    MISDIRECTED_REQUEST,
+)
 from eventbus.http.problems import Problem
 from eventbus.http.request_headers import headers_in
 
@@ -95,18 +101,17 @@ class Edge:
         named = headers.getlist("host")
         # Only HTTP/1.0 may leave Host out: health checks of gateways do.
         if len(named) > 1 or (not named and scope["http_version"] != "1.0"):
-            return Problem(400, "Bad Request", "the Host header must be there once")
+            return Problem(MALFORMED_REQUEST, "the Host header must be there once")
         if named and not hosts.include(named[0]):
             self._refusals.note(Refused.HOST)
             return Problem(
-                421,
-                "Misdirected Request",
+                MISDIRECTED_REQUEST,
                 f"this service is not called {named[0][:100]!r}: ask it as localhost, "
                 "or add the name to EVENTBUS_HTTP_ALLOWED_HOSTS",
             )
         if scope["method"] not in SAFE and _is_foreign(headers, named, hosts):
             self._refusals.note(Refused.ORIGIN)
-            return Problem(403, "Forbidden", "pages of other sites may not send this (Origin)")
+            return Problem(FOREIGN_ORIGIN, "pages of other sites may not send this (Origin)")
         return None
 
     def _refuse_length(self, length: str | None) -> Problem | None:
@@ -132,8 +137,7 @@ class Edge:
     def _too_large(self) -> Problem:
         self._refusals.note(Refused.BODY)
         return Problem(
-            413,
-            "Content Too Large",
+            CONTENT_TOO_LARGE,
             f"the body is larger than {self._max_body} bytes",
             headers={"Connection": "close"},
         )

@@ -7,32 +7,30 @@ from typing import Any
 
 from fastapi.responses import JSONResponse
 
+from eventbus.http.problem_types import INVALID_REQUEST, ProblemType
+
 PROBLEM = "application/problem+json"
 MAX_ERRORS = 20
 """Errors one answer lists: enough to mend a request, too few to make an answer larger than its request."""
 
 
 class Problem(Exception):
-    """An answer that says what is wrong: RFC 9457 members, any further ones, and headers."""
+    """An answer that says what is wrong: its type, what is wrong this time, any further members, and headers.
+
+    A member ``title`` or ``status`` takes the place of that of the type.
+    """
 
     def __init__(
-        self,
-        status: int,
-        title: str,
-        detail: str = "",
-        *,
-        headers: dict[str, str] | None = None,
-        **extensions: Any,
+        self, kind: ProblemType, detail: str = "", *, headers: dict[str, str] | None = None, **members: Any
     ) -> None:
-        super().__init__(title)
-        self.status, self.title, self.detail = status, title, detail
-        self.headers, self.extensions = headers or {}, extensions
+        self.type, self.detail, self.headers = kind, detail, headers or {}
+        self.body = kind.body(detail, **members)
+        self.status: int = self.body["status"]
+        super().__init__(f"{self.body['title']}: {detail}" if detail else self.body["title"])
 
     def response(self) -> JSONResponse:
-        body = {"type": "about:blank", "title": self.title, "status": self.status}
-        if self.detail:
-            body["detail"] = self.detail
-        return JSONResponse(body | self.extensions, self.status, self.headers, media_type=PROBLEM)
+        """The answer, as ``application/problem+json``."""
+        return JSONResponse(self.body, self.status, self.headers, media_type=PROBLEM)
 
 
 def invalid(errors: Iterable[tuple[str, str]]) -> Problem:
@@ -42,7 +40,7 @@ def invalid(errors: Iterable[tuple[str, str]]) -> Problem:
         for (field, message), _ in zip(errors, range(MAX_ERRORS), strict=False)
     ]
     first = listed[0]
-    return Problem(422, "Invalid request", f"{first['field']}: {first['message']}", errors=listed)
+    return Problem(INVALID_REQUEST, f"{first['field']}: {first['message']}", errors=listed)
 
 
 def field_errors(

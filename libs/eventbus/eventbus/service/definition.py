@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from fastapi import FastAPI
 
+from eventbus.access import Rules
 from eventbus.model.decider import Decider
 from eventbus.model.messages import Message
 from eventbus.model.mirror import Mirror
@@ -32,6 +33,9 @@ class Service:
     """The schema packages with the messages it reads and writes, such as ``schemas``."""
     routes: Routes | None = None
     """Its HTTP interface, beside the routes that every service has."""
+    rules: Rules = field(default_factory=dict)
+    """What each route of its HTTP interface asks of its caller: ``{"GET /parcels/{id}": Rule(Scope.READ)}``. A route
+    without a line is for callers with the scope ``admin``."""
     sends: tuple[type[Message], ...] = ()
     """The commands that its HTTP interface sends. ``Bus.send`` refuses any other."""
     port: int = 0

@@ -9,7 +9,8 @@ from fastapi import FastAPI, Query
 
 from eventbus.admin import Discard, Redrive
 from eventbus.codec import Codec
-from eventbus.http.openapi import problem_responses
+from eventbus.http.openapi import Responses, json_example, problem_responses
+from eventbus.http.problem_types import UNAVAILABLE
 from eventbus.kafka.records import partition_of
 from eventbus.model.places import Entity
 from eventbus.processing.context import turn_context
@@ -20,6 +21,26 @@ from eventbus.retry.preview import Preview, previews
 from eventbus.service.bus import Bus
 from eventbus.settings import Settings
 from eventbus.state.store import Store
+
+PREVIEW: Responses = {
+    200: json_example(
+        {
+            "service": "payment",
+            "key": "5013e32a-78d8-583b-9096-bc5c8a2a3005",
+            "messages": [
+                {
+                    "coordinates": "order.events-3-17",
+                    "type": "OrderCreated",
+                    "verdict": "calls outside",
+                    "state": "REDRIVEN",
+                    "events": [],
+                    "error": "",
+                }
+            ],
+        }
+    ),
+    **problem_responses(UNAVAILABLE),
+}
 
 
 class _Snapshot:
@@ -71,9 +92,11 @@ def dry_run(
 def preview_route(app: FastAPI, bus: Bus) -> None:
     """``GET /dlq/preview``: what a redrive or discard of a key would do, on this replica's view of the logs."""
 
-    @app.get("/dlq/preview", tags=["operation"], responses=problem_responses({503: "Kafka is away."}))
+    @app.get("/dlq/preview", tags=["operation"], responses=PREVIEW)
     async def preview(
-        key: Annotated[str, Query(description="whose messages are parked", min_length=1)],
+        key: Annotated[
+            str, Query(description="whose messages are parked", min_length=1, examples=["order-1"])
+        ],
         log: Annotated[str | None, Query(description="of this decider only")] = None,
         action: Literal["redrive", "discard"] = "redrive",
         count: Annotated[int | None, Query(description="discard: the oldest only", ge=1)] = None,

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from importlib import metadata
+from typing import TYPE_CHECKING
 
 from eventbus.codec import Codec, load_packages
 from eventbus.kafka.cluster import Cluster
@@ -22,7 +23,6 @@ from eventbus.processing.assembly import assemble
 from eventbus.processing.calls import Calls
 from eventbus.processing.ports import AfterStep, Ports, epoch_ms
 from eventbus.processing.processor import Processor
-from eventbus.registry.connection import SchemaRegistry
 from eventbus.service.bus import BusParts
 from eventbus.service.definition import Service
 from eventbus.service.local_state import LocalState
@@ -31,6 +31,9 @@ from eventbus.service.published import Published
 from eventbus.service.slot import Slot
 from eventbus.settings import RegistrySettings, Settings
 from eventbus.state.store import Store
+
+if TYPE_CHECKING:
+    from eventbus.registry.connection import SchemaRegistry
 
 log = logging.getLogger("eventbus.runtime")
 WATCHDOG_EXIT = 70
@@ -118,6 +121,9 @@ class ProcessorThread:
     def _registry_of(self, service: Service, settings: RegistrySettings) -> SchemaRegistry | None:
         if not settings.url:
             return None
+        # Imported only where there is one: its HTTP client takes a third of a second at each start.
+        from eventbus.registry.connection import SchemaRegistry
+
         return SchemaRegistry(settings, load_packages(service.schemas), self._loop)
 
     def _take_ids(self, registry: SchemaRegistry) -> bool:

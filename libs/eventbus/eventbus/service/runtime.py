@@ -106,6 +106,7 @@ class Replica:
             why_not_ready=self.why_not_ready,
             max_body=settings.max_body,
             routes=http_routes(service.routes, self._bus),
+            rules=service.rules,
             hosts=Hosts(settings.http_host, settings.allowed_hosts()),
             refusals=refusals,
         )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import chain, combinations, product
-from typing import Any
+from typing import Any, NamedTuple
 
-from eventbus.model.listing import Listing, Place
+from eventbus.model.listing import Listing, Place, Row
 
 Choice = Mapping[str, str]
 """By column, the value that is asked for. Keys with any value of the other columns are listed."""
@@ -34,20 +34,48 @@ def tables_of(listing: Listing[Any]) -> str:
     return ";\n".join(statements)
 
 
-def write_rows(db: sqlite3.Connection, listing: Listing[Any], states: Iterable[tuple[int, str, Any]]) -> None:
-    """Write the row of each state, given with its partition and key. A row that is the same stays as it is."""
-    names = list(listing.columns)
-    changed = " OR ".join(f"{name} != excluded.{name}" for name in names)
-    on_conflict = f"DO UPDATE SET {', '.join(f'{n} = excluded.{n}' for n in names)} WHERE {changed}"
+class Change(NamedTuple):
+    """What a listing is to hold of a key. ``before``: the row that it holds, if that is known here."""
+
+    key: str
+    partition: int
+    row: Row
+    before: Row | None
+
+
+def write_rows(db: sqlite3.Connection, listing: Listing[Any], changes: Iterable[Change]) -> None:
+    """Write the row of each key that changed.
+
+    A column that is set has its indexes written anew, also if its value is the same. Columns of any text hardly ever
+    change, so they have a statement of their own.
+    """
+    changes = [change for change in changes if change.row != change.before]
+    inserted = f"(key, partition, at{''.join(f', {name}' for name in listing.columns)})"
     db.executemany(
-        f"INSERT INTO {listing.table} (key, partition, at{''.join(f', {name}' for name in names)}) "
-        f"VALUES (?, ?, ?{', ?' * len(names)}) ON CONFLICT (key) {on_conflict if names else 'DO NOTHING'}",
-        [
-            (key, partition, row.at, *row.values)
-            for partition, key, state in states
-            if (row := listing.row(state))
-        ],
+        f"INSERT INTO {listing.table} {inserted} VALUES (?, ?, ?{', ?' * len(listing.columns)}) "
+        f"ON CONFLICT (key) {_update(_few(listing))}",
+        [(key, partition, row.at, *row.values) for key, partition, row, _ in changes],
     )
+    if texts := _texts(listing):
+        places = [list(listing.columns).index(name) for name in texts]
+        found = [([row.values[i] for i in places], key, before) for key, _, row, before in changes]
+        db.executemany(
+            f"UPDATE {listing.table} SET {', '.join(f'{name} = ?' for name in texts)} "
+            f"WHERE key = ? AND ({' OR '.join(f'{name} != ?' for name in texts)})",
+            [
+                (*values, key, *values)
+                for values, key, before in found
+                if before is None or values != [before.values[i] for i in places]
+            ],
+        )
+
+
+def _update(names: Collection[str]) -> str:
+    """What becomes of a row that is there."""
+    if not names:
+        return "DO NOTHING"
+    values = ", ".join(f"{name} = excluded.{name}" for name in names)
+    return f"DO UPDATE SET {values} WHERE {' OR '.join(f'{name} != excluded.{name}' for name in names)}"
 
 
 def page_query(

@@ -17,12 +17,12 @@ import msgspec
 
 from eventbus.model.decider import Decider
 from eventbus.model.folding import RULES, Entry, Folded
-from eventbus.model.listing import Place
+from eventbus.model.listing import Listing, Place
 from eventbus.model.messages import Envelope
 from eventbus.model.places import Entity, Partition, Position
 from eventbus.retry.parked import FORMAT as RETRY_FORMAT
 from eventbus.retry.parked import Parked
-from eventbus.state.listing import Choice, page_query, write_rows
+from eventbus.state.listing import Change, Choice, page_query, write_rows
 from eventbus.state.parked import ParkedStore
 from eventbus.state.recent import RecentStates
 from eventbus.state.serializer import Row, StateSerializer, to_json
@@ -265,9 +265,18 @@ class Store:
 
     def _write_listings(self, folds: Mapping[Entity, tuple[int, Folded[Any]]]) -> None:
         for log, decider in self.deciders.items():
-            if decider.listing:
-                states = ((part, e.key, folded.state) for e, (part, folded) in folds.items() if e.log == log)
-                write_rows(self.db, decider.listing, states)
+            if listing := decider.listing:
+                of_log = ((entity, *fold) for entity, fold in folds.items() if entity.log == log)
+                write_rows(self.db, listing, self._changes(listing, of_log))
+
+    def _changes(
+        self, listing: Listing[Any], folds: Iterable[tuple[Entity, int, Folded[Any]]]
+    ) -> Iterator[Change]:
+        for entity, partition, folded in folds:
+            if row := listing.row(folded.state):
+                stored = self.recent.get(entity)
+                before = listing.row(stored.state) if stored else None
+                yield Change(entity.key, partition, row, before)
 
     def page(
         self, decider: Decider[S], chosen: Choice, behind: Place, since: int, limit: int

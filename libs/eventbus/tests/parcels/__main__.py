@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from eventbus import Bus, Service, serve
-from eventbus.http import Problem
+from eventbus.http import NOT_FOUND, Problem
 from parcels.decider import decider
 from parcels.messages import SendParcel
 
@@ -21,7 +21,7 @@ def routes(app: FastAPI, bus: Bus) -> None:
         await bus.caught_up(SendParcel.topic, parcel_id)
         if entry := bus.read(decider, parcel_id):
             return {"parcelId": parcel_id, "sender": entry.state.sender, "version": entry.version}
-        raise Problem(404, "Unknown parcel", f"no parcel {parcel_id!r} was sent")
+        raise Problem(NOT_FOUND, f"no parcel {parcel_id!r} was sent")
 
 
 def service() -> Service:
