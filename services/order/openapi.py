@@ -18,6 +18,7 @@ from eventbus.http import (
 )
 from services.order.bodies import CancelBody, CompleteBody, OrderOfItems, OrderOfOne
 from services.order.problems import (
+    NO_SUCH_PAST,
     ORDER_CANNOT_BE_CANCELLED,
     ORDER_CANNOT_BE_COMPLETED,
     ORDER_NOT_FOUND,
@@ -153,8 +154,8 @@ def create(limits: Limits) -> dict[str, Any]:
 SHOW: dict[str, Any] = {
     "responses": {
         200: {"model": OrderView, **json_example(_CONFIRMED, "The order.")},
-        304: {"description": "The version named by If-None-Match is still the latest."},
-        **problem_responses(ORDER_NOT_FOUND, UNAVAILABLE),
+        304: {"description": "The version named by If-None-Match is the one that would be shown."},
+        **problem_responses(ORDER_NOT_FOUND, NO_SUCH_PAST, UNAVAILABLE),
     },
     "openapi_extra": {
         "parameters": [header_parameter("If-None-Match", "The ETag of the version known already.")]

@@ -45,6 +45,16 @@ FROM order_timeline WHERE order_id = ? AND version > ? ORDER BY version LIMIT ?
 """
     """Of one order, the events after a version, so many at most."""
 
+    first = """
+SELECT version, type, time, data FROM order_timeline WHERE order_id = ? AND version <= ? ORDER BY version
+"""
+    """Of one order, the events up to a version."""
+
+    at = """
+SELECT max(version) FILTER (WHERE time <= ?2) AS version, max(time) AS latest FROM order_timeline WHERE order_id = ?1
+"""
+    """Of one order, the version at an instant, and the time of its latest event."""
+
     tally = """
 SELECT coalesce(sum(created), 0) AS created, coalesce(sum(settled), 0) AS settled, coalesce(sum(lines), 0) AS lines
 FROM order_tally
@@ -108,6 +118,13 @@ def camel_case_json(message: Message) -> str:
     of_message: Any = type(message)
     body = msgspec.convert(message, _in_camel_case(of_message), from_attributes=True)
     return msgspec.json.encode(body, enc_hook=str).decode()  # a subclass of str is text too
+
+
+def message_of(cls: type[Message], data: str) -> Message:
+    """The inverse: the message whose body is ``data``."""
+    of_message: Any = cls
+    body = msgspec.json.decode(data, type=_in_camel_case(of_message))
+    return msgspec.convert(body, cls, from_attributes=True)
 
 
 @lru_cache(maxsize=1_000)

@@ -146,6 +146,9 @@ class MemoryBus:
     async def all_caught_up(self, topic: str) -> None:
         self.on_caught_up()
 
+    async def all_folded(self, log: str) -> None:
+        self.on_caught_up()
+
     def page(
         self,
         decider: Decider[Any],

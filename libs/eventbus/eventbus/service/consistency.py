@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import TypeVar
 
 from eventbus.model.decider import Decider, Reactor
@@ -21,8 +20,12 @@ from eventbus.service.sender import Sender
 from eventbus.settings import Settings
 
 S = TypeVar("S")
-IsKnown = Callable[[Partition, int], Awaitable[bool]]
-"""Whether this replica knows what a partition holds up to an offset."""
+Here = Callable[[Partition, int], bool]
+"""Whether this replica knows by itself what a partition holds up to an offset."""
+Elsewhere = Callable[[Partition, int], Awaitable[bool]]
+"""The same, by what the brokers say."""
+ASK_FIRST = 0.05
+"""Seconds in which a replica that follows sees most decisions by their events, without a question."""
 ASK_AGAIN = 0.25
 """Seconds after which a replica that does not decide a command itself asks whether another has decided it."""
 
@@ -127,15 +130,24 @@ class Consistency:
             )
 
     async def all_caught_up(self, topic: str) -> None:
-        await self._all("decided", topic, self._is_decided)
+        await self._reach_ends("decided", topic, self._is_decided_here, self._is_decided_elsewhere)
 
     async def all_folded(self, log: str) -> None:
-        await self._all("folded", log, self._is_folded)
+        await self._reach_ends("folded", log, self._is_folded)
 
-    async def _all(self, what: str, topic: str, is_known: IsKnown) -> None:
+    async def _reach_ends(
+        self, what: str, topic: str, here: Here, elsewhere: Elsewhere | None = None
+    ) -> None:
         """Return once a topic is known to its end on all partitions. Who asks at one time asks together."""
         known = self._known.setdefault((what, topic), {})
-        ask = partial(self._reach_ends, topic, known, is_known)
+
+        async def ask() -> None:
+            async with asyncio.timeout(self._settings.read_timeout):
+                for partition, end in (await self._probe.all_ends(topic, self._local.partitions)).items():
+                    if known.get(partition, 0) < end:
+                        await self._reach(partition, end, here, elsewhere)
+                        known[partition] = end
+
         rounds = self._rounds.setdefault((what, topic), Rounds(ask))
         try:
             async with asyncio.timeout(self._settings.read_timeout):
@@ -143,16 +155,18 @@ class Consistency:
         except (TimeoutError, Unavailable) as error:
             raise Unavailable(f"this replica has not caught up with {topic} yet") from error
 
-    async def _reach_ends(self, topic: str, known: dict[Partition, int], is_known: IsKnown) -> None:
-        async with asyncio.timeout(self._settings.read_timeout):
-            for partition, end in (await self._probe.all_ends(topic, self._local.partitions)).items():
-                while known.get(partition, 0) < end:
-                    if await is_known(partition, end):
-                        known[partition] = end
-                    else:
-                        await self._progress.anything(0.05)
+    async def _reach(self, partition: Partition, end: int, here: Here, elsewhere: Elsewhere | None) -> None:
+        """Return once a partition is known up to ``end``. What this replica sees by itself costs no question."""
+        clock = asyncio.get_running_loop().time
+        ask_at = clock() + ASK_FIRST
+        while not here(partition, end):
+            if elsewhere and clock() >= ask_at:
+                if await elsewhere(partition, end):
+                    return
+                ask_at = clock() + ASK_AGAIN
+            await self._progress.anything(ASK_FIRST)
 
-    async def _is_folded(self, partition: Partition, end: int) -> bool:
+    def _is_folded(self, partition: Partition, end: int) -> bool:
         """Whether an own log is folded here up to there. A leader has folded what it has committed."""
         upto = self._local.positions().get(partition)
         return self._is_any_input_led(partition.number) if upto is None else upto >= end
@@ -175,11 +189,13 @@ class Consistency:
         The leader knows it by itself. Another replica knows it from an event that answers the last of them. Or it
         asks what the group has committed, and must then have read the own logs up to the end they have after that.
         """
+        return self._is_decided_here(partition, end) or await self._is_decided_elsewhere(partition, end)
+
+    def _is_decided_here(self, partition: Partition, end: int) -> bool:
+        """What this replica knows of it without a question."""
         if self._progress.decided(partition) >= end:
             return True
-        if self._progress.answered(partition) >= end and self._answers_in_order(partition.topic):
-            return True
-        return await self._is_decided_elsewhere(partition, end)
+        return self._progress.answered(partition) >= end and self._answers_in_order(partition.topic)
 
     async def _is_decided_elsewhere(self, partition: Partition, end: int) -> bool:
         """Whether another replica has committed that all before ``end`` is decided, and this one has folded it."""
