@@ -5,13 +5,13 @@ SHELL := /bin/bash
 
 # Folders with the messages of tests and of the bench, beside the schema packages of services.toml.
 TEST_SCHEMAS := libs/eventbus/tests/parcels libs/eventbus/tests/meters bench/baskets
-CHECKED := libs services tools verification bench schemas tests examples
+CHECKED := libs services tools verification bench schemas tests examples clients
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
 UV ?= uv
 # What may stand beside the services in the command line of `make scale`.
-FOR_MAKE := PYTHON=% UV=% VENV=% ARGS=% STACK=% STACK_%
+FOR_MAKE := PYTHON=% UV=% VENV=% ARGS=% STACK=% STACK_% MAIL=%
 
 # The first Python that is new enough; PYTHON=... goes first.
 FOUND := $(shell for p in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -19,11 +19,11 @@ FOUND := $(shell for p in $(PYTHON) python3 python3.14 python3.13 python3.12 pyt
 NO_PYTHON := Python 3.11 or newer was not found: install it (Debian: apt install python3 python3-venv), or name one with PYTHON=/path/to/python3.
 NO_VENV := This Python cannot make a virtual environment: install its venv module (Debian: apt install python3-venv), then repeat.
 
-.PHONY: help up down ps logs scale clean setup test format check schema-version schema-pin schema-register registry new-service reference ci chaos sim fuzz bench bench-guard demo audit dlq tail skip run restart lock python
+.PHONY: help up down ps logs scale clean setup test test-large format check schema-version schema-pin schema-register registry new-service reference ci chaos sim fuzz fuzz-http schemathesis bench bench-guard demo audit dlq tail skip key run restart lock python
 help:  ## this list
 	@grep -hE '^[a-z -]+:.*##' Makefile | sed -E 's/^([a-z-]+)[^#]*## (.*)/  make \1\t\2/' | expand -t 24
 
-up: python  ## start everything: Docker Compose where an engine answers, else local processes (STACK=local|docker forces)
+up: python  ## start everything: Docker Compose where an engine answers, else local processes (STACK=local|docker forces; MAIL=1 with an inbox)
 	@$(FOUND) -m tools.stack up
 down: python  ## end everything; data stays
 	@$(FOUND) -m tools.stack down
@@ -54,6 +54,9 @@ tail: $(VENV)/.stack  ## the records of a topic, decoded (TOPIC=order.events ARG
 	@$(BIN)/python -m tools.operate tail $(or $(TOPIC),--help) $(ARGS)
 skip: $(VENV)/.stack  ## set a record aside that stops a task (ARGS="order.events 3 17 --reason 'forged'")
 	@$(BIN)/python -m tools.operate skip $(or $(ARGS),--help)
+key: $(VENV)/.stack  ## an API key, shown once (SCOPES="place read" USER=u1 ID=app EXPIRES=2027-01-31T00:00:00Z)
+	@$(BIN)/python -m tools.operate key --scopes "$(SCOPES)" $(if $(filter command,$(origin USER)),--user "$(USER)") \
+	$(if $(ID),--id "$(ID)") $(if $(EXPIRES),--expires "$(EXPIRES)")
 
 setup: $(VENV)/.dev  ## the virtual environment with everything to develop and test
 test: $(VENV)/.dev  ## all tests, in two processes (ARGS="-k payment" chooses, in one)
@@ -65,6 +68,10 @@ sim: $(VENV)/.dev  ## seeded worlds of all four services in one process (SEEDS=2
 fuzz: $(VENV)/.dev  ## thousands of records that are almost right, to every input of every service (RECORDS=5000 SEED=)
 	@number=$${SEED:-$$((RANDOM * 32768 + RANDOM))}; echo "make fuzz RECORDS=$(or $(RECORDS),5000) SEED=$$number"; \
 	FUZZ_RECORDS=$(or $(RECORDS),5000) FUZZ_SEED=$$number $(BIN)/python -m pytest tests/integration/test_fuzzed_records_stop_no_service.py -q -s
+fuzz-http: $(VENV)/.stack  ## thousands of hostile requests to the running services, byte by byte (REQUESTS=2000 SEED=)
+	@$(BIN)/python -m verification.requests --requests $(or $(REQUESTS),2000) $(if $(SEED),--seed $(SEED))
+schemathesis: $(VENV)/.dev  ## thousands of requests to the running services, each answer held to OpenAPI (EXAMPLES=20 SEED=)
+	@$(BIN)/python -m verification.openapi --examples $(or $(EXAMPLES),20) $(if $(SEED),--seed $(SEED))
 chaos: $(VENV)/.dev  ## three brokers, orders, and faults by a seeded schedule, then the audit (SECONDS=180 RATE= SEED=)
 	@$(BIN)/python -m verification.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(RATE),--rate $(RATE)) $(if $(SEED),--seed $(SEED))
 bench: $(VENV)/.stack  ## how fast it is beside bare loops and others: a table of ratios (FULL=1 ROWS=a,b BASE=commit DATA=)
@@ -85,6 +92,7 @@ check: $(VENV)/.dev  ## lint, format, types, import rules, generated files, reco
 	run "import rules" $(BIN)/lint-imports; \
 	run "recorded folds" $(BIN)/python -m tools.recordings --check; \
 	run "reference (make reference renews it)" $(BIN)/python -m tools.reference --check; \
+	run "models of the client (make reference renews them)" $(BIN)/python -m tools.client_models --check; \
 	run "schemas" $(BIN)/python -m tools.check_schemas; \
 	run "generated messages" $(BIN)/python tools/generate_messages.py --check; \
 	run "generated messages of tests" $(BIN)/python tools/generate_messages.py --check $(TEST_SCHEMAS); \
@@ -100,8 +108,9 @@ schema-pin: $(VENV)/.dev  ## pin what is not pinned, or a version anew that is n
 	@$(if $(MESSAGE),$(BIN)/python -m tools.schema_version "$(MESSAGE)" --pin $(if $(PACKAGE),--package "$(PACKAGE)"),\
 	$(BIN)/python -m tools.pin_schemas $(PACKAGE))
 	@$(BIN)/python -m tools.reference
-reference: $(VENV)/.dev  ## renew docs/reference from the code
+reference: $(VENV)/.dev  ## renew docs/reference, and what the client takes and gives, from the code
 	@$(BIN)/python -m tools.reference
+	@$(BIN)/python -m tools.client_models
 ci: check test  ## what a change must pass: check, then test
 
 lock:  ## renew the requirements files (needs uv)

@@ -27,7 +27,8 @@ from eventbus.processing.outgoing import Outgoing, produced
 from eventbus.processing.work import WorkItem
 from services.inventory.reservation import reservation_decider
 from services.inventory.stock import Stock, stock_decider
-from services.notification.decider import Delivered, Notify, notification_reactor
+from services.notification.decider import notification_reactor
+from services.notification.request import Answered, Notify, Sent
 from services.order.decider import order_decider
 from services.payment.decider import payment_reactor
 from services.payment.gateway import Receipt, Result
@@ -190,7 +191,7 @@ def answered(call: Any) -> Outcome:
 async def tell_nobody(request: Request) -> Outcome:
     """What a channel with the default one's name answers. Nobody would read what it writes."""
     assert isinstance(request, Notify)
-    return Delivered(request, "log")
+    return Answered(request, (Sent("log"),))
 
 
 class MemoryGateway:

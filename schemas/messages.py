@@ -16,6 +16,7 @@ class Contact:
     """Where a customer can be reached."""
 
     email: str | None = None
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +41,7 @@ class StockAnswered(Event):
     timestamp: int = 0
 
 
-@message(topic="inventory.events", key="order_id", schema="InventoryFailed.v2")
+@message(topic="inventory.events", key="order_id", schema="InventoryFailed.v2.1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InventoryFailed(Event):
     """An order could not be reserved: at least one product is short."""
@@ -52,7 +53,7 @@ class InventoryFailed(Event):
     available_qty: Int32
     reason: str
     timestamp: int = 0
-    version: str = "2.0"
+    version: str = "2.1"
     items: tuple[Item, ...] = ()
     contact: Contact | None = None
 
@@ -140,7 +141,7 @@ class ReleaseStarted(Event):
     timestamp: int = 0
 
 
-@message(topic="inventory.events", key="order_id", schema="ReservationStarted.v1")
+@message(topic="inventory.events", key="order_id", schema="ReservationStarted.v1.1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReservationStarted(Event):
     """The reservation of an order's items has begun; each product is asked for."""
@@ -170,7 +171,34 @@ class ShipmentStarted(Event):
     timestamp: int = 0
 
 
-@message(topic="notification.events", key="order_id", schema="NotificationSent.v1")
+@message(topic="notification.events", key="order_id", schema="NotificationDelayed.v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotificationDelayed(Event):
+    """Some channels have told the customer of an event, and the others could not: these try again."""
+
+    order_id: str
+    kind: str
+    message_id: str
+    channels: tuple[str, ...]
+    reason: str
+    timestamp: int = 0
+
+
+@message(topic="notification.events", key="order_id", schema="NotificationFailed.v1")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotificationFailed(Event):
+    """A channel will never tell the customer of an event: it refused for good, or its tries are used up."""
+
+    order_id: str
+    kind: str
+    message_id: str
+    channel: str
+    recipient: str | None = None
+    reason: str
+    timestamp: int = 0
+
+
+@message(topic="notification.events", key="order_id", schema="NotificationSent.v1.1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotificationSent(Event):
     """The customer was told of an event."""
@@ -180,6 +208,7 @@ class NotificationSent(Event):
     message_id: str
     channel: str
     recipient: str | None = None
+    language: str | None = None
     timestamp: int = 0
 
 
@@ -215,7 +244,7 @@ class CompleteOrder(Command):
     timestamp: int = 0
 
 
-@message(topic="order.commands", key="order_id", schema="CreateOrder.v1")
+@message(topic="order.commands", key="order_id", schema="CreateOrder.v1.1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateOrder(Command):
     """Asks for a new order."""
@@ -264,7 +293,7 @@ class CompleteRefused(Event):
     timestamp: int = 0
 
 
-@message(topic="order.events", key="order_id", schema="OrderCancelled.v1")
+@message(topic="order.events", key="order_id", schema="OrderCancelled.v1.1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderCancelled(Event):
     """The order was cancelled; what was done for it is undone."""
@@ -276,7 +305,7 @@ class OrderCancelled(Event):
     timestamp: int = 0
 
 
-@message(topic="order.events", key="order_id", schema="OrderCompleted.v1")
+@message(topic="order.events", key="order_id", schema="OrderCompleted.v1.1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderCompleted(Event):
     """The goods were handed over; the order has reached its end."""
@@ -287,7 +316,7 @@ class OrderCompleted(Event):
     timestamp: int = 0
 
 
-@message(topic="order.events", key="order_id", schema="OrderConfirmed.v1")
+@message(topic="order.events", key="order_id", schema="OrderConfirmed.v1.1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderConfirmed(Event):
     """The order is paid and its items are held: it will be fulfilled."""
@@ -300,7 +329,7 @@ class OrderConfirmed(Event):
     timestamp: int = 0
 
 
-@message(topic="order.events", key="order_id", schema="OrderCreated.v2")
+@message(topic="order.events", key="order_id", schema="OrderCreated.v2.1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderCreated(Event):
     """An order was accepted; payment and inventory start from here."""
@@ -310,7 +339,7 @@ class OrderCreated(Event):
     product_id: str | None = None
     quantity: Int32 | None = None
     timestamp: int = 0
-    version: str = "2.0"
+    version: str = "2.1"
     items: tuple[Item, ...] = ()
     currency: str = "GBP"
     total_amount: int = 0
@@ -320,7 +349,7 @@ class OrderCreated(Event):
     deadline_at: int | None = None
 
 
-@message(topic="order.events", key="order_id", schema="OrderFailed.v1")
+@message(topic="order.events", key="order_id", schema="OrderFailed.v1.1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderFailed(Event):
     """The order has ended without success; what was done for it is undone."""
@@ -444,7 +473,7 @@ class ChargeWithdrawn(Event):
     timestamp: int = 0
 
 
-@message(topic="payment.events", key="order_id", schema="PaymentFailed.v2")
+@message(topic="payment.events", key="order_id", schema="PaymentFailed.v2.1")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentFailed(Event):
     """The payment of an order failed for good."""
@@ -455,7 +484,7 @@ class PaymentFailed(Event):
     quantity: Int32 | None = None
     reason: str
     timestamp: int = 0
-    version: str = "2.0"
+    version: str = "2.1"
     items: tuple[Item, ...] = ()
     amount: int = 0
     currency: str = "GBP"

@@ -1,4 +1,4 @@
-"""``bin/eventbus …``, ``make dlq | tail | skip``: ``eventbus …`` for the local stack (``STACK_*``)."""
+"""``bin/eventbus …``, ``make dlq | tail | skip | key``: ``eventbus …`` for the local stack (``STACK_*``)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import sys
 
 from eventbus.cli import main
+from eventbus.cli.key import FILE as KEY_FILE
 from eventbus.cli.options import SCHEMAS, URLS
 from tools import registry
 from tools.stack.settings import SERVICES, StackError, StackSettings
@@ -17,6 +18,7 @@ def environment() -> dict[str, str]:
     return {
         "EVENTBUS_BOOTSTRAP_SERVERS": stack.bootstrap_servers,
         SCHEMAS: " ".join(registry.SCHEMAS),
+        KEY_FILE: str(stack.run_dir / "access" / "keys.jsonl"),
         URLS: " ".join(f"{service}={stack.url(service)}" for service in SERVICES),
     }
 

@@ -30,7 +30,8 @@ import services
 from eventbus.cli.ending import CommandError
 from eventbus.http.problem_pages import page
 from eventbus.http.problem_types import ProblemType
-from eventbus.settings import RegistrySettings
+from eventbus.settings import AccessSettings, RegistrySettings
+from tools.access_table import access_page
 from tools.asyncapi import document as asyncapi
 from tools.catalogue import page as catalogue
 from tools.catalogue.system import System
@@ -51,6 +52,7 @@ def pages() -> dict[str, str]:
         "catalogue.md": HEAD + catalogue.page(system),
         "asyncapi.json": asyncapi.text(system),
         "problems.md": problems_page(),
+        "access.md": HEAD + access_page(),
     }
 
 
@@ -212,6 +214,8 @@ def service_modules() -> list[ModuleType]:
 
 def title(cls: type[BaseSettings]) -> str:
     module = cls.__module__
+    if cls is AccessSettings:
+        return "Every service: access control"
     if cls is RegistrySettings:
         return "Every service: a schema registry"
     return "Every service" if module.startswith("eventbus") else module.split(".")[-2].capitalize()

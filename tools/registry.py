@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FILE = "STACK_SERVICES"
 """The environment variable that names another file than ``services.toml``."""
 BASE = 8000
-CONTAINERS = ("kafka", "simulator", "gateway", "topics")
+CONTAINERS = ("kafka", "simulator", "gateway", "topics", "inbox")
 """What else runs in a stack, under these names."""
 RESERVED = (*CONTAINERS, "stack", "eventbus")
 """Names that no service can have: the variables ``STACK_...`` and ``EVENTBUS_...`` are not those of a service."""

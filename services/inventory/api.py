@@ -15,6 +15,7 @@ from eventbus.http import (
     IDEMPOTENCY_KEY,
     MALFORMED_JSON,
     METHOD_NOT_ALLOWED,
+    ONE_LINE,
     UNAVAILABLE,
     Problem,
     Responses,
@@ -74,7 +75,13 @@ RULES: Rules = {
 # A product id is any text, slashes included: hence ":path" in the routes.
 ProductId = Annotated[
     str,
-    Path(alias="productId", examples=["demo-widget"], min_length=1, max_length=100),
+    Path(
+        alias="productId",
+        examples=["demo-widget"],
+        min_length=1,
+        max_length=100,
+        json_schema_extra={"pattern": ONE_LINE},
+    ),
     AfterValidator(one_line),
 ]
 Cursor = Annotated[
@@ -143,7 +150,7 @@ def to_command(product_id: str, adjustment: Adjustment, key: str | None) -> Adju
 
 async def decided(bus: Bus, command: AdjustStock, request: Request, seconds: float) -> Message:
     """The event that answers the command. Raises Problem (503) if there is none in time."""
-    position = await bus.send(command, **trace(request.headers))
+    position = await bus.send(command, by=caller(request), **trace(request.headers))
     try:
         events = await bus.answer(position, seconds)
     except TimeoutError as error:

@@ -226,6 +226,6 @@ def reservation_decider(wave: int = WAVE) -> Decider[Reservation]:
         initial=Reservation(),
         decide=partial(decide, wave=wave),
         evolve=evolve,
-        fold_version=1,
+        fold_version=2,
         settling=(OrderFailed, OrderCancelled),
     )

@@ -1,4 +1,4 @@
-"""How messages reach a customer: the protocol of a channel, the default channel, and the reactor's call."""
+"""How messages reach a customer: the protocol of a channel, and the default channel."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import logging
 from dataclasses import dataclass
 from typing import Protocol
 
-from eventbus import Outcome, Request, Retryable
+from eventbus import Retryable
 from schemas.address import masked
-from services.notification.decider import Delivered, NoContact, Notify
 from services.notification.line_file import LineFile
+from services.notification.request import Input
 from services.notification.text import on_one_line, sentence
 
 log = logging.getLogger("notification")
@@ -20,10 +20,11 @@ class Notice:
     """One message to a customer. A repeat after a crash carries the same ``message_id``."""
 
     message_id: str
-    order_id: str
-    kind: str
+    event: Input
     recipient: str | None
-    text: str
+    """An e-mail address."""
+    language: str | None
+    """The language the customer asked for, a BCP 47 tag."""
 
 
 class Channel(Protocol):
@@ -57,23 +58,4 @@ class LogChannel:
 
 
 def _line(notice: Notice, recipient: str | None) -> str:
-    return on_one_line(f"[{notice.message_id}] to {recipient or 'the customer'}: {notice.text}")
-
-
-class Messenger:
-    """The reactor's ``call``: writes the text for an event and gives it to the channel."""
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
-
-    async def call(self, request: Request) -> Outcome:
-        """Answer a Notify."""
-        if not isinstance(request, Notify):
-            raise TypeError(f"notification makes no such request: {request!r}")
-        if self._channel.needs_contact and request.recipient is None:
-            return NoContact(request, self._channel.name)
-        event = request.event
-        await self._channel.send(
-            Notice(request.message_id, event.order_id, event.name, request.recipient, sentence(event))
-        )
-        return Delivered(request, self._channel.name)
+    return on_one_line(f"[{notice.message_id}] to {recipient or 'the customer'}: {sentence(notice.event)}")

@@ -14,7 +14,7 @@ from schemas import (
     PaymentFailed,
 )
 from schemas.money import NO_CURRENCY, money_text
-from services.notification.decider import Input
+from services.notification.request import Input
 
 MAX_LINE = 2_000
 """Characters of one line."""

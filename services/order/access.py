@@ -11,6 +11,9 @@ RULES: Rules = {
     "GET /orders": Rule(Scope.READ, customers=True),
     "GET /orders/{orderId}": Rule(Scope.READ, customers=True),
     "GET /orders/{orderId}/events": Rule(Scope.READ, customers=True),
+    "GET /orders/stream": Rule(Scope.READ, customers=True),
+    "GET /orders/{orderId}/stream": Rule(Scope.READ, customers=True),
+    "GET /orders/{orderId}/why": Rule(Scope.READ, customers=True),
     "POST /orders/{orderId}/cancel": Rule(Scope.CANCEL, customers=True),
     "POST /orders/{orderId}/complete": Rule(Scope.COMPLETE, customers=True),
 }

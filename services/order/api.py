@@ -7,13 +7,11 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Path, Query, Request, Response
-from pydantic import AfterValidator
+from fastapi import FastAPI, Query, Request, Response
 
 from eventbus import Bus, Caller, Decider, Entry, HoldStatus, Message, Unavailable
 from eventbus.http import (
     IDEMPOTENCY_KEY,
-    ONE_LINE,
     JsonResponse,
     Problem,
     SlicedWork,
@@ -23,7 +21,6 @@ from eventbus.http import (
     idempotency_key,
     invalid,
     matches,
-    one_line,
     preferred_wait,
     read_body,
     require_fresh,
@@ -44,6 +41,7 @@ from services.order.bodies import CancelBody, CompleteBody, parse_optional, pars
 from services.order.create_order import create_order
 from services.order.ids import keyed_order_id, new_order_id
 from services.order.list_api import OrderLists
+from services.order.parameters import OrderId
 from services.order.past import PAST, Past
 from services.order.prices import PriceList
 from services.order.problems import (
@@ -51,24 +49,14 @@ from services.order.problems import (
     ORDER_CANNOT_BE_COMPLETED,
     ORDER_NOT_FOUND,
 )
-from services.order.rules import MAX_TEXT, cancel_obstacle, complete_obstacle
+from services.order.rules import cancel_obstacle, complete_obstacle
 from services.order.settings import OrderSettings
 from services.order.state import Order, Status
+from services.order.streams import OrderStreams
 from services.order.timeline import Timeline
 from services.order.views import AcceptedView, OrderView, accepted, accepted_before, order_view, timeline_view
+from services.order.why_api import OrderWhy
 
-OrderId = Annotated[
-    str,
-    Path(
-        alias="orderId",
-        description="The order.",
-        examples=["5013e32a-78d8-583b-9096-bc5c8a2a3005"],
-        min_length=1,
-        max_length=MAX_TEXT,
-        json_schema_extra={"pattern": ONE_LINE},
-    ),
-    AfterValidator(one_line),
-]
 Wait = Annotated[
     float, Query(ge=0, allow_inf_nan=False, description="Seconds to wait at most for the order to settle.")
 ]
@@ -102,9 +90,17 @@ class OrderApi:
     def mount(self, app: FastAPI) -> None:
         """Add the routes to ``app``."""
         app.add_middleware(AdmissionMiddleware, admission=self.admission)
-        add_direct_route(app, "/orders", self.create, "POST", **openapi.create(self.settings.limits))
+        add_direct_route(
+            app,
+            "/orders",
+            self.create,
+            "POST",
+            **openapi.create(self.settings.limits, self.settings.default_currency),
+        )
+        OrderStreams(self.bus, self._find).mount(app)
         app.add_api_route("/orders/{orderId}", self.show, methods=["GET"], **openapi.SHOW)
         app.add_api_route("/orders/{orderId}/events", self.events, methods=["GET"], **openapi.EVENTS)
+        OrderWhy(self.bus, self._find).mount(app)
         app.add_api_route("/orders/{orderId}/cancel", self.cancel, methods=["POST"], **openapi.CANCEL)
         app.add_api_route("/orders/{orderId}/complete", self.complete, methods=["POST"], **openapi.COMPLETE)
 
@@ -120,7 +116,7 @@ class OrderApi:
         headers = {"Location": f"/orders/{order_id}"}
         if key is None:
             self.admission.accepted(len(command.items))
-            await self.bus.write(command, **trace(request.headers))
+            await self.bus.write(command, by=who, **trace(request.headers))
         elif await self._was_answered_before(command, request, started):
             headers["Idempotent-Replay"] = "true"
             if entry := self._read(order_id):
@@ -224,7 +220,7 @@ class OrderApi:
 
     async def _decided(self, command: Message, request: Request, started: float) -> list[Message]:
         """The events the command led to. Raises Unavailable if it is not decided in time."""
-        position = await self.bus.send(command, **trace(request.headers))
+        position = await self.bus.send(command, by=caller(request), **trace(request.headers))
         left = self.settings.answer_timeout - (monotonic() - started)
         try:
             return await self.bus.answer(position, max(left, 0.1))

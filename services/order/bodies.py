@@ -27,7 +27,8 @@ from eventbus.http import (
     validated,
     validation_errors,
 )
-from schemas.address import wrong_address
+from schemas.address import ADDRESS, MAX_ADDRESS, wrong_address
+from schemas.language import LANGUAGE, MAX_LANGUAGE, wrong_language
 from schemas.money import EXPONENTS, parse_amount
 from services.order.rules import MAX_TEXT, Limits
 
@@ -59,13 +60,26 @@ Currency = Annotated[
 ]
 Email = Annotated[
     str,
-    AfterValidator(lambda text: _mailbox(text)),
-    WithJsonSchema({"type": "string", "maxLength": 254, "pattern": r"^[!-?A-~]+@[!-?A-~]+$"}),
+    AfterValidator(lambda text: _unless_wrong(text, wrong_address(text))),
+    WithJsonSchema({"type": "string", "maxLength": MAX_ADDRESS, "pattern": f"^{ADDRESS}$"}),
+]
+Language = Annotated[
+    str,
+    AfterValidator(lambda text: _unless_wrong(text, wrong_language(text))),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "maxLength": MAX_LANGUAGE,
+            "pattern": f"^{LANGUAGE}$",
+            "examples": ["de"],
+            "description": "BCP 47. Messages are written in it, if there are texts in it.",
+        }
+    ),
 ]
 
 
-def _mailbox(text: str) -> str:
-    if wrong := wrong_address(text):
+def _unless_wrong(text: str, wrong: str | None) -> str:
+    if wrong:
         raise ValueError(wrong)
     return text
 
@@ -94,6 +108,7 @@ class ContactBody(Body):
     """Where the customer is notified about the order."""
 
     email: Email | None = None
+    language: Language | None = None
 
 
 class _Terms(Body):

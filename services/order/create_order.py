@@ -28,7 +28,7 @@ def create_order(
         items=items,
         currency=currency,
         payment_method=body.payment_method,
-        contact=None if body.contact is None else Contact(email=body.contact.email),
+        contact=_contact(body),
         fingerprint=fingerprint(body, given),
     )
     yield
@@ -44,9 +44,19 @@ def fingerprint(body: OrderBody, given: list[int | None]) -> str:
     here too, so a repeat is recognised even after the price list has changed.
     """
     lines = [(line.product_id, line.quantity, price) for line, price in zip(body.lines, given, strict=True)]
-    email = body.contact.email if body.contact else None
-    canonical = json.dumps([body.user_id, lines, body.currency, body.payment_method, email])
+    contact = body.contact
+    wanted = [body.user_id, lines, body.currency, body.payment_method, contact.email if contact else None]
+    if contact and contact.language is not None:
+        wanted.append(
+            contact.language
+        )  # without one, the fingerprint is that of releases that knew no language
+    canonical = json.dumps(wanted)
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _contact(body: OrderBody) -> Contact | None:
+    contact = body.contact
+    return None if contact is None else Contact(email=contact.email, language=contact.language)
 
 
 def _given_prices(body: OrderBody, currency: str) -> SlicedWork[list[int | None]]:

@@ -47,7 +47,7 @@ def order_decider(deadline: timedelta, limits: Limits | None = None) -> Decider[
         initial=Order(),
         decide=partial(decide, deadline=deadline, limits=limits or Limits()),
         evolve=evolve,
-        fold_version=3,
+        fold_version=5,
         projection=Timeline(),
         listing=ORDERS,
         settling=(CancelOrder,),

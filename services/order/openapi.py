@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+from fastapi import Response
 from pydantic import BaseModel
 
 from eventbus.http import (
     MALFORMED_JSON,
+    TOO_MANY_STREAMS,
     UNAVAILABLE,
     ProblemType,
     Responses,
@@ -16,13 +19,16 @@ from eventbus.http import (
     json_example,
     problem_responses,
 )
+from schemas.money import EXPONENTS
 from services.order.bodies import CancelBody, CompleteBody, OrderOfItems, OrderOfOne
+from services.order.positions import POSITION, VERSION
 from services.order.problems import (
     NO_SUCH_PAST,
     ORDER_CANNOT_BE_CANCELLED,
     ORDER_CANNOT_BE_COMPLETED,
     ORDER_NOT_FOUND,
     TOO_MANY_ORDERS,
+    UNKNOWN_POSITION,
 )
 from services.order.rules import Limits
 from services.order.views import AcceptedView, OrderPage, OrderView, TimelineView
@@ -63,6 +69,28 @@ def _limited(node: Any, limits: Limits) -> Any:
         if "items" in fields:
             fields["items"] |= {"minItems": 1, "maxItems": limits.items}
     return found
+
+
+def _priced(body: dict[str, Any], default_currency: str) -> dict[str, Any]:
+    """A body of orders whose prices have no more decimals than their currency has."""
+    rules: list[dict[str, Any]] = []
+    for exponent in sorted(set(EXPONENTS.values())):
+        codes: list[Any] = sorted(code for code, decimals in EXPONENTS.items() if decimals == exponent)
+        rule: dict[str, Any] = {"properties": {"currency": {"enum": codes}}}
+        if default_currency in codes:
+            codes.append(None)  # and where none is named
+        else:
+            rule["required"] = ["currency"]
+        rules.append({"if": rule, "then": _price(exponent)})
+    for schema in body["requestBody"]["content"]["application/json"]["schema"]["oneOf"]:
+        schema["allOf"] = rules
+    return body
+
+
+def _price(exponent: int) -> dict[str, Any]:
+    decimals = rf"[0-9]{{1,{exponent}}}0*" if exponent else "0+"
+    line = {"properties": {"unitPrice": {"pattern": rf"^[0-9]+(?:\.{decimals})?$"}}}
+    return {**line, "properties": {**line["properties"], "items": {"items": line}}}
 
 
 _ORDER_ID = "5013e32a-78d8-583b-9096-bc5c8a2a3005"
@@ -118,8 +146,9 @@ _ORDERS = {
 }
 
 
-def create(limits: Limits) -> dict[str, Any]:
+def create(limits: Limits, default_currency: str) -> dict[str, Any]:
     """How orders are taken in, with the limits that are set."""
+    body = _limited(_body(_ORDERS, OrderOfItems, OrderOfOne, required=True), limits)
     return {
         "status_code": 202,
         "responses": {
@@ -138,7 +167,7 @@ def create(limits: Limits) -> dict[str, Any]:
             **problem_responses(MALFORMED_JSON, TOO_MANY_ORDERS, UNAVAILABLE),
         },
         "openapi_extra": {
-            **_limited(_body(_ORDERS, OrderOfItems, OrderOfOne, required=True), limits),
+            **_priced(body, default_currency),
             "parameters": [
                 idempotency_key_parameter(
                     "The same key and body give the same order, however often they are sent."
@@ -181,6 +210,40 @@ LIST: dict[str, Any] = {
         **problem_responses(UNAVAILABLE),
     },
 }
+
+
+def _stream(position: str, example: str) -> dict[str, Any]:
+    sent = {"id": example, "event": "OrderPaid", "data": json.dumps(_PAID)}
+    schema = {
+        "type": "object",
+        "description": "One event, its fields by their names.",
+        "properties": {name: {"type": "string"} for name in sent},
+        "required": list(sent),
+    }
+    return {
+        "response_class": Response,
+        "responses": {
+            200: {
+                "description": "Server-Sent Events: `event` is the type, `data` as in the timeline, `id` a position.",
+                "content": {"text/event-stream": {"schema": schema, "example": sent}},
+            },
+            **problem_responses(UNKNOWN_POSITION, ORDER_NOT_FOUND, UNAVAILABLE, TOO_MANY_STREAMS),
+        },
+        "openapi_extra": {
+            "parameters": [
+                header_parameter(
+                    "Last-Event-ID",
+                    "The `id` that came last: what follows it is sent.",
+                    pattern=position,
+                    examples=[example],
+                )
+            ]
+        },
+    }
+
+
+ORDER_STREAM = _stream(VERSION, "2")
+USER_STREAM = _stream(POSITION, "17.0.204.31.8.90")
 
 
 def _change(after: dict[str, Any], refusal: ProblemType) -> Responses:

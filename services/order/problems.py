@@ -24,6 +24,19 @@ NO_SUCH_PAST = ProblemType(
     NOTHING_WAS_DONE,
     {"detail": "Order '5013e32a-78d8-583b-9096-bc5c8a2a3005' has no event of 7 or before."},
 )
+UNKNOWN_POSITION = ProblemType(
+    "unknown-position",
+    400,
+    "Unknown position",
+    "`Last-Event-ID`, or `lastEventId`, is no position of this stream. Those of one order are versions; those of a "
+    "user have an offset for each partition.",
+    "Send an `id` as it came from a stream at the same address, or none to begin anew.",
+    NOTHING_WAS_DONE,
+    {
+        "detail": "Last-Event-ID: 'x' is no position of this stream",
+        "errors": [{"field": "Last-Event-ID", "message": "is no position of this stream"}],
+    },
+)
 ORDER_CANNOT_BE_CANCELLED = ProblemType(
     "order-cannot-be-cancelled",
     409,

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from schemas import CreateOrder, Item
 from schemas.address import wrong_address
+from schemas.language import wrong_language
 from schemas.money import EXPONENTS, MAX_AMOUNT
 from schemas.orders import total_of
 from services.order.state import Status
@@ -48,6 +49,9 @@ def broken_rule(command: CreateOrder, limits: Limits) -> BrokenRule | None:
     email = command.contact.email if command.contact else None
     if email is not None and (wrong := wrong_address(email)):
         return BrokenRule("contact.email", f"contact.email {wrong}")
+    language = command.contact.language if command.contact else None
+    if language is not None and (wrong := wrong_language(language)):
+        return BrokenRule("contact.language", f"contact.language {wrong}")
     for field, time in (("timestamp", command.timestamp), ("deadlineAt", command.deadline_at or 0)):
         if not 0 <= time < MAX_TIME:
             return BrokenRule(field, f"{field} must be a time before the year 9999, got {time}")

@@ -27,17 +27,27 @@ ANSWERED = (OrderReserved, OrderReservationFailed, OrderFailed, OrderCancelled)
 class Timeline:
     """A projection of ``order.events``: one row an event; ``data`` is its body as JSON, in camelCase.
 
+    ``user_id`` is null on what came before OrderCreated: refusals of wishes about an order that did not exist yet.
     A tally counts, for each partition, the orders created and settled (the difference is open), and the lines of
     orders whose reservation inventory has not answered.
     """
 
     tables = """
-CREATE TABLE IF NOT EXISTS order_timeline (order_id TEXT, version INTEGER, type TEXT NOT NULL,
+CREATE TABLE IF NOT EXISTS order_timeline (order_id TEXT, version INTEGER, user_id TEXT, type TEXT NOT NULL,
     time INTEGER NOT NULL, cause TEXT, topic TEXT NOT NULL, partition INTEGER NOT NULL,
     position INTEGER NOT NULL, data TEXT NOT NULL, PRIMARY KEY (order_id, version));
+CREATE INDEX IF NOT EXISTS order_timeline_of_user ON order_timeline (user_id, partition, position);
 CREATE TABLE IF NOT EXISTS order_tally (partition INTEGER PRIMARY KEY, created INTEGER NOT NULL,
     settled INTEGER NOT NULL, lines INTEGER NOT NULL)
 """
+
+    insert = "INSERT OR REPLACE INTO order_timeline VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    insert_of_known_order = """
+INSERT OR REPLACE INTO order_timeline VALUES (?1, ?2, coalesce(?3,
+    (SELECT user_id FROM order_timeline WHERE order_id = ?1 AND user_id IS NOT NULL LIMIT 1)),
+    ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+"""
+    """For an event that does not name its user: the one that an earlier event of the order names."""
 
     select = """
 SELECT version, type, time, cause, topic, partition, position, data
@@ -54,6 +64,16 @@ SELECT version, type, time, data FROM order_timeline WHERE order_id = ? AND vers
 SELECT max(version) FILTER (WHERE time <= ?2) AS version, max(time) AS latest FROM order_timeline WHERE order_id = ?1
 """
     """Of one order, the version at an instant, and the time of its latest event."""
+    of_user = """
+SELECT version, type, time, cause, topic, partition, position, data
+FROM order_timeline WHERE user_id = ? AND partition = ? AND position >= ? ORDER BY position LIMIT ?
+"""
+    """Of all orders of a user in one partition, the events from an offset on, so many at most."""
+
+    added = "SELECT rowid AS row, user_id, partition FROM order_timeline WHERE rowid > ?"
+    """What this replica has folded since a row."""
+
+    last_added = "SELECT coalesce(max(rowid), 0) AS row FROM order_timeline"
 
     tally = """
 SELECT coalesce(sum(created), 0) AS created, coalesce(sum(settled), 0) AS settled, coalesce(sum(lines), 0) AS lines
@@ -65,18 +85,20 @@ FROM order_tally
         """Add the event's row. An event without a version was not written by a processor and belongs to no order."""
         if envelope.key_version is None:
             return
+        event = envelope.message
         db.execute(
-            "INSERT OR REPLACE INTO order_timeline VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            self.insert if hasattr(event, "user_id") else self.insert_of_known_order,
             (
-                envelope.message.key,
+                event.key,
                 envelope.key_version,
-                envelope.message.name,
+                getattr(event, "user_id", None),
+                event.name,
                 envelope.time,
                 envelope.cause,
                 envelope.topic,
                 envelope.partition,
                 envelope.offset,
-                camel_case_json(envelope.message),
+                camel_case_json(event),
             ),
         )
         self._count(db, envelope)

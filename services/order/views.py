@@ -158,20 +158,22 @@ def timeline_view(order_id: str, rows: Sequence[sqlite3.Row], limit: int) -> Tim
     page = rows[:limit]
     return {
         "orderId": order_id,
-        "events": [
-            {
-                "version": row["version"],
-                "type": row["type"],
-                "time": rfc3339(row["time"]),
-                "cause": row["cause"],
-                "topic": row["topic"],
-                "partition": row["partition"],
-                "offset": row["position"],
-                "data": _readable(json.loads(row["data"])),
-            }
-            for row in page
-        ],
+        "events": [event_view(row) for row in page],
         "next": str(page[-1]["version"]) if len(rows) > limit else None,
+    }
+
+
+def event_view(row: sqlite3.Row) -> EventView:
+    """A row of :class:`Timeline`."""
+    return {
+        "version": row["version"],
+        "type": row["type"],
+        "time": rfc3339(row["time"]),
+        "cause": row["cause"],
+        "topic": row["topic"],
+        "partition": row["partition"],
+        "offset": row["position"],
+        "data": _readable(json.loads(row["data"])),
     }
 
 

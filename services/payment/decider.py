@@ -211,7 +211,7 @@ def refunded(refund: Refund, refund_id: str | None) -> PaymentRefunded:
     )
 
 
-def record_doubt(request: Request, payment: Payment) -> Sequence[Event]:
+def record_doubt(request: Request, payment: Payment, error: Exception) -> Sequence[Event]:
     """A charge without an answer is recorded once."""
     if isinstance(request, Charge) and not payment.in_doubt:
         return [ChargeUnresolved(order_id=request.order.order_id)]

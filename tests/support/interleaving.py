@@ -194,8 +194,8 @@ class Interleaving:
             try:
                 outcome = _result(decider.call(outputs[0]))
                 outputs = list(decider.decide(outcome, state))
-            except Retryable:
-                outputs, answered = list(decider.on_call_failed(outputs[0], state)), False
+            except Retryable as error:
+                outputs, answered = list(decider.on_call_failed(outputs[0], state, error)), False
         messages = [o for o in outputs if isinstance(o, Message)]
         assert len(messages) == len(outputs)
         assert not messages or any(m.topic == decider.log for m in messages), message

@@ -71,6 +71,11 @@ class ServiceProcess:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def pid(self) -> int:
+        assert self._process is not None, f"{self.name} was not started"
+        return self._process.pid
+
+    @property
     def returncode(self) -> int | None:
         return self._process.poll() if self._process else None
 

@@ -35,7 +35,8 @@ from schemas import (
 from schemas.money import NO_CURRENCY
 from schemas.orders import inconsistency, is_priced
 from services.inventory.reservation import reservation_decider
-from services.notification.decider import Notify, notification_reactor
+from services.notification.decider import notification_reactor
+from services.notification.request import Notify
 from services.notification.text import sentence
 from services.order.decider import order_decider
 from services.order.views import order_view

@@ -13,13 +13,21 @@ from tests.support.readme import File, steps
 from tools.stack.jars import VERSION
 from tools.stack.settings import ROOT
 
-PARTS = ("libs/eventbus/eventbus", "services", "verification", "tools", "bench")
+PARTS = (
+    "clients/python/orders_client",
+    "libs/eventbus/eventbus",
+    "services",
+    "verification",
+    "tools",
+    "bench",
+)
 DOCUMENTS = sorted(
     path
     for path in (
         *ROOT.glob("*.md"),
         *ROOT.glob("*/README.md"),
         *ROOT.glob("libs/*/README.md"),
+        *ROOT.glob("clients/*/README.md"),
         *ROOT.glob("docs/**/*.md"),
     )
     if path.name != "CHANGELOG.md"

@@ -27,7 +27,10 @@ GOOD = '[order]\nport = 8000\npackage = "services.order"\ndockerfile = "services
         ("[order\n", "is not TOML"),
         ("port = 8000\n", "port stands outside of a service"),
         (GOOD.replace("[order]", "[Order]"), "a service has a name of small letters and digits"),
-        (GOOD.replace("[order]", "[gateway]"), "none of kafka, simulator, gateway, topics, stack, eventbus"),
+        (
+            GOOD.replace("[order]", "[gateway]"),
+            "none of kafka, simulator, gateway, topics, inbox, stack, eventbus",
+        ),
         (
             GOOD + "ports = 1\n",
             r"\[order\]: ports is unknown: the keys are port, package, dockerfile, schemas",

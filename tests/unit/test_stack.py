@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import hashlib
 import io
+import json
 import os
 import shlex
 import socket
@@ -19,6 +20,7 @@ import pytest
 from supervisor.datatypes import dict_of_key_value_pairs
 
 from tests.support.processes import run_python
+from tools.stack.access_files import in_containers
 from tools.stack.compose import compose_env, env_file
 from tools.stack.jars import find_jars, sha512_of
 from tools.stack.java import find_java, major_version
@@ -192,6 +194,40 @@ def test_compose_and_the_local_broker_have_the_same_failover_settings() -> None:
         assert f"KAFKA_{name.replace('.', '_').upper()}: {properties[name]}\n" in compose
 
 
+def test_no_service_is_handed_the_key_of_who_starts_it() -> None:
+    assert passed_on({"EVENTBUS_API_KEY": "ebk_secret", "EVENTBUS_MAX_BODY": "1"}) == {
+        "EVENTBUS_MAX_BODY": "1"
+    }
+
+
+def test_files_of_access_control_are_found_from_any_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    passed = passed_on(
+        {"EVENTBUS_API_KEYS_FILE": "keys.jsonl", "EVENTBUS_OIDC_JWKS": "https://a.example/jwks"}
+    )
+    assert passed == {
+        "EVENTBUS_API_KEYS_FILE": str(tmp_path / "keys.jsonl"),
+        "EVENTBUS_OIDC_JWKS": "https://a.example/jwks",
+    }
+
+
+def test_containers_read_the_files_of_access_control_in_mounted_directories() -> None:
+    env = {"EVENTBUS_API_KEYS_FILE": "/etc/a/keys.jsonl", "EVENTBUS_OIDC_JWKS": "/etc/b/jwks.json", "X": "1"}
+    inside, mounts = in_containers(env)
+    assert mounts is not None
+    services = json.loads(mounts)["services"]
+    assert set(services) == set(SERVICES)
+    folders = {volume.split(":")[1]: volume.split(":")[0] for volume in services["order"]["volumes"]}
+    for name in ("EVENTBUS_API_KEYS_FILE", "EVENTBUS_OIDC_JWKS"):
+        folder, _, file = inside[name].rpartition("/")
+        assert f"{folders[folder]}/{file}" == env[name]
+    assert all(volume.endswith(":ro") for volume in services["order"]["volumes"])
+    assert inside["X"] == "1"
+    assert in_containers({"EVENTBUS_OIDC_JWKS": "https://a.example/jwks"})[1] is None
+
+
 def test_compose_gets_the_same_ports() -> None:
     env = compose_env(replace(SETTINGS, port_base=18000))
     assert (env["STACK_ORDER_PORT"], env["STACK_SIMULATOR_PORT"]) == ("18000", "18090")
@@ -333,8 +369,11 @@ def test_what_a_stack_remembers_survives(tmp_path: Path) -> None:
     assert Record.load(tmp_path / "none").scale["order"] == 1
 
 
-def test_the_line_to_try_names_the_stacks_own_port() -> None:
+def test_the_line_to_try_names_the_stacks_own_port(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "'http://127.0.0.1:8000/orders'" in curl_line(SETTINGS)
+    assert "Authorization" not in curl_line(SETTINGS)
+    monkeypatch.setenv("EVENTBUS_API_KEY", "ebk_secret")
+    assert '"Authorization: Bearer $EVENTBUS_API_KEY"' in curl_line(SETTINGS)
 
 
 def mode(path: Path) -> int:

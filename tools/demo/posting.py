@@ -17,6 +17,8 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
+from tools.stack.settings import credentials
+
 ACCEPTED = 202
 PASSING = frozenset({429, 500, 502, 503, 504})
 
@@ -44,7 +46,7 @@ class Client:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=connections),
             timeout=aiohttp.ClientTimeout(total=15),
-            headers={"content-type": "application/json"},
+            headers={"content-type": "application/json", **credentials()},
         )
 
     async def __aenter__(self) -> Client:

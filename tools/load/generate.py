@@ -16,6 +16,7 @@ from yarl import URL
 
 from tools.arrivals import Arrivals
 from tools.load.measure import Measured, Sent
+from tools.stack.settings import credentials
 from tools.system import System
 
 ACCEPTED = 202
@@ -73,7 +74,7 @@ async def stock(session: aiohttp.ClientSession, where: System, plan: Plan) -> No
 async def generate(where: System, plan: Plan, patience: float) -> Measured:
     """Run the plan, then wait until all that was accepted (and can be paid) has settled, ``patience`` s at most."""
     timeout, connector = aiohttp.ClientTimeout(total=30), aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
+    async with aiohttp.ClientSession(timeout=timeout, connector=connector, headers=credentials()) as session:
         await stock(session, where, plan)
         with Arrivals(where.kafka) as arrivals:
             measured = Measured(plan.rate, settled=arrivals.settled)

@@ -11,11 +11,21 @@ from dataclasses import replace
 from typing import Any
 
 from tools.registry import STARTED, Service
+from tools.stack.access_files import OVERRIDE, in_containers
 from tools.stack.plan import defaults
 from tools.stack.ports import require_free
 from tools.stack.private import write_private
 from tools.stack.ready import is_ready, stock_demo_product, summary, wait_ready
-from tools.stack.settings import ROOT, SERVICES, Record, StackError, StackSettings, passed_on
+from tools.stack.settings import (
+    ROOT,
+    SERVICES,
+    Record,
+    StackError,
+    StackSettings,
+    passed_on,
+    to_inbox,
+    wants_mail,
+)
 
 READY_TIMEOUT = 180
 GATEWAY_TIMEOUT = 30.0
@@ -23,15 +33,18 @@ BESIDE = ("topics", "simulator", "gateway")
 """What has an image of its own beside the services."""
 
 
-def compose_env(settings: StackSettings, wanted: Iterable[Service] = STARTED) -> dict[str, str]:
-    """The variables that docker-compose.yml reads. ``wanted``: the services that get topics."""
+def compose_env(
+    settings: StackSettings, wanted: Iterable[Service] = STARTED, mail: bool = False
+) -> dict[str, str]:
+    """The variables of docker-compose.yml. ``wanted``: the services that get topics; ``mail``: an inbox too."""
     return {
         # every service is known to every command; how many containers there are of each, --scale says
-        "COMPOSE_PROFILES": "examples",
+        "COMPOSE_PROFILES": "examples,mail" if mail else "examples",
         "STACK_TOPICS": " ".join(service.wiring for service in wanted),
         "STACK_PROJECT": settings.project,
         "STACK_KAFKA_PORT": str(settings.kafka_port),
         "STACK_SIMULATOR_PORT": str(settings.simulator_port),
+        "STACK_INBOX_PORT": str(settings.inbox_port),
         "STACK_ENV_FILE": str(settings.run_dir / "compose.env"),
         **{f"STACK_{name.upper()}_PORT": str(settings.port(name)) for name in SERVICES},
     }
@@ -51,9 +64,11 @@ class ComposeStack:
         self.settings = settings
 
     def _run(self, *arguments: str, quiet: bool = False) -> subprocess.CompletedProcess[str]:
-        command = ["docker", "compose", "-p", self.settings.project, *arguments]
-        wanted = Record.load(self.settings.run_dir).wanted()
-        env = {**os.environ, **compose_env(self.settings, wanted)}
+        override = self.settings.run_dir / OVERRIDE
+        files = ["-f", str(ROOT / "docker-compose.yml"), "-f", str(override)] if override.exists() else []
+        command = ["docker", "compose", *files, "-p", self.settings.project, *arguments]
+        record = Record.load(self.settings.run_dir)
+        env = {**os.environ, **compose_env(self.settings, record.wanted(), record.mail)}
         output = subprocess.PIPE if quiet else None
         return subprocess.run(command, cwd=ROOT, env=env, text=True, stdout=output, stderr=output)
 
@@ -82,25 +97,35 @@ class ComposeStack:
         """Build the images, start what does not run, wait until all is ready, stock the demo product."""
         started = time.monotonic()
         run_dir = self.settings.run_dir
-        record = replace(Record.load(run_dir), mode="docker", env={**defaults(), **passed_on(os.environ)})
+        mail, env = wants_mail(os.environ), {**defaults(), **passed_on(os.environ)}
+        if mail:
+            # only this network sees the way to the inbox
+            env = to_inbox("smtp://inbox:1025", {"NOTIFICATION_SMTP_STARTTLS": "off", **env})
+        record = replace(Record.load(run_dir), mode="docker", env=env, mail=mail)
         if not self.running():
-            self._require_ports()
+            self._require_ports(mail)
         record.save(run_dir)
-        write_private(run_dir / "compose.env", env_file(record.env))
+        env, mounts = in_containers(record.env)
+        write_private(run_dir / "compose.env", env_file(env))
+        if mounts:
+            write_private(run_dir / OVERRIDE, mounts)
+        else:
+            (run_dir / OVERRIDE).unlink(missing_ok=True)
         print("Building the images ...", flush=True)
         self._build(*BESIDE, *(service.name for service in record.wanted()))
         print("Starting the containers ...", flush=True)
-        self._start(record.scale)
+        self._start(record.scale, mail)
         if record.scale["inventory"]:
             stock_demo_product(self.settings.url("inventory"))
         show = f"docker compose -p {self.settings.project} exec notification cat"
         notifications = f"`{show} /var/lib/eventbus/notifications.log`"
-        print(summary(self.settings, record.scale, time.monotonic() - started, notifications), flush=True)
+        seconds = time.monotonic() - started
+        print(summary(self.settings, record.scale, seconds, notifications, mail), flush=True)
 
-    def _require_ports(self) -> None:
+    def _require_ports(self, mail: bool) -> None:
         gateway = {name: self.settings.port(name) for name in SERVICES}
         wanted = {"kafka": self.settings.kafka_port, "simulator": self.settings.simulator_port, **gateway}
-        require_free(wanted, self.settings)
+        require_free(wanted | ({"inbox": self.settings.inbox_port} if mail else {}), self.settings)
 
     def scale(self, wanted: Mapping[str, int]) -> None:
         """Run this many containers of each named service, and wait until they are healthy."""
@@ -112,7 +137,7 @@ class ComposeStack:
         # `up` has built the others. What it has not, has topics of its own, and perhaps a port of its own.
         if late := [name for name, count in wanted.items() if count and not self.replicas(name)]:
             self._build("topics", "gateway", *late)
-        self._start(record.scale)
+        self._start(record.scale, record.mail)
         self.ps()
 
     def replicas(self, service: str) -> int:
@@ -146,8 +171,10 @@ class ComposeStack:
     def _build(self, *names: str) -> None:
         self._must("build", "--quiet", *names, what="The images could not be built")
 
-    def _start(self, scale: Mapping[str, int]) -> None:
+    def _start(self, scale: Mapping[str, int], mail: bool) -> None:
         counts = [word for name in SERVICES for word in ("--scale", f"{name}={scale[name]}")]
+        if not mail and self.replicas("inbox"):
+            self._must("--profile", "mail", "rm", "--stop", "--force", "inbox", what="The inbox did not end")
         self._must("up", "--detach", "--remove-orphans", *counts, what="The containers did not start")
         self._await([name for name in SERVICES if scale[name]])
 

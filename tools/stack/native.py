@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from tools.stack.settings import (
     StackError,
     StackSettings,
     passed_on,
+    to_inbox,
+    wants_mail,
 )
 from tools.stack.supervisor import Crashes, Program, Supervisor, log_end
 
@@ -47,14 +50,16 @@ class LocalStack:
     def up(self) -> None:
         """Start what does not run, wait until all is ready, stock the demo product, say where things are."""
         started = time.monotonic()
-        record = replace(
-            Record.load(self.settings.run_dir), mode="local", env={**defaults(), **passed_on(os.environ)}
-        )
+        mail, env = wants_mail(os.environ), {**defaults(), **passed_on(os.environ)}
+        if mail:
+            env = to_inbox(f"smtp://127.0.0.1:{self.settings.mail_port}", env)
+        record = replace(Record.load(self.settings.run_dir), mode="local", env=env, mail=mail)
         self._apply(record)
         if record.scale["inventory"]:
             stock_demo_product(self.settings.url("inventory"))
         notifications = str(self.settings.run_dir / "notifications.log")
-        print(summary(self.settings, record.scale, time.monotonic() - started, notifications), flush=True)
+        seconds = time.monotonic() - started
+        print(summary(self.settings, record.scale, seconds, notifications, mail), flush=True)
 
     def scale(self, wanted: Mapping[str, int]) -> None:
         """Run this many replicas of each named service, and wait until they are ready."""
@@ -97,8 +102,8 @@ class LocalStack:
             end_orphans(run_dir)
         new = {
             n: p
-            for n, p in ports(self.settings, record.scale).items()
-            if n.removesuffix("-controller") not in alive
+            for n, p in ports(self.settings, record.scale, record.mail).items()
+            if n.removesuffix("-controller").removesuffix("-smtp") not in alive
         }
         require_free(new, self.settings)
         for folder in ("state", "simulator", "logs"):
@@ -135,6 +140,9 @@ class LocalStack:
             self.supervisor.start(program.name)
         simulator = f"http://127.0.0.1:{self.settings.simulator_port}"
         probes = {"simulator": lambda: request(f"{simulator}/healthz", timeout=2.0)[0] > 0}
+        if record.mail:
+            inbox = f"http://127.0.0.1:{self.settings.inbox_port}/"
+            probes["inbox"] = lambda: request(inbox, timeout=2.0)[0] == HTTPStatus.OK
         for service in SERVICES:
             for replica in range(record.scale[service]):
                 url = self.settings.url(service, replica)
@@ -185,11 +193,12 @@ class LocalStack:
         if not self.running():
             print("Nothing is running: start it with `make up`.")
             return
-        addresses = ports(self.settings, Record.load(self.settings.run_dir).scale)
+        record = Record.load(self.settings.run_dir)
+        addresses = ports(self.settings, record.scale, record.mail)
         print(f"{'PROCESS':<16} {'STATE':<9} {'READY':<6} {'PID':>8}  {'UP':<9} ADDRESS")
         for name, info in self.supervisor.processes().items():
             port = addresses.get(name, 0)
-            service = name not in ("kafka", "simulator")
+            service = name not in ("kafka", "simulator", "inbox")
             ready = ("yes" if is_ready(f"http://127.0.0.1:{port}") else "no") if service else "-"
             up = time.strftime("%H:%M:%S", time.gmtime(max(0, info["now"] - info["start"])))
             address = f"{'http://' if name != 'kafka' else ''}127.0.0.1:{port}"

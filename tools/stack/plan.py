@@ -54,6 +54,16 @@ def programs(settings: StackSettings, record: Record, broker: list[str]) -> list
         Program("kafka", broker, {"STACK_RUN_DIR": env["STACK_RUN_DIR"]}, stop_wait=60),
         Program("simulator", [sys.executable, "-m", "services.payment.simulator"], simulator),
     ]
+    if record.mail:
+        inbox = {
+            "PYTHONPATH": env["PYTHONPATH"],
+            "PYTHONUNBUFFERED": "1",
+            "STACK_RUN_DIR": env["STACK_RUN_DIR"],
+            "INBOX_SMTP_PORT": str(settings.mail_port),
+            "INBOX_PORT": str(settings.inbox_port),
+            "INBOX_DIRECTORY": str(settings.run_dir / "mail"),
+        }
+        found.append(Program("inbox", [sys.executable, "-m", "tools.inbox"], inbox))
     for service in SERVICES:
         for replica in range(record.scale[service]):
             port = {"EVENTBUS_HTTP_PORT": str(settings.port(service, replica))}
@@ -64,9 +74,11 @@ def programs(settings: StackSettings, record: Record, broker: list[str]) -> list
     return found
 
 
-def ports(settings: StackSettings, scale: Mapping[str, int]) -> dict[str, int]:
-    """Process name to the port it listens on."""
+def ports(settings: StackSettings, scale: Mapping[str, int], mail: bool = False) -> dict[str, int]:
+    """Process name to the port it listens on. ``mail``: with the inbox, which has two."""
+    inbox = {"inbox": settings.inbox_port, "inbox-smtp": settings.mail_port} if mail else {}
     return {
+        **inbox,
         "kafka": settings.kafka_port,
         "kafka-controller": settings.controller_port,
         "simulator": settings.simulator_port,

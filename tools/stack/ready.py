@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
-from tools.stack.settings import SERVICES, StackError, StackSettings
+from tools.stack.settings import API_KEY, SERVICES, StackError, StackSettings, credentials
 
 PAUSE = 0.15
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -64,7 +64,11 @@ def stock_demo_product(inventory_url: str) -> None:
     """Put 1000 of ``demo-widget`` in stock, once: the idempotency key makes a second time harmless."""
     body = {"quantity": 1000, "reason": "demo"}
     url = f"{inventory_url}/stock/demo-widget/adjustments"
-    status, text = request(url, body, {"Idempotency-Key": "stack-demo-widget"}, timeout=10.0)
+    headers = {"Idempotency-Key": "stack-demo-widget", **credentials()}
+    status, text = request(url, body, headers, timeout=10.0)
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        print(f"The demo product is not in stock: that needs a key with the scope stock, in {API_KEY}.")
+        return
     if status not in (HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTED):
         raise StackError(f"The demo product could not be put in stock: POST {url} gave {status} {text[:300]}")
 
@@ -73,13 +77,16 @@ def curl_line(settings: StackSettings) -> str:
     """The order a newcomer tries first; it ends CONFIRMED."""
     item = '{"productId":"demo-widget","quantity":1,"unitPrice":"2.55"}'
     body = f'{{"userId":"u1","items":[{item}],"currency":"GBP","paymentMethod":"tok_ok"}}'
+    key = f'-H "Authorization: Bearer ${API_KEY}" ' if credentials() else ""
     return (
-        f"curl -sS -X POST '{settings.url('order')}/orders' -H 'content-type: application/json' "
+        f"curl -sS -X POST '{settings.url('order')}/orders' {key}-H 'content-type: application/json' "
         f"-H 'Prefer: wait=5' -d '{body}'"
     )
 
 
-def summary(settings: StackSettings, scale: Mapping[str, int], seconds: float, notifications: str) -> str:
+def summary(
+    settings: StackSettings, scale: Mapping[str, int], seconds: float, notifications: str, mail: bool = False
+) -> str:
     """What ``up`` prints when all is ready."""
     lines = [f"Ready after {seconds:.1f} s."]
     for name in SERVICES:
@@ -89,6 +96,7 @@ def summary(settings: StackSettings, scale: Mapping[str, int], seconds: float, n
         f"  {'simulator':<13} http://127.0.0.1:{settings.simulator_port}",
         f"  {'kafka':<13} {settings.bootstrap_servers}",
         f"  notifications {notifications}",
+        *([f"  {'inbox':<13} http://127.0.0.1:{settings.inbox_port}  (mails to customers)"] if mail else []),
         "Try:",
         f"  {curl_line(settings)}",
         "Then: make ps, make logs, make scale payment=3, make demo, make audit, make down",

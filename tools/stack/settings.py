@@ -16,10 +16,20 @@ SERVICES = tuple(BY_NAME)
 MAX_REPLICAS = 9
 PASSED_ON = ("EVENTBUS_", *(f"{service.upper()}_" for service in SERVICES), "SCHEMA_REGISTRY_", "SIMULATOR_")
 """Prefixes of the environment variables that ``up`` hands to the services."""
+API_KEY = "EVENTBUS_API_KEY"
+"""The variable with the key that tools send to the services. No service needs it."""
+FILES = ("EVENTBUS_API_KEYS_FILE", "EVENTBUS_OIDC_JWKS")
+"""Variables that may name a file."""
 
 
 class StackError(Exception):
     """What went wrong and what to do about it, in a sentence for a person."""
+
+
+def credentials() -> dict[str, str]:
+    """The header with the key that the environment names; empty without one."""
+    key = os.environ.get(API_KEY)
+    return {"Authorization": f"Bearer {key}"} if key else {}
 
 
 @dataclass(frozen=True)
@@ -27,7 +37,8 @@ class StackSettings:
     """One stack. Several can run side by side if their run directory and ports differ.
 
     ``port_base`` is the order service's port; the others follow as in ``services.toml`` (+1 payment, +2 inventory, …;
-    +90 payment simulator, +91 `make registry`; replica *k* of a service listens on its port + 10·k).
+    +90 payment simulator, +91 `make registry`, +94 and +95 the inbox; replica *k* of a service listens on its port
+    + 10·k).
     """
 
     run_dir: Path = ROOT / ".run"
@@ -68,6 +79,16 @@ class StackSettings:
         return self.port_base + 91
 
     @property
+    def mail_port(self) -> int:
+        """Where the inbox takes mails (``make up MAIL=1``)."""
+        return self.port_base + 94
+
+    @property
+    def inbox_port(self) -> int:
+        """Where the inbox shows them."""
+        return self.port_base + 95
+
+    @property
     def controller_port(self) -> int:
         return self.kafka_port + 1
 
@@ -89,13 +110,37 @@ def _port(env: Mapping[str, str], name: str, default: int) -> int:
 
 def passed_on(env: Mapping[str, str]) -> dict[str, str]:
     """The part of the environment that is the services' configuration, in a stable order."""
-    chosen = {name: env[name] for name in sorted(env) if name.startswith(PASSED_ON)}
+    names = [name for name in sorted(env) if name.startswith(PASSED_ON) and name != API_KEY]
+    chosen = {name: env[name] for name in names}
+    for name in FILES:
+        if (value := chosen.get(name)) and "://" not in value:
+            chosen[name] = str(Path(value).resolve())  # services run in another directory
     for name, value in chosen.items():
         if "\n" in value or ('"' in value and "'" in value):
             raise StackError(
                 f"{name} holds a line break or both kinds of quotes, which cannot be handed on: simplify it."
             )
     return chosen
+
+
+def wants_mail(env: Mapping[str, str]) -> bool:
+    """Whether ``make up MAIL=1`` was said. Raises StackError for another word."""
+    word = env.get("MAIL", "")
+    if word not in ("", "0", "1"):
+        raise StackError(
+            f"MAIL={word} means nothing: write `make up MAIL=1` to catch the mails to customers."
+        )
+    return word == "1"
+
+
+def to_inbox(url: str, env: Mapping[str, str]) -> dict[str, str]:
+    """The environment in which customers get mail, caught by an inbox at ``url``. What is set already stays."""
+    return {
+        "NOTIFICATION_CHANNELS": "log,smtp",
+        "NOTIFICATION_SMTP_URL": url,
+        "NOTIFICATION_SMTP_SENDER": "Orders <orders@shop.example>",
+        **env,
+    }
 
 
 def _initial_scale() -> dict[str, int]:
@@ -110,6 +155,8 @@ class Record:
     scale: dict[str, int] = field(default_factory=_initial_scale)
     """Replicas of each service of the registry."""
     env: dict[str, str] = field(default_factory=dict)
+    mail: bool = False
+    """Whether an inbox catches the mails to customers."""
 
     @classmethod
     def load(cls, run_dir: Path) -> Record:
@@ -120,7 +167,7 @@ class Record:
             return cls()
         # Written before the registry was edited, it may lack a service, or name one that is no more.
         scale = {name: data["scale"].get(name, count) for name, count in _initial_scale().items()}
-        return cls(mode=data["mode"], scale=scale, env=data["env"])
+        return cls(mode=data["mode"], scale=scale, env=data["env"], mail=data.get("mail", False))
 
     def wanted(self) -> list[Service]:
         """The services whose topics are needed: those that ``up`` starts, and those that run."""

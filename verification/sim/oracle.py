@@ -12,7 +12,7 @@ from eventbus.kafka.records import partition_of
 from eventbus.model.folding import Folded, fold
 from eventbus.processing.context import COMMANDS
 from eventbus.retry.parked import Parked
-from schemas import CreateOrder, NotificationSent, NotificationSkipped, OrderCreated
+from schemas import CreateOrder, NotificationFailed, NotificationSent, NotificationSkipped, OrderCreated
 from verification.audit.gateway import GatewayRecord
 from verification.audit.judge import judge
 from verification.audit.ledger import TOPICS, Ledger
@@ -102,7 +102,7 @@ def notified_once(simulation: Simulation) -> Iterator[str]:
     answers = [
         e
         for e in events(simulation, "notification.events")
-        if isinstance(e, NotificationSent | NotificationSkipped)
+        if isinstance(e, NotificationSent | NotificationSkipped | NotificationFailed)
     ]
     names = [e.message_id for e in answers]
     yield from (f"notified twice: {name}" for name in sorted({n for n in names if names.count(n) > 1}))

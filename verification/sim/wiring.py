@@ -13,8 +13,8 @@ from eventbus.cli.creation import load
 from eventbus.settings import Settings
 from services.inventory.reservation import reservation_decider
 from services.inventory.stock import stock_decider
-from services.notification.channel import Messenger
 from services.notification.decider import notification_reactor
+from services.notification.messenger import Messenger
 from services.order.decider import order_decider
 from services.payment.decider import give_up, payment_reactor
 from services.payment.idempotent_gateway import IdempotentGateway
@@ -50,7 +50,7 @@ def services(
         return (reservation_decider(plan.wave), stock_decider())
 
     def notify(clock: Callable[[], int]) -> Sequence[Decider[Any]]:
-        return (notification_reactor(Messenger(channel).call),)
+        return (notification_reactor(Messenger(channel).call, (channel.name,)),)
 
     starts = {"order": order, "payment": pay, "inventory": stock, "notification": notify}
     found = {}

@@ -4,6 +4,7 @@ A service is a :class:`Service` of :class:`Decider` and :class:`Reactor`; :func:
 """
 
 from eventbus.access import Caller, Rule, Rules, Scope
+from eventbus.causes import Question, Why
 from eventbus.model.decider import DeadlinePassed, Decider, Outcome, Projection, Reactor, Request, Table
 from eventbus.model.errors import (
     EventBusError,
@@ -47,6 +48,7 @@ __all__ = [
     "Poison",
     "Position",
     "Projection",
+    "Question",
     "Reactor",
     "Request",
     "Retryable",
@@ -59,6 +61,7 @@ __all__ = [
     "Table",
     "Unavailable",
     "Unrepresentable",
+    "Why",
     "message",
     "random_piece",
     "serve",

@@ -284,4 +284,5 @@ class Codec:
             offset=raw.offset,
             size=len(raw.value or b""),
             causation_id=told.extension("causationid"),
+            author=told.author,
         )

@@ -1,7 +1,8 @@
 """CloudEvents 1.0 headers (Kafka binding, binary mode), and W3C Trace Context.
 
-Every attribute is a header ``ce_<name>``, an extension too: ``correlationid``, ``causationid``, ``cause`` and
-``keyversion`` are ours. Three of these had no prefix once. Such records stay in the logs, so both names are read
+Every attribute is a header ``ce_<name>``, an extension too. ``authtype`` and ``authid`` say who wished a command (the
+"Auth Context" extension); ``correlationid``, ``causationid``, ``cause`` and ``keyversion`` are ours. Three of these
+had no prefix once. Such records stay in the logs, so both names are read
 (:meth:`~eventbus.model.record.Raw.extension`), and both are written while processes may read the old ones only.
 Source: CloudEvents "Kafka Protocol Binding" 1.0.2, section 3.2.3; "Distributed correlation" extension.
 """
@@ -12,7 +13,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from eventbus.model.limits import MAX_COPIED, MAX_KEY
-from eventbus.model.messages import Envelope
+from eventbus.model.messages import Author, Envelope
 from eventbus.model.places import whole_number
 from eventbus.model.record import LATEST, Headers, Raw
 
@@ -44,6 +45,9 @@ def headers_of(envelope: Envelope, *, old_names: bool = True) -> Headers:
         old.append(("keyversion", version))
     if envelope.causation_id is not None:
         headers.append(("ce_causationid", envelope.causation_id.encode()))
+    if envelope.author is not None:
+        headers.append(("ce_authtype", envelope.author.kind.encode()))
+        headers.append(("ce_authid", envelope.author.id.encode()))
     if old_names:
         headers += old
     if envelope.traceparent:
@@ -73,6 +77,12 @@ class Told:
     def time(self) -> int:
         """Ms since epoch: ``ce_time``, or else the record's own time."""
         return _millis(self.header("ce_time"), self._raw_time)
+
+    @property
+    def author(self) -> Author | None:
+        """Who wished it, as whoever wrote the record says."""
+        identity = self.header("ce_authid")
+        return Author(self.header("ce_authtype") or "unknown", identity) if identity else None
 
     @property
     def key_version(self) -> int | None:

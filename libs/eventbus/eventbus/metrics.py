@@ -60,3 +60,9 @@ BREAKER = Gauge(
 )
 HTTP_REFUSED = Counter("eventbus_http_refused", "Connections and requests refused by a limit", ["reason"])
 HTTP_CONNECTIONS = Gauge("eventbus_http_connections", "HTTP connections open")
+ACCESS_BROKEN = Gauge(
+    "eventbus_access_source_broken",
+    "1 while API keys or the keys of the issuer cannot be read anew: what was read before is in force",
+    ["setting"],
+)
+HTTP_STREAMS = Gauge("eventbus_http_streams", "Streams of events open")

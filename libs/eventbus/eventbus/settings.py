@@ -52,6 +52,10 @@ class Settings(BaseSettings):
     """Bytes a second that a body must bring, over any ten seconds."""
     http_keep_alive: float = Field(default=60.0, gt=0)
     """How long a connection may be idle between two requests."""
+    http_heartbeat: float = Field(default=15.0, gt=0)
+    """A stream without events sends a comment after this long, so that nobody between takes it for dead."""
+    http_stream_time: float = Field(default=900.0, gt=0)
+    """A stream ends after this long at most. Its client comes back with its credentials, to whichever replica."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """The least important level that is logged: DEBUG, INFO, WARNING or ERROR."""
 
@@ -94,6 +98,15 @@ class Settings(BaseSettings):
     max_input_bytes: int = 5_000_000
     """An input that is larger, uncompressed, is a dead letter. More could not wait in the retry topic."""
 
+    why_at_once: int = Field(default=2, ge=1)
+    """Questions for the causes of a key that a replica answers at a time; it refuses further ones."""
+    why_timeout: float = Field(default=5.0, gt=0)
+    """How long it reads the topics for one of them. Then it answers with what was found, and says so."""
+    why_records: int = Field(default=200_000, ge=1)
+    """Records that it reads for one of them at most."""
+    why_brokers: str = ""
+    """Addresses of brokers for the kcat lines in the answer, where readers reach them by others than the service."""
+
     old_headers: bool = True
     """Write ``correlationid``, ``cause`` and ``keyversion`` beside ``ce_correlationid``, ``ce_cause`` and
     ``ce_keyversion``. Turn it off once no process reads the old names only, and none may be rolled back to that."""
@@ -110,6 +123,8 @@ class Settings(BaseSettings):
             header_timeout=self.http_header_timeout,
             body_rate=self.http_body_rate,
             keep_alive=self.http_keep_alive,
+            heartbeat=self.http_heartbeat,
+            stream_time=self.http_stream_time,
         )
 
     def allowed_hosts(self) -> list[str]:
@@ -123,6 +138,38 @@ class Settings(BaseSettings):
     def topic(self, name: str) -> str:
         """The topic's name on the cluster."""
         return self.topic_prefix + name
+
+
+class AccessSettings(BaseSettings):
+    """Who may use the HTTP interface. Without API keys and without an issuer access control is off: everybody who
+    reaches the service may do everything."""
+
+    model_config = SettingsConfigDict(env_prefix="EVENTBUS_", extra="ignore")
+
+    api_keys_file: Path | None = None
+    """A file of API keys, one JSON object a line; `make key` adds one. It may change while the service runs."""
+    oidc_issuer: str = ""
+    """The issuer of access tokens (RFC 9068): what they have as `iss`."""
+    oidc_audience: str = ""
+    """What access tokens must have as `aud`."""
+    oidc_jwks: str = ""
+    """The public keys of the issuer (a JSON Web Key Set): an https URL, or a file."""
+    oidc_algorithms: str = "RS256,PS256,ES256,EdDSA,Ed25519"
+    """The algorithms, with commas between, that tokens may be signed with."""
+    oidc_user_claim: str = "sub"
+    """The claim that names the customer (`userId`) whom a token acts for. Tokens that the issuer gave to a client
+    itself (`sub` is `client_id`), and tokens with the scope `admin`, act for no customer."""
+    http_rate: float = Field(default=0.0, ge=0)
+    """Requests a second that one caller may send to this replica, on the average; 0 is no limit."""
+    http_burst: int = Field(default=100, ge=1)
+    """Requests that a caller may send at once, if there is a limit."""
+    http_cors_origins: str = ""
+    """Origins, with commas between, whose pages may use this service from a browser, such as
+    `https://shop.example.org`; `*` is any. None if empty."""
+
+    def cors_origins(self) -> list[str]:
+        """The origins of :attr:`http_cors_origins`."""
+        return [origin.strip() for origin in self.http_cors_origins.split(",") if origin.strip()]
 
 
 class RegistrySettings(BaseSettings):

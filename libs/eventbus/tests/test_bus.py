@@ -114,6 +114,7 @@ class Replica:
     """The parts of a bus, with brokers and a sender of the test's own."""
 
     def __init__(self, directory: Path) -> None:
+        self.caught_up = True
         self.positions: dict[Partition, int] = {OWN: 0, OWN_RETRY: 0}
         self.stops: dict[Partition, Stop] = {}
         self.brokers, self.writes, self.health = Brokers(), Writes(), BrokerHealth()
@@ -121,7 +122,13 @@ class Replica:
         settings = Settings(read_timeout=0.5)
         store = Store(directory / "state.sqlite", [DECIDER], retry=RETRY)
         self.local = LocalState(
-            store, self.health, 1, lambda: self.positions, lambda: self.stops, self.progress
+            store,
+            self.health,
+            1,
+            lambda: self.positions,
+            lambda: self.stops,
+            self.progress,
+            lambda: self.caught_up,
         )
         reader = Reader(settings, Codec(), self.local)
         sender: Any = self.writes
@@ -161,6 +168,8 @@ CALLS: dict[str, Callable[[Bus], Any]] = {
     "all_caught_up": lambda bus: bus.all_caught_up(TOPIC),
     "all_folded": lambda bus: bus.all_folded(LOG),
     "page": lambda bus: bus.page(DECIDER, limit=1),
+    "watch": lambda bus: bus.watch(LOG, "a", lambda: None),
+    "folded_up_to": lambda bus: bus.folded_up_to(LOG),
     "read": lambda bus: bus.read(DECIDER, "a"),
     "held": lambda bus: bus.held("a"),
     "held_keys": lambda bus: bus.held_keys(),
@@ -211,6 +220,27 @@ async def test_the_key_of_a_stopped_task_is_not_read(bus: Bus, replica: Replica)
     replica.stops[OWN] = Stop(None, "a record cannot be read")  # type: ignore[arg-type]
     with pytest.raises(Unavailable, match="a record cannot be read"):
         bus.read(DECIDER, "a")
+
+
+async def test_a_replica_says_why_it_cannot_say_how_things_stand(replica: Replica) -> None:
+    assert replica.bus.why_unavailable(LOG, "a") == AWAY
+    replica.place.publish(replica.parts)
+    assert replica.bus.why_unavailable(LOG, "a") == replica.bus.why_unavailable(LOG) == ""
+    replica.caught_up = False
+    assert replica.bus.why_unavailable(LOG) == "this replica is catching up"
+    replica.stops[OWN] = Stop(None, "a record cannot be read")  # type: ignore[arg-type]
+    assert "a record cannot be read" in replica.bus.why_unavailable(LOG, "a")
+    assert "a record cannot be read" in replica.bus.why_unavailable(LOG)
+    replica.health.heard_at -= 2 * replica.settings.session_timeout
+    assert "has not heard from Kafka" in replica.bus.why_unavailable(LOG, "a")
+    replica.bus.end()
+    assert replica.bus.why_unavailable(LOG) == "this replica stops"
+
+
+async def test_what_is_folded_is_counted_for_each_partition(bus: Bus, replica: Replica) -> None:
+    assert bus.folded_up_to(LOG) == [0]
+    replica.local.store.write({}, [], {OWN: 7})
+    assert bus.folded_up_to(LOG) == [7]
 
 
 async def test_a_command_that_the_service_does_not_declare_is_refused_by_name(bus: Bus) -> None:

@@ -95,7 +95,7 @@ class Bench:
         self.progress = Progress(asyncio.get_running_loop(), {TOPIC}, 2)
         store: Any = None
         loop: Any = self.loop
-        local = LocalState(store, BrokerHealth(), 2, dict, dict, self.progress)
+        local = LocalState(store, BrokerHealth(), 2, dict, dict, self.progress, lambda: True)
         self.sender = Sender("parcel", Settings(), Codec("parcels"), loop, local)
 
     def partition(self, key: str) -> int:

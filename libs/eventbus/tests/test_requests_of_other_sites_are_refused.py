@@ -10,7 +10,8 @@ from fastapi import FastAPI, Request
 
 from eventbus.http import parse_json, read_body
 from eventbus.http.app import create_app
-from eventbus.http.edge import Hosts, host_of, is_loopback
+from eventbus.http.edge import Hosts, host_of
+from eventbus.loopback import is_loopback
 from eventbus.service.runtime import http_routes
 
 Headers = list[tuple[str, str]]

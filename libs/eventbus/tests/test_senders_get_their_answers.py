@@ -123,12 +123,11 @@ async def test_a_waiter_is_woken_from_the_other_thread(progress: Progress) -> No
     progress.expect(PARTITION)
     position = sent(progress.placed(PARTITION, 3), 3)
     asked = asyncio.create_task(progress.answer_or_decision(position, 5.0, decided=False))
-    changed = asyncio.create_task(progress.change(LOG, "a", 5.0, lambda: False))
     moved = asyncio.create_task(progress.anything(5.0))
     await asyncio.sleep(0)
     threading.Thread(target=progress.publish, args=([event("a", 3)], {})).start()
-    done, _ = await asyncio.wait({asked, changed, moved}, timeout=2.0)
-    assert done == {asked, changed, moved}
+    done, _ = await asyncio.wait({asked, moved}, timeout=2.0)
+    assert done == {asked, moved}
     assert keys(position.answer) == ["a"]
 
 
@@ -148,9 +147,6 @@ async def test_a_command_decided_without_an_event_wakes_its_sender(progress: Pro
 
 async def test_what_was_published_before_the_wait_began_is_not_waited_for(progress: Progress) -> None:
     progress.publish([event("a", 3)], {PARTITION: 9})
-    await progress.change(LOG, "a", 0.0, unless=lambda: True)
-    with pytest.raises(TimeoutError):
-        await progress.change(LOG, "a", 0.0, unless=lambda: False)
     progress.expect(PARTITION)
     position = sent(progress.placed(PARTITION, 5), 5)
     await asyncio.wait_for(progress.answer_or_decision(position, 5.0, decided=False), 0.5)

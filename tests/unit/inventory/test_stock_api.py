@@ -12,7 +12,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from eventbus import Bus, Envelope, Message, Position, Unavailable
+from eventbus.access import Caller
 from eventbus.http.app import create_app
+from eventbus.model.messages import Author
 from eventbus.service.runtime import http_routes
 from schemas import AdjustStock, ReleaseStock, ReserveStock, ShipStock
 from services.inventory.__main__ import service
@@ -31,6 +33,7 @@ class MemoryBus:
     def __init__(self) -> None:
         self.sent: list[Message] = []
         self.traces: list[tuple[str | None, str | None]] = []
+        self.authors: list[Author | None] = []
         self.away = self.held = False
         self.caught_up_with: list[tuple[str, str]] = []
         self.arriving: list[Message] = []
@@ -43,12 +46,18 @@ class MemoryBus:
         self._db.executescript(self._projection.tables)
 
     async def send(
-        self, command: Message, *, correlation_id: str | None = None, traceparent: str | None = None
+        self,
+        command: Message,
+        *,
+        by: Caller | None = None,
+        correlation_id: str | None = None,
+        traceparent: str | None = None,
     ) -> Position:
         if self.away:
             raise Unavailable("the command is not durable")
         self.sent.append(command)
         self.traces.append((correlation_id, traceparent))
+        self.authors.append(by.author if by else None)
         if not self.held:
             self._answers[len(self.sent)] = self.decide(command)
         return Position(command.topic, 0, len(self.sent))

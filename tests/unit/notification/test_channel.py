@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import logging
 import multiprocessing
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from eventbus import Request, Retryable
+from eventbus import Poison, Request, Retryable
 from schemas import (
     InventoryFailed,
     OrderCancelled,
@@ -21,14 +23,16 @@ from schemas import (
     PaymentFailed,
 )
 from schemas.money import EXPONENTS, decimal_text
-from services.notification.channel import LogChannel, Messenger, Notice
-from services.notification.decider import Delivered, Input, NoContact, Notify
+from services.notification.channel import LogChannel, Notice
 from services.notification.line_file import LineFile
+from services.notification.messenger import Messenger
+from services.notification.request import Answered, Delayed, Input, Notify, Refused, Sent, Skipped
 from services.notification.settings import NotificationSettings
 from services.notification.text import MAX_LINE, sentence
 
 CANCELLED = OrderCancelled(order_id="o1", user_id="u1")
 NOTIFY = Notify(CANCELLED, "o1:OrderCancelled", "ann@example.com")
+BY_POST = replace(NOTIFY, channels=("post",))
 TEXT = "Your order o1 was cancelled. We refund what you paid for it."
 LINE = f"[o1:OrderCancelled] to ann@example.com: {TEXT}"
 
@@ -39,10 +43,13 @@ class Post:
     name = "post"
     needs_contact = True
 
-    def __init__(self) -> None:
+    def __init__(self, error: Exception | None = None) -> None:
         self.sent: list[Notice] = []
+        self.error = error
 
     async def send(self, notice: Notice) -> None:
+        if self.error:
+            raise self.error
         self.sent.append(notice)
 
 
@@ -51,7 +58,9 @@ async def test_one_readable_line_in_the_log_and_the_file(
 ) -> None:
     file = tmp_path / "run" / "notifications.log"
     with caplog.at_level(logging.INFO, "notification"):
-        assert await Messenger(LogChannel(LineFile(file, 10_000, 2))).call(NOTIFY) == Delivered(NOTIFY, "log")
+        assert await Messenger(LogChannel(LineFile(file, 10_000, 2))).call(NOTIFY) == Answered(
+            NOTIFY, (Sent("log"),)
+        )
     assert caplog.messages == [LINE.replace("ann@", "a…@")], (
         "not everybody who reads a log may know the address"
     )
@@ -69,7 +78,7 @@ async def test_a_repeat_is_appended_with_the_same_message_id(tmp_path: Path) -> 
 async def test_without_a_file_the_log_is_enough(caplog: pytest.LogCaptureFixture) -> None:
     nobody = Notify(CANCELLED, "o1:OrderCancelled", None)
     with caplog.at_level(logging.INFO, "notification"):
-        assert await Messenger(LogChannel()).call(nobody) == Delivered(nobody, "log")
+        assert await Messenger(LogChannel()).call(nobody) == Answered(nobody, (Sent("log"),))
     assert "to the customer: Your order o1 was" in caplog.text
 
 
@@ -79,11 +88,41 @@ async def test_a_file_that_cannot_be_written_may_be_writable_later(tmp_path: Pat
 
 
 async def test_a_channel_that_needs_a_contact_is_not_asked_without_one() -> None:
-    post, nobody = Post(), Notify(CANCELLED, "o1:OrderCancelled", None)
-    assert await Messenger(post).call(nobody) == NoContact(nobody, "post")
+    post, nobody = Post(), replace(BY_POST, recipient=None, unreachable="no contact is known")
+    assert await Messenger(post).call(nobody) == Answered(nobody, (Skipped("post", "no contact is known"),))
     assert post.sent == []
-    assert await Messenger(post).call(NOTIFY) == Delivered(NOTIFY, "post")
+    assert await Messenger(post).call(BY_POST) == Answered(BY_POST, (Sent("post"),))
     assert [notice.message_id for notice in post.sent] == ["o1:OrderCancelled"]
+
+
+async def test_a_channel_that_refuses_for_good_has_answered() -> None:
+    assert await Messenger(Post(Poison("550 no"))).call(BY_POST) == Answered(
+        BY_POST, (Refused("post", "550 no"),)
+    )
+
+
+async def test_the_channels_that_have_answered_are_named_where_another_may_deliver_later() -> None:
+    both = replace(NOTIFY, channels=("log", "post"))
+    with pytest.raises(Delayed, match="451 later") as caught:
+        await Messenger(LogChannel(), Post(Retryable("451 later"))).call(both)
+    assert caught.value.answers == (Sent("log"),)
+
+
+async def test_a_channel_that_is_slow_delays_no_other() -> None:
+    released = asyncio.Event()
+
+    class Slow(Post):
+        name = "slow"
+
+        async def send(self, notice: Notice) -> None:
+            await asyncio.wait_for(released.wait(), 10)
+
+    class Releasing(Post):
+        async def send(self, notice: Notice) -> None:
+            released.set()
+
+    both = replace(NOTIFY, channels=("slow", "post"))
+    assert await Messenger(Slow(), Releasing()).call(both) == Answered(both, (Sent("slow"), Sent("post")))
 
 
 async def test_another_request_is_a_mistake() -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
+from zlib import crc32
 
 import httpx
 from fastapi import FastAPI
@@ -20,17 +22,22 @@ from eventbus import (
     Message,
     Place,
     Position,
+    Question,
+    Settings,
     Unavailable,
+    Why,
 )
+from eventbus.access import Caller
+from eventbus.model.messages import Author
 
 NOW = 1_700_000_000_000
 
 
 class MemoryBus:
-    """What :class:`eventbus.Bus` promises, with one partition a topic and a clock that the test moves."""
+    """What :class:`eventbus.Bus` promises, with one partition a topic unless told, and a movable clock."""
 
-    def __init__(self, decider: Decider[Any]) -> None:
-        self.decider = decider
+    def __init__(self, decider: Decider[Any], partitions: int = 1) -> None:
+        self.decider, self.partitions, self.settings = decider, partitions, Settings()
         self.clear()
 
     def clear(self) -> None:
@@ -39,13 +46,19 @@ class MemoryBus:
         self.log: list[Envelope] = []
         self.traces: list[tuple[str | None, str | None]] = []
         self.now = NOW
+        self.authors: list[Author | None] = []
         self.away = self.stalled = False
         self.waiting: dict[str, HoldStatus] = {}
         self.behind = self.counted = 0
         self.on_wait: Callable[[], object] = lambda: None
         self.on_caught_up: Callable[[], object] = lambda: None
         self.undecided_at: set[int] = set()
+        self.unavailable = ""
+        self.watchers: list[tuple[str, str | None, Callable[[], None]]] = []
+        self.asked_why: list[Question] = []
+        self.told_why: Why | Unavailable = Why("", (), 0, "", {})
         self._states: dict[str, Entry[Any]] = {}
+        self._ends = [0] * self.partitions
         self._db = sqlite3.connect(":memory:", check_same_thread=False)
         self._db.row_factory = sqlite3.Row
         assert self.decider.projection is not None
@@ -75,6 +88,7 @@ class MemoryBus:
         self._states[event.key] = Entry(event.key, version, self.decider.evolve(state, event), self.now)
 
     def _record(self, event: Message, version: int, cause: str | None) -> None:
+        partition = crc32(event.key.encode()) % self.partitions
         envelope = Envelope(
             message=event,
             id=f"{len(self.log)}",
@@ -85,20 +99,40 @@ class MemoryBus:
             key_version=version,
             traceparent=None,
             topic=event.topic,
-            partition=0,
-            offset=len(self.log),
+            partition=partition,
+            offset=self._ends[partition],
         )
+        self.fold(envelope)
+
+    def fold(self, envelope: Envelope) -> None:
+        """Add an event, of this bus or of another replica's log, and tell those who watch."""
         self.log.append(envelope)
+        self._ends[envelope.partition] = envelope.offset + 1
         assert self.decider.projection is not None
         self.decider.projection.apply(self._db, envelope)
+        for log, key, told in tuple(self.watchers):
+            if log == envelope.topic and key in (None, envelope.message.key):
+                told()
+
+    def end(self, reason: str = "this replica stops") -> None:
+        """The replica cannot say how things stand any more; who watches is told."""
+        self.unavailable = reason
+        for _, _, told in tuple(self.watchers):
+            told()
 
     async def send(
-        self, command: Message, *, correlation_id: str | None = None, traceparent: str | None = None
+        self,
+        command: Message,
+        *,
+        by: Caller | None = None,
+        correlation_id: str | None = None,
+        traceparent: str | None = None,
     ) -> Position:
         if self.away:
             raise Unavailable("the command is not durable")
         self.sent.append(command.stamp(self.now))
         self.traces.append((correlation_id, traceparent))
+        self.authors.append(by.author if by else None)
         if self.stalled:
             self.undecided_at.add(len(self.sent) - 1)
         else:
@@ -127,8 +161,28 @@ class MemoryBus:
             self.on_wait()
         return self.read(decider, key)
 
+    async def why(self, question: Question) -> Why:
+        self.asked_why.append(question)
+        if isinstance(self.told_why, Unavailable):
+            raise self.told_why
+        return self.told_why
+
     async def caught_up(self, topic: str, key: str) -> None:
         self.on_caught_up()
+
+    @contextmanager
+    def watch(self, log: str, key: str | None, told: Callable[[], None]) -> Iterator[None]:
+        self.watchers.append((log, key, told))
+        try:
+            yield
+        finally:
+            self.watchers.remove((log, key, told))
+
+    def why_unavailable(self, log: str, key: str | None = None) -> str:
+        return self.unavailable
+
+    def folded_up_to(self, log: str) -> list[int]:
+        return list(self._ends)
 
     def fresh(self) -> bool:
         return not self.away

@@ -156,5 +156,16 @@ def test_keys_of_two_callers_never_collide(shop: Shop) -> None:
     assert place(shop, ANNA, "k").headers["idempotent-replay"] == "true"
 
 
+def test_commands_name_who_wished_them_if_that_is_known(shop: Shop) -> None:
+    place(shop, ANNA)
+    place(shop, ANNA, "k")
+    path = place(shop, SHOP).headers["location"]
+    shop.ask(BEN, "POST", f"{path}/cancel")
+    shop.ask(ANNA, "POST", f"{path}/cancel")
+    place(shop, ANONYMOUS)
+    authors = [author and author.id for author in shop.bus.authors]
+    assert authors == ["key:anna", "key:anna", "key:shop", "key:anna", None]
+
+
 def test_while_access_control_is_off_ids_are_those_of_before(shop: Shop) -> None:
     assert place(shop, ANONYMOUS, "k").json()["orderId"] == keyed_order_id("public", "k")

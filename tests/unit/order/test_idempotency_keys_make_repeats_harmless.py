@@ -78,12 +78,12 @@ def test_m5_a_key_that_raced_with_itself_is_answered_from_state(
     bus.clear()
     sent = bus.send
 
-    async def send(command: Message, **trace: str | None) -> Position:
+    async def send(command: Message, **more: Any) -> Position:
         mine = fingerprint == "f1"
         bus.happens(command if mine else replace(command, fingerprint=fingerprint))  # type: ignore[type-var]
         for n in range(REPEATS):
             bus.happens(command, n + 5)
-        return await sent(command, **trace)
+        return await sent(command, **more)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bus, "send", send)

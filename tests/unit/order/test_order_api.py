@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from dataclasses import replace
 
@@ -22,6 +23,26 @@ def test_an_order_of_one_product_is_accepted(client: HttpClient, bus: MemoryBus)
     assert isinstance(command, CreateOrder)
     assert command.items == (Item(product_id="cup", quantity=2, unit_price=100),)
     assert (command.user_id, command.payment_method, command.contact) == ("anne", "tok_ok", None)
+
+
+def test_the_language_of_the_contact_is_part_of_the_order(client: HttpClient, bus: MemoryBus) -> None:
+    with_language = MANY | {"contact": {"email": "anne@example.org", "language": "de-AT"}}
+    for body in (MANY, with_language):
+        assert client.post("/orders", json=body).status_code == 202
+    first, second = bus.sent
+    assert isinstance(first, CreateOrder) and isinstance(second, CreateOrder)
+    assert second.contact == Contact(email="anne@example.org", language="de-AT")
+    assert first.fingerprint != second.fingerprint, "another language is another request"
+
+
+def test_the_fingerprint_of_a_request_without_a_language_is_that_of_older_releases(
+    client: HttpClient, bus: MemoryBus
+) -> None:
+    client.post("/orders", json=ONE)
+    [command] = bus.sent
+    assert isinstance(command, CreateOrder)
+    canonical = b'["anne", [["cup", 2, null]], null, "tok_ok", null]'
+    assert command.fingerprint == hashlib.sha256(canonical).hexdigest()
 
 
 def test_an_order_of_many_items_is_shown_with_every_field(client: HttpClient, bus: MemoryBus) -> None:

@@ -84,6 +84,12 @@ BAD: list[tuple[Any, str]] = [
     ({**GOOD, "contact": {"phone": "1"}}, "contact.phone"),
     ({**GOOD, "contact": {"email": "nobody"}}, "contact.email"),
     ({**GOOD, "contact": {"email": "a@b\nc"}}, "contact.email"),
+    ({**GOOD, "contact": {"email": "ann@example.org, bob@example.org"}}, "contact.email"),
+    ({**GOOD, "contact": {"email": "<ann@example.org>"}}, "contact.email"),
+    ({**GOOD, "contact": {"email": "ann@[127.0.0.1]"}}, "contact.email"),
+    ({**GOOD, "contact": {"email": "-oQ/tmp@example.org"}}, "contact.email"),
+    ({**GOOD, "contact": {"language": "../de"}}, "contact.language"),
+    ({**GOOD, "contact": {"language": ""}}, "contact.language"),
     ({**GOOD, "contact": {"email": "a@\ud800"}}, "contact.email"),
     ({**GOOD, "col\ud800our": 1}, "body"),
 ]

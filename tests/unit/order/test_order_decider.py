@@ -152,6 +152,15 @@ def test_m4_an_address_that_is_none_is_refused_by_the_rule_that_the_api_has(emai
     )
 
 
+@pytest.mark.parametrize("language", ["../de", "de\nforged", "", "german", "d" * 36])
+def test_a_language_that_is_none_is_refused_by_the_rule_that_the_api_has(language: str) -> None:
+    refused(
+        replace(CREATE, contact=Contact(language=language)),
+        "contact.language",
+        "contact.language must be a language tag such as de or de-AT",
+    )
+
+
 def test_m6_a_total_that_the_gateway_would_not_take_is_refused() -> None:
     most = replace(CREATE, items=(replace(CUPS, unit_price=MAX_AMOUNT, quantity=1),))
     [created] = given(ORDER).when(most).outputs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from eventbus import Event, Message
+from eventbus import Event, Message, Retryable
 from eventbus.testing import given
 from schemas import ChargeUnresolved, ChargeWithdrawn, OrderCancelled, OrderFailed
 from services.payment.decider import (
@@ -34,13 +34,14 @@ from tests.unit.payment.test_payment_decider import (
 
 DOUBT = ChargeUnresolved(order_id="o1")
 NO_DOUBT = ChargeWithdrawn(order_id="o1")
+AWAY = Retryable("away")
 
 
 def test_a_charge_without_an_answer_is_put_on_record_once() -> None:
-    assert record_doubt(Charge(CREATED), Payment()) == [DOUBT]
-    assert record_doubt(Charge(CREATED), Payment(in_doubt=True)) == []
-    assert record_doubt(Refund("o1", 600, "EUR", "ch_1"), Payment(Status.PAID)) == []
-    assert record_doubt(Withdraw(CREATED), Payment(Status.VOIDED, in_doubt=True)) == []
+    assert record_doubt(Charge(CREATED), Payment(), AWAY) == [DOUBT]
+    assert record_doubt(Charge(CREATED), Payment(in_doubt=True), AWAY) == []
+    assert record_doubt(Refund("o1", 600, "EUR", "ch_1"), Payment(Status.PAID), AWAY) == []
+    assert record_doubt(Withdraw(CREATED), Payment(Status.VOIDED, in_doubt=True), AWAY) == []
 
 
 def test_while_the_order_is_open_the_charge_is_tried_again() -> None:

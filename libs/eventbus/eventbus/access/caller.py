@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from eventbus.model.messages import Author
+
 
 class Scope(StrEnum):
     """What a caller may do. No scope includes another."""
@@ -25,6 +27,9 @@ class Scope(StrEnum):
     """See metrics and dead letters, and whatever route has no rule of its own."""
 
 
+UNKNOWN = "unauthenticated"
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who sent a request. It is the same object for each request with the same credentials, while these are valid."""
@@ -36,6 +41,11 @@ class Caller:
     scopes: frozenset[Scope]
     user_id: str | None = None
     """The customer that it acts for, and whose orders alone it sees; None if it acts for no customer."""
+
+    @property
+    def author(self) -> Author | None:
+        """The caller as commands name it; None if nobody knows who it is."""
+        return None if self.kind == UNKNOWN else Author(self.kind, self.id)
 
     def may(self, scope: Scope) -> bool:
         """Whether it has this scope."""
@@ -50,5 +60,16 @@ class Caller:
         return key if self == ANONYMOUS else f"{self.id} {key}"
 
 
-ANONYMOUS = Caller("public", "unauthenticated", frozenset(Scope))
+ANONYMOUS = Caller("public", UNKNOWN, frozenset(Scope))
 """Every caller while access control is off: it has all scopes. Ids of keyed orders depend on its name."""
+
+
+class NotAuthenticated(Exception):
+    """Nobody knows who sent a request. ``error`` and the message are for the client (RFC 6750, 3.1).
+
+    ``error`` is empty if the request has no credentials, and ``invalid_request`` if it is malformed.
+    """
+
+    def __init__(self, message: str, error: str = "invalid_token") -> None:
+        super().__init__(message)
+        self.error = error

@@ -1,4 +1,4 @@
-"""The command line: ``python -m eventbus tail | decode | send | dlq | skip | topics``."""
+"""The command line: ``python -m eventbus tail | decode | send | why | dlq | skip | topics``."""
 
 from eventbus.cli.app import main
 

@@ -1,4 +1,4 @@
-"""The commands and their exit codes: ``eventbus tail``, ``decode``, ``send``, ``dlq …``, ``skip``, ``topics``."""
+"""The commands and their exit codes: ``eventbus tail``, ``decode``, ``send``, ``why``, ``dlq …`` and so on."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from eventbus.cli.decode import decode
 from eventbus.cli.details import message_details
 from eventbus.cli.ending import CommandError, Exit
 from eventbus.cli.index import BURIED, Filters
+from eventbus.cli.key import make_key
 from eventbus.cli.options import (
     SCHEMAS,
     DryRun,
@@ -38,6 +39,7 @@ from eventbus.cli.send import send
 from eventbus.cli.session import Session, redrivable, settings_and_codec
 from eventbus.cli.skip import skip
 from eventbus.cli.tail import tail
+from eventbus.cli.why import why_
 from eventbus.model.places import Position
 from eventbus.processing.ports import epoch_ms
 from eventbus.visible import visible, visible_json
@@ -52,6 +54,8 @@ dlq = typer.Typer(no_args_is_help=True, help=HELP)
 app.command("tail")(tail)
 app.command("decode")(decode)
 app.command("send")(send)
+app.command("why")(why_)
+app.command("key")(make_key)
 app.add_typer(dlq, name="dlq")
 topics_app = typer.Typer(no_args_is_help=True, help="The topics of services.")
 app.add_typer(topics_app, name="topics")

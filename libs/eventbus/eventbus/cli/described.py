@@ -7,13 +7,13 @@ import struct
 from dataclasses import dataclass, field
 from typing import Any
 
-from eventbus.cli.index import dead_letter
 from eventbus.codec import Codec
 from eventbus.headers import rfc3339
 from eventbus.kafka.records import partition_of
 from eventbus.model.errors import Poison
 from eventbus.model.messages import Envelope
 from eventbus.model.record import Raw
+from eventbus.retry.dead_letter import dead_letter
 from eventbus.retry.parked import NewerFormat, Parked
 from eventbus.visible import visible, visible_json
 from eventbus.wire_format import DATASCHEMA
@@ -69,6 +69,7 @@ class Described:
                 "causationId": envelope.causation_id,
                 "cause": envelope.cause,
                 "keyVersion": envelope.key_version,
+                "author": envelope.author and envelope.author._asdict(),
             }
         if self.problem:
             shown["problem"] = self.problem

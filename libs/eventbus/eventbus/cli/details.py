@@ -80,7 +80,15 @@ def _step(record: Raw) -> dict[str, Any]:
     step = {"at": rfc3339(record.timestamp), "record": record.coordinates}
     if record.topic.endswith(".dlq"):
         attempts = int(record.header("__eventbus.errors.attempts") or 0)
-        return {**step, "state": "LETTER", "attempts": attempts, "due": None, "events": [], "error": ""}
+        return {
+            **step,
+            "state": "LETTER",
+            "attempts": attempts,
+            "due": None,
+            "events": [],
+            "error": "",
+            "by": "",
+        }
     parked = Parked.from_record(record)
     failed = parked.exception and parked.state.open
     return {
@@ -90,6 +98,7 @@ def _step(record: Raw) -> dict[str, Any]:
         "due": rfc3339(parked.due) if parked.due else None,
         "events": list(parked.events),
         "error": f"{parked.exception}: {parked.message}" if failed else "",
+        "by": parked.by,
     }
 
 

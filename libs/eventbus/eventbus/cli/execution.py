@@ -14,6 +14,7 @@ from typing import Any
 from eventbus.admin import Discard, Redrive
 from eventbus.cli.ending import CommandError, Exit
 from eventbus.cli.index import DeadLetterIndex, ParkedKey
+from eventbus.cli.key import KEY, credentials
 from eventbus.cli.options import URLS
 from eventbus.cli.reader import TopicReader
 from eventbus.cli.result import BUSY, DONE, UNFINISHED, KeyResult, Row
@@ -71,12 +72,15 @@ class DryRunClient:
             )
         query = {"key": key.key, "log": key.log, "action": action, **({"count": count} if count else {})}
         try:
-            with _opener.open(f"{base}/dlq/preview?{urllib.parse.urlencode(query)}", timeout=10) as answer:
+            url = f"{base}/dlq/preview?{urllib.parse.urlencode(query)}"
+            with _opener.open(urllib.request.Request(url, headers=credentials()), timeout=10) as answer:
                 preview: dict[str, Any] = json.load(answer)
                 return preview
         except urllib.error.HTTPError as error:
+            needed = f": set {KEY} to a key with the scope admin" if error.code in (401, 403) else ""
             raise CommandError(
-                Exit.AWAY, f"{key.service} at {base} answers the dry run with {error.code} {error.reason}."
+                Exit.AWAY,
+                f"{key.service} at {base} answers the dry run with {error.code} {error.reason}{needed}.",
             ) from error
         except (OSError, ValueError) as error:
             reason = getattr(error, "reason", error)

@@ -121,7 +121,8 @@ def print_message(out: Console, details: dict[str, Any]) -> None:
     for step in details["journey"]:
         events = f" → {', '.join(step['events'])}" if step["events"] else ""
         why = f"  {step['error']}" if step["error"] else ""
-        print_line(out, f"    {step['at']}  {step['state']}  {step['attempts']} tries{events}{why}")
+        by = f"  (wished by {step['by']})" if step["by"] else ""
+        print_line(out, f"    {step['at']}  {step['state']}  {step['attempts']} tries{events}{why}{by}")
     if details["behind"]:
         print_line(out, f"  behind it: {', '.join(details['behind'])}")
     out.print()

@@ -20,7 +20,7 @@ from eventbus.cli.reader import TopicReader
 from eventbus.cli.record_reader import RecordReader
 from eventbus.cli.session import settings_and_codec
 from eventbus.cli.tail import existing
-from eventbus.cli.writer import CommandWriter
+from eventbus.cli.writer import CommandWriter, operator
 from eventbus.codec import OPERATION, Codec
 from eventbus.kafka.records import partition_of
 from eventbus.model.errors import Poison
@@ -144,7 +144,9 @@ def envelope_of(command: Message, partitions: int, source: str) -> Envelope:
     """A command about to be written to the partition of its key."""
     now = epoch_ms()
     partition = partition_of(command.key.encode(), partitions)
-    return Envelope.from_outside(command.stamp(now), command.topic, partition, time=now, source=source)
+    return Envelope.from_outside(
+        command.stamp(now), command.topic, partition, time=now, source=source, author=operator()
+    )
 
 
 class Answers:

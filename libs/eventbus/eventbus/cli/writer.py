@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
+import os
+import socket
+
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import Message as Record
 
@@ -9,11 +13,25 @@ from eventbus.cli.ending import CommandError, Exit, unreachable
 from eventbus.codec import Codec
 from eventbus.headers import headers_of
 from eventbus.kafka.clients import command_producer
-from eventbus.model.messages import Envelope, Message
+from eventbus.model.messages import Author, Envelope, Message
 from eventbus.model.places import Partition, Position
 from eventbus.model.record import Headers, size_of
 from eventbus.processing.ports import epoch_ms
 from eventbus.settings import Settings
+
+OPERATOR = "EVENTBUS_OPERATOR"
+"""The environment variable that says who gives the commands."""
+
+
+def operator() -> Author:
+    """Who gives the commands: as EVENTBUS_OPERATOR says, or else the user of this machine."""
+    name = os.environ.get(OPERATOR, "").strip()
+    if not name:
+        try:
+            name = f"{getpass.getuser()}@{socket.gethostname()}"
+        except (OSError, KeyError):  # a user without a name, as in some containers
+            name = f"{os.getuid()}@{socket.gethostname()}"
+    return Author("user", name[:200])
 
 
 class CommandWriter:
@@ -26,7 +44,9 @@ class CommandWriter:
     def send(self, partition: Partition, command: Message, source: str) -> Position:
         """Write a command; returns where it stands. ``source``: who sends it, as in ``ce_source``."""
         now = epoch_ms()
-        return self.write(Envelope.from_outside(command.stamp(now), *partition, time=now, source=source))
+        return self.write(
+            Envelope.from_outside(command.stamp(now), *partition, time=now, source=source, author=operator())
+        )
 
     def write(self, envelope: Envelope) -> Position:
         """Write a message to the partition that its envelope names; returns where it stands."""
@@ -36,7 +56,9 @@ class CommandWriter:
 
     def delete(self, partition: Partition, key: str) -> Position:
         """Write that a compacted topic holds nothing for ``key`` any more; returns where that stands."""
-        return self._write(partition, key.encode(), None, [])
+        author = operator()
+        headers: Headers = [("ce_authtype", author.kind.encode()), ("ce_authid", author.id.encode())]
+        return self._write(partition, key.encode(), None, headers)
 
     def _write(self, partition: Partition, key: bytes, value: bytes | None, headers: Headers) -> Position:
         offsets: list[int] = []

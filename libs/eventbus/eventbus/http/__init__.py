@@ -5,6 +5,7 @@ from eventbus.http.bodies import MAX_VALUES, parse_json, read_body, validated, v
 from eventbus.http.callers import caller, forbidden
 from eventbus.http.cursors import CURSOR, page_of, place_of
 from eventbus.http.direct import add_direct_route
+from eventbus.http.event_stream import EventStream, Source, stream_event, stream_position
 from eventbus.http.freshness import require_fresh
 from eventbus.http.instants import INSTANT, instant
 from eventbus.http.json_response import JsonResponse
@@ -25,6 +26,7 @@ from eventbus.http.problem_types import (
     METHOD_NOT_ALLOWED,
     NOT_FOUND,
     NOTHING_WAS_DONE,
+    TOO_MANY_STREAMS,
     UNAVAILABLE,
     ProblemType,
 )
@@ -47,13 +49,16 @@ __all__ = [
     "NOTHING_WAS_DONE",
     "NOT_FOUND",
     "ONE_LINE",
+    "TOO_MANY_STREAMS",
     "UNAVAILABLE",
+    "EventStream",
     "JsonResponse",
     "Problem",
     "ProblemType",
     "Responses",
     "SlicedWork",
     "Slices",
+    "Source",
     "Time",
     "add_direct_route",
     "caller",
@@ -76,6 +81,8 @@ __all__ = [
     "require_fresh",
     "require_known",
     "rfc3339",
+    "stream_event",
+    "stream_position",
     "trace",
     "validated",
     "validation_errors",

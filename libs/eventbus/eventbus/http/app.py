@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
@@ -12,19 +13,24 @@ from fastapi.responses import JSONResponse
 from fastapi.telemetry import TelemetryConfig
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from eventbus.access import OPEN, Rule, Rules, Scope
 from eventbus.access.rules import RuleTable
+from eventbus.http.access import Access, AccessControl
 from eventbus.http.connections import Refusals
 from eventbus.http.direct import DirectRoutes
 from eventbus.http.edge import Edge, Hosts
+from eventbus.http.event_stream import OpenStreams
 from eventbus.http.openapi import METRICS, READY, document, json_example
+from eventbus.http.openapi_access import describe_access
 from eventbus.http.problem_pages import page_routes
 from eventbus.http.problem_types import BY_STATUS, INTERNAL_ERROR, NOT_READY, OTHER, UNAVAILABLE
 from eventbus.http.problems import Problem, field_errors, invalid
 from eventbus.model.errors import Unavailable
+from eventbus.model.limits import HttpLimits
 
 log = logging.getLogger("eventbus.http")
 
@@ -44,6 +50,28 @@ OPERATION: Rules = {
     "GET /problems/{name}": OPEN,
 }
 """What the routes that every service has ask of their callers."""
+CORS_METHODS = ("GET", "POST")
+CORS_REQUEST_HEADERS = (
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-None-Match",
+    "Last-Event-ID",
+    "Prefer",
+    "traceparent",
+    "X-Correlation-ID",
+)
+CORS_RESPONSE_HEADERS = (
+    "ETag",
+    "Idempotent-Replay",
+    "Location",
+    "Preference-Applied",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "WWW-Authenticate",
+)
+"""What pages of allowed origins may send and see, beside what every page may."""
 
 
 def create_app(
@@ -53,14 +81,18 @@ def create_app(
     max_body: int,
     routes: Sequence[Callable[[FastAPI], None]] = (),
     rules: Rules | None = None,
+    access: Access | None = None,
     hosts: Hosts | None = None,
     refusals: Refusals | None = None,
+    limits: HttpLimits | None = None,
 ) -> FastAPI:
     """The application of a service: its own routes beside those every service has.
 
     ``routes``: functions that add routes. ``rules``: what these ask of their callers; ``app.state.rules`` has all.
-    ``hosts``: the names it answers to; any without them.
+    ``access``: who its callers may be; anybody without it. ``hosts``: the names it answers to; any without them.
+    ``limits``: those of its server.
     """
+    refusals = refusals or Refusals()
     app = FastAPI(title=f"{name} service", version="1.0.0", redoc_url=None, telemetry=NO_TELEMETRY)
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(Unavailable, _unavailable)
@@ -89,13 +121,37 @@ def create_app(
     page_routes(app)
     # The last one added is the first to see a request.
     app.state.direct = {}
+    app.state.streams = OpenStreams(limits or HttpLimits(), refusals)
     app.add_middleware(DirectRoutes, endpoints=app.state.direct, handlers=app.exception_handlers)
     for add in routes:
         add(app)
-    app.add_middleware(Edge, max_body=max_body, hosts=hosts, refusals=refusals or Refusals())
+    access = access or Access()
     app.state.rules = RuleTable({**OPERATION, **(rules or {})}, app.routes)
-    document(app)
+    _guard(app, access, refusals, max_body, hosts)
+    is_on = access.authenticator is not None
+    document(app, partial(describe_access, routes=app.routes, rules=app.state.rules.rules, is_on=is_on))
     return app
+
+
+def _guard(app: FastAPI, access: Access, refusals: Refusals, max_body: int, hosts: Hosts | None) -> None:
+    """Put what a request must pass before the service's own middleware. What is not asked for costs nothing."""
+    if access.authenticator or access.rate:
+        app.add_middleware(
+            AccessControl,
+            table=app.state.rules,
+            authenticator=access.authenticator,
+            rate=access.rate,
+            refusals=refusals,
+        )
+    app.add_middleware(Edge, max_body=max_body, hosts=hosts, refusals=refusals, origins=access.origins)
+    if access.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=sorted(access.origins),
+            allow_methods=CORS_METHODS,
+            allow_headers=CORS_REQUEST_HEADERS,
+            expose_headers=CORS_RESPONSE_HEADERS,
+        )
 
 
 async def _problem(_: Request, exception: Exception) -> Response:

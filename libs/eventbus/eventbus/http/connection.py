@@ -14,13 +14,14 @@ from __future__ import annotations
 import asyncio
 import json
 import select
+import socket
 from enum import Enum
 from typing import Any
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from eventbus.http.connections import OpenConnections, Refused
+from eventbus.http.connections import OpenConnections, ReadTooSlowly, Refused
 from eventbus.http.problem_types import (
     CONTENT_TOO_LARGE,
     HEADERS_TOO_LARGE,
@@ -38,6 +39,11 @@ PADDING = 65_536
 MAX_PIPELINED = 16
 MAX_JOINED = 65_536
 """Bytes of two pieces that are written as one: to copy more costs more than another call."""
+
+UNSENT: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+MAX_UNSENT = 65_536
+"""Bytes that the kernel takes before it can send them. Without this limit it takes megabytes that are written for a
+client that does not read, and no limit here counts them."""
 
 
 class Phase(Enum):
@@ -114,6 +120,8 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Add the connection to the open ones, or answer 503 if there are too many."""
         self._raw, self._output = transport, Transport(transport, self)
+        if UNSENT is not None:
+            transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, UNSENT, MAX_UNSENT)
         super().connection_made(self._output)  # type: ignore[arg-type]
         if not self._connections.admit(self):
             self.ending = True
@@ -209,7 +217,9 @@ class Connection(HttpToolsProtocol):
         async def answer(scope: Any, receive: Any, send: Any) -> None:
             try:
                 await app(scope, receive, send)
-            except asyncio.CancelledError:
+            except asyncio.CancelledError as reason:
+                if isinstance(reason, ReadTooSlowly):
+                    self._connections.refusals.note(Refused.SLOW_READER)
                 # The client has closed, or the server stops and has waited long enough: no error of the handler.
                 cycle.disconnected = True
                 self.abort()

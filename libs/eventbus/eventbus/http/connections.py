@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import resource
 import time
@@ -28,11 +29,24 @@ class Refused(StrEnum):
     SLOW_BODY = "body too slow"
     PADDED_BODY = "body with too much around it"
     STALLED = "answer not read"
+    SLOW_READER = "stream read too slowly"
+    STREAMS = "too many streams"
     PIPELINED = "too many requests at once"
     MALFORMED = "no HTTP"
     BODY = "body too large"
     HOST = "unknown host"
     ORIGIN = "foreign origin"
+    NO_CREDENTIALS = "no credentials"
+    CREDENTIALS = "credentials not valid"
+    SCOPE = "scope missing"
+    RATE = "caller too fast"
+
+
+class ReadTooSlowly(asyncio.CancelledError):
+    """Raised in a handler to end the connection of a client that has read too little for too long.
+
+    It counts as a cancellation, as when the client hangs up: whatever stands between takes it for no error.
+    """
 
 
 class Refusals:

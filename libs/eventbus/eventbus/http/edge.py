@@ -8,8 +8,7 @@ come from another site (``Origin``, ``Sec-Fetch-Site``); browsers send these hea
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -25,6 +24,7 @@ from eventbus.http.problem_types import (
 )
 from eventbus.http.problems import Problem
 from eventbus.http.request_headers import headers_in
+from eventbus.loopback import is_loopback
 
 SAFE = ("GET", "HEAD", "OPTIONS")
 ANY = "*"
@@ -65,21 +65,19 @@ def host_of(authority: str) -> str | None:
     return parts.hostname.rstrip(".")
 
 
-def is_loopback(host: str) -> bool:
-    """Whether it is an address of the loopback, or a name for it (RFC 6761, 6.3)."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 class Edge:
     """ASGI middleware: 421 for an unknown host, 403 for another site, 413 for a body above ``max_body`` bytes."""
 
-    def __init__(self, app: ASGIApp, max_body: int, hosts: Hosts | None, refusals: Refusals) -> None:
-        self.app, self._max_body, self._refusals = app, max_body, refusals
+    def __init__(
+        self,
+        app: ASGIApp,
+        max_body: int,
+        hosts: Hosts | None,
+        refusals: Refusals,
+        origins: Collection[str] = (),
+    ) -> None:
+        """``origins``: those of other sites whose pages may send requests all the same; ``*`` is any."""
+        self.app, self._max_body, self._refusals, self._origins = app, max_body, refusals, origins
         self._hosts = hosts if hosts and hosts.checked else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -109,10 +107,22 @@ class Edge:
                 f"this service is not called {named[0][:100]!r}: ask it as localhost, "
                 "or add the name to EVENTBUS_HTTP_ALLOWED_HOSTS",
             )
-        if scope["method"] not in SAFE and _is_foreign(headers, named, hosts):
+        if scope["method"] not in SAFE and self._is_foreign(headers, named, hosts):
             self._refusals.note(Refused.ORIGIN)
             return Problem(FOREIGN_ORIGIN, "pages of other sites may not send this (Origin)")
         return None
+
+    def _is_foreign(self, headers: Headers, named: list[str], hosts: Hosts) -> bool:
+        """Whether a browser sent the request for a page of another site. Ports do not tell sites apart."""
+        origins = headers.getlist("origin")
+        if len(origins) == 1 and (ANY in self._origins or origins[0] in self._origins):
+            return False
+        if headers.get("sec-fetch-site") == "cross-site":
+            return True
+        if not origins:
+            return False
+        host = host_of(origins[0].partition("://")[2]) if len(origins) == 1 else None
+        return host is None or not (hosts.include(host) or (named and host == host_of(named[0])))
 
     def _refuse_length(self, length: str | None) -> Problem | None:
         digits = (length or "").lstrip("0") or "0"
@@ -141,14 +151,3 @@ class Edge:
             f"the body is larger than {self._max_body} bytes",
             headers={"Connection": "close"},
         )
-
-
-def _is_foreign(headers: Headers, named: list[str], hosts: Hosts) -> bool:
-    """Whether a browser sent the request for a page of another site. Ports do not tell sites apart."""
-    if headers.get("sec-fetch-site") == "cross-site":
-        return True
-    origins = headers.getlist("origin")
-    if not origins:
-        return False
-    host = host_of(origins[0].partition("://")[2]) if len(origins) == 1 else None
-    return host is None or not (hosts.include(host) or (named and host == host_of(named[0])))

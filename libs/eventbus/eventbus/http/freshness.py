@@ -6,6 +6,8 @@ from typing import Protocol
 
 from eventbus.model.errors import Unavailable
 
+STALE = "this replica has not heard from Kafka lately and cannot say how things stand"
+
 
 class Freshness(Protocol):
     """What is asked of a :class:`eventbus.Bus`."""
@@ -16,4 +18,4 @@ class Freshness(Protocol):
 def require_fresh(bus: Freshness) -> None:
     """Raises Unavailable (503) if this replica has not heard from the brokers within a session timeout."""
     if not bus.fresh():
-        raise Unavailable("this replica has not heard from Kafka lately and cannot say how things stand")
+        raise Unavailable(STALE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 from fastapi import FastAPI
@@ -32,10 +32,11 @@ Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 """A field of a view: what :func:`eventbus.http.rfc3339` writes."""
 Responses = dict[int | str, dict[str, Any]]
 
-_UNSEEN = r"\u0000-\u001f\u007f-\u00a0\u00ad\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff"
-ONE_LINE = rf"^[^{_UNSEEN}]*[^\s{_UNSEEN}][^{_UNSEEN}]*$"
-"""What :func:`~eventbus.http.problems.one_line` takes, but for rare characters: no pattern names a whole category."""
-LINES = rf"^(?:[^{_UNSEEN}]|\n)*$"
+_SEEN = r"\p{L}\p{M}\p{N}\p{P}\p{S}"
+ONE_LINE = rf"^[{_SEEN} ]*[{_SEEN}][{_SEEN} ]*$"
+"""What :func:`~eventbus.http.problems.one_line` takes, for JSON Schema, whose patterns are those of ECMAScript:
+letters, marks, numbers, punctuation, symbols and the space, and not the space alone."""
+LINES = rf"^[{_SEEN} \n]*$"
 """The same of several lines, or none."""
 KEY = r"^[!-~](?:[ -~]{0,253}[!-~])?$"
 """An Idempotency-Key."""
@@ -124,13 +125,14 @@ METRICS: Responses = {
 }
 
 
-def document(app: FastAPI) -> None:
-    """Have ``app`` describe itself with what is true of all its routes."""
+def document(app: FastAPI, describe: Callable[[dict[str, Any]], None]) -> None:
+    """Have ``app`` describe itself with what is true of all its routes. ``describe`` adds to the document."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             app.openapi_schema = get_openapi(title=app.title, version=app.version, routes=app.routes)
             _restore_examples(app.openapi_schema, app.routes)
+            describe(app.openapi_schema)
             _complete(app.openapi_schema)
         return app.openapi_schema
 
@@ -157,7 +159,7 @@ def _copy_examples(source: dict[str, Any], target: dict[str, Any]) -> None:
 
 
 def _complete(schema: dict[str, Any]) -> None:
-    components = schema.setdefault("components", {}).setdefault("schemas", {})
+    components = schema["components"].setdefault("schemas", {})
     components["Problem"] = _SCHEMA
     for name in ("HTTPValidationError", "ValidationError"):
         components.pop(name, None)

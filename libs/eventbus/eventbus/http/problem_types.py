@@ -60,7 +60,8 @@ MALFORMED_REQUEST = ProblemType(
     "malformed-request",
     400,
     "Bad Request",
-    "What came is not a request by the rules of HTTP/1.1 (RFC 9112), or has no `Host` header, or more than one.",
+    "What came is not a request by the rules of HTTP/1.1 (RFC 9112), or has no `Host` header, or more than one of a "
+    "header that may be there once.",
     "Look at what the client, or a proxy in between, writes to the connection. The connection is closed.",
     NOTHING_WAS_DONE,
     {"detail": "the Host header must be there once"},
@@ -73,6 +74,16 @@ MALFORMED_JSON = ProblemType(
     "`detail` says where the reader stopped. Send what a JSON library writes.",
     NOTHING_WAS_DONE,
     {"detail": "The body is not JSON: Expecting value: line 1 column 1 (char 0)."},
+)
+NOT_AUTHENTICATED = ProblemType(
+    "not-authenticated",
+    401,
+    "Unauthorized",
+    "The request has no API key or access token, or one that is unknown, has expired, or is meant for somebody else.",
+    "Send `Authorization: Bearer` with a valid one. `detail` says what is wrong. `WWW-Authenticate` says "
+    "`invalid_token` if the request had one.",
+    NOTHING_WAS_DONE,
+    {"detail": "the key is unknown, or no longer valid"},
 )
 FOREIGN_ORIGIN = ProblemType(
     "foreign-origin",
@@ -160,6 +171,15 @@ INVALID_REQUEST = ProblemType(
         "errors": [{"field": "items[0].quantity", "message": "must be 1 or more"}],
     },
 )
+TOO_MANY_REQUESTS = ProblemType(
+    "too-many-requests",
+    429,
+    "Too Many Requests",
+    "This caller sends more requests to this replica than it may. `RateLimit-Policy` and `RateLimit` say how many.",
+    "Wait for the seconds that `Retry-After` names, and send fewer.",
+    AFTER_A_WAIT,
+    {"detail": "this caller sends more requests than it may. Ask again in 1 s."},
+)
 HEADERS_TOO_LARGE = ProblemType(
     "headers-too-large",
     431,
@@ -196,6 +216,15 @@ TOO_MANY_CONNECTIONS = ProblemType(
     "Wait a moment. Clients that keep a few connections open and use them again need fewer.",
     AFTER_A_WAIT,
     {"detail": "there are too many connections; ask again in a moment"},
+)
+TOO_MANY_STREAMS = ProblemType(
+    "too-many-streams",
+    503,
+    "Service Unavailable",
+    "The service has as many streams of events open as it may have: three quarters of its connections.",
+    "Ask again; another replica may have room. EVENTBUS_HTTP_MAX_CONNECTIONS is the limit of connections.",
+    AFTER_A_WAIT,
+    {"detail": "there are too many streams; ask again in a moment"},
 )
 NOT_READY = ProblemType(
     "not-ready",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
@@ -20,7 +22,17 @@ SWEEP_EVERY = 5
 class HttpServer(uvicorn.Server):
     """Serves ``app``. It has no signal handlers: the replica stops the processor and HTTP together."""
 
-    def __init__(self, app: FastAPI, host: str, port: int, limits: HttpLimits, refusals: Refusals) -> None:
+    def __init__(
+        self,
+        app: FastAPI,
+        host: str,
+        port: int,
+        limits: HttpLimits,
+        refusals: Refusals,
+        on_shutdown: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``on_shutdown``: ends what requests wait for, so that all are answered before the server has stopped."""
+        self._on_shutdown = on_shutdown
         self.connections = OpenConnections(limits, refusals)
         super().__init__(
             uvicorn.Config(
@@ -44,6 +56,13 @@ class HttpServer(uvicorn.Server):
         if counter % SWEEP_EVERY == 0:
             self.connections.sweep(asyncio.get_running_loop().time())
         return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept nothing more, and end what is open."""
+        for server in self.servers:
+            server.close()
+        self._on_shutdown()
+        await super().shutdown(sockets)
 
     def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
         return nullcontext()

@@ -89,7 +89,7 @@ class Decider(Generic[S]):
     A store of another version, higher or lower, is rebuilt from the log at the next start."""
 
 
-def nothing_to_record(request: Any, state: Any) -> Sequence[Message]:
+def nothing_to_record(request: Any, state: Any, error: Exception) -> Sequence[Message]:
     """Most reactors record nothing when a call gets no answer."""
     return ()
 
@@ -104,8 +104,9 @@ class Reactor(Decider[S]):
     """
 
     call: Callable[[Any], Awaitable[Outcome]]
-    on_call_failed: Callable[[Any, S], Sequence[Message]] = nothing_to_record
-    """Own events that record that a request got no answer. Its message waits for the next attempt."""
+    on_call_failed: Callable[[Any, S, Exception], Sequence[Message]] = nothing_to_record
+    """Own events that record that a request got no answer, or part of one. Its message waits for the next attempt.
+    The arguments are the request, the state and what ``call`` raised: its class may hold that part."""
     on_retries_exhausted: Callable[[Any, S, str], Sequence[Message]] | None = None
     """Own events that settle a request after its last attempt failed. Without it the message becomes a dead letter.
     The arguments are the request, the state and the reason."""

@@ -44,6 +44,8 @@ class HttpLimits:
     keep_alive: float = 60.0
     stall_timeout: float = 30.0
     window: float = 10.0
+    heartbeat: float = 15.0
+    stream_time: float = 900.0
 
 
 def room_for(wanted: int, descriptors: int) -> int:

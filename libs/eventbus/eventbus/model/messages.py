@@ -70,12 +70,20 @@ class Command(Message):
     __slots__ = ()
 
 
+class Author(NamedTuple):
+    """Who wished something: ``authtype`` and ``authid`` of CloudEvents' Auth Context extension."""
+
+    kind: str
+    """``user``, ``app_user``, ``service_account``, ``api_key`` …"""
+    id: str
+
+
 class Envelope(Struct, frozen=True, eq=False):
     """A message with what its headers and its place in the log say about it. ``msgspec.structs.replace`` changes it.
 
     ``time`` is ms since epoch (UTC). ``cause`` is the position of the input an event answers, ``causation_id`` the id
     of that input, and ``key_version`` counts the events of its key from 1; they are None on what did not come from a
-    processor.
+    processor. ``author`` is who wished it: it stands on commands, and on the events that answer them.
     ``size`` is that of the encoded body in bytes, 0 if it was not encoded yet.
     """
 
@@ -92,6 +100,7 @@ class Envelope(Struct, frozen=True, eq=False):
     offset: int
     size: int = 0
     causation_id: str | None = None
+    author: Author | None = None
 
     def __eq__(self, other: object) -> bool:
         """Whether all but the sizes are equal: what was not encoded yet equals what was read."""
@@ -112,6 +121,7 @@ class Envelope(Struct, frozen=True, eq=False):
         source: str,
         correlation_id: str | None = None,
         traceparent: str | None = None,
+        author: Author | None = None,
     ) -> Envelope:
         """What nothing in a log caused, not written yet: it begins a correlation of its own unless given one."""
         identity = str(uuid.UUID(bytes=random_piece(), version=4))
@@ -127,6 +137,7 @@ class Envelope(Struct, frozen=True, eq=False):
             topic=topic,
             partition=partition,
             offset=-1,
+            author=author,
         )
 
 

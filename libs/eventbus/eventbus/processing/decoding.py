@@ -13,8 +13,8 @@ from eventbus.processing.context import TurnContext
 from eventbus.processing.work import WorkItem
 
 
-def work_items(context: TurnContext, raw: Raw) -> list[WorkItem] | Redrive | Discard:
-    """What a record is to be decided for, or what an operator says in it. Raises Poison."""
+def work_items(context: TurnContext, raw: Raw) -> list[WorkItem] | Envelope:
+    """What a record is to be decided for, or the Redrive or Discard that an operator sent. Raises Poison."""
     if raw.flaw:
         raise Poison(raw.flaw)
     if raw.size > context.limits.input:
@@ -22,9 +22,9 @@ def work_items(context: TurnContext, raw: Raw) -> list[WorkItem] | Redrive | Dis
             f"the record has {raw.size} bytes, more than {context.limits.input} (EVENTBUS_MAX_INPUT_BYTES)"
         )
     if raw.topic == f"{context.service}.admin":
-        command = decode(context, raw).message
-        if not isinstance(command, Redrive | Discard):
-            raise Poison(f"{raw.topic} takes no {command.name}")
+        command = decode(context, raw)
+        if not isinstance(command.message, Redrive | Discard):
+            raise Poison(f"{raw.topic} takes no {command.message.name}")
         return command
     deciders = context.router.route(raw)
     if not deciders:

@@ -141,6 +141,7 @@ def _envelope(
         partition=context.partition_of(message.key.encode()),
         offset=-1,
         causation_id=item.message_id or item.origin,
+        author=None if version is None else item.author,
     )
 
 

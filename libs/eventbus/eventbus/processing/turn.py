@@ -16,7 +16,7 @@ from eventbus.admin import Discard, Redrive
 from eventbus.model.decider import DeadlinePassed, Decider, Outcome, Reactor, Request
 from eventbus.model.errors import Mismatch, Poison, ProcessMustEnd, Retryable
 from eventbus.model.folding import Folded
-from eventbus.model.messages import Message
+from eventbus.model.messages import Author, Message
 from eventbus.model.places import Entity
 from eventbus.model.record import Raw
 from eventbus.model.rules import check_input, check_outputs
@@ -57,7 +57,7 @@ class Turn:
                 if isinstance(found, list):
                     items += found
                 else:
-                    self.carry_out(found)
+                    self.carry_out(found.message, found.author)
             except Poison as error:
                 self._reject(raw, error)
             except Exception as error:
@@ -106,18 +106,20 @@ class Turn:
         if not queue and item.entity not in self._asking:
             del self._context.queues[item.entity]
 
-    def carry_out(self, command: Redrive | Discard) -> None:
+    def carry_out(self, command: Message, author: Author | None = None) -> None:
         """Redrive or discard what waits for a key. A key with a call under way stays as it is."""
+        assert isinstance(command, Redrive | Discard)
+        by = author.id if author else ""
         for log_name, decider in self._context.router.deciders.items():
             entity = Entity(log_name, command.key)
             if entity in self._context.queues or command.log not in (None, log_name):
                 continue
             if isinstance(command, Redrive):
-                if self.retry_queues.redrive(entity):
+                if self.retry_queues.redrive(entity, by):
                     self._drain(entity, decider)
             else:
                 for parked in self.retry_queues.queue(entity)[: command.count]:
-                    self.retry_queues.discard(parked)
+                    self.retry_queues.discard(parked, by)
                 self._drain(entity, decider)
 
     def conclude(self) -> None:
@@ -234,7 +236,7 @@ class Turn:
         self, reactor: Reactor[Any], item: WorkItem, request: Request, error: Exception
     ) -> bool:
         """Write what the reactor records of a failed call; returns whether that settles the request."""
-        self._record(item, reactor.on_call_failed(request, self._state(item).state))
+        self._record(item, reactor.on_call_failed(request, self._state(item).state, error))
         if self._context.breaker.is_open or not reactor.on_retries_exhausted or not self._is_last_try(item):
             return False
         reason = f"{type(error).__name__}: {error}"

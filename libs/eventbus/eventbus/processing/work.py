@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from eventbus.model.decider import DeadlinePassed, Decider, Outcome
 from eventbus.model.errors import UnknownSchema
-from eventbus.model.messages import Envelope, Message
+from eventbus.model.messages import Author, Command, Envelope, Message
 from eventbus.model.once import once
 from eventbus.model.places import Entity
 from eventbus.model.record import Raw
@@ -36,6 +36,8 @@ class WorkItem(Struct, frozen=True, eq=False, dict=True):
     message_id: str | None = None
     """The message's own id (``ce_id``); None for a deadline."""
     parked: bool = False
+    author: Author | None = None
+    """Who wished it, if it is a command: its events say so too. No event is the wish of who led to its cause."""
 
     @classmethod
     def of(cls, decider: Decider[Any], raw: Raw, envelope: Envelope, parked: bool = False) -> WorkItem:
@@ -50,6 +52,7 @@ class WorkItem(Struct, frozen=True, eq=False, dict=True):
             traceparent=envelope.traceparent,
             message_id=envelope.id,
             parked=parked,
+            author=envelope.author if isinstance(message, Command) else None,
         )
 
     @classmethod

@@ -65,6 +65,8 @@ class Parked:
     """Whether the last try asked the outside."""
     events: tuple[str, ...] = ()
     """Of a resolved message: the names of the own events it led to."""
+    by: str = ""
+    """The operator who redrove or discarded it last."""
 
     @classmethod
     def rejected(cls, raw: Raw, error: BaseException, now: int) -> Parked:
@@ -103,6 +105,8 @@ class Parked:
             "called": int(self.called),
             "events": ",".join(self.events),
         }
+        if self.by:
+            waits["by"] = self.by
         return [*self.raw.headers, *_headers(RETRY, waits), *self.why()]
 
     def why(self) -> Headers:
@@ -175,6 +179,7 @@ class Parked:
             # Records of the first version of this library lack these two.
             called=texts.get(RETRY + "called") == "1",
             events=tuple(texts.get(RETRY + "events", "").split(",")) if texts.get(RETRY + "events") else (),
+            by=texts.get(RETRY + "by", ""),
         )
 
 

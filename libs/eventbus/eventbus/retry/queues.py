@@ -98,17 +98,17 @@ class RetryQueues:
         """The message was decided, and led to these own events."""
         self._put(replace(parked, state=State.RESOLVED, due=0, events=events, called=called))
 
-    def redrive(self, entity: Entity) -> bool:
-        """Put the dead head of a key back to work. False if there is none."""
+    def redrive(self, entity: Entity, by: str = "") -> bool:
+        """Put the dead head of a key back to work, as ``by`` wished. False if there is none."""
         queue = self.queue(entity)
         if not queue or queue[0].state is not State.DEAD:
             return False
-        self._put(replace(queue[0], state=State.REDRIVEN, attempt=0, due=self._clock(), called=False))
+        self._put(replace(queue[0], state=State.REDRIVEN, attempt=0, due=self._clock(), called=False, by=by))
         return True
 
-    def discard(self, parked: Parked) -> None:
-        """An operator decided that the message will never be decided."""
-        self._put(replace(parked, state=State.DISCARDED, due=0))
+    def discard(self, parked: Parked, by: str = "") -> None:
+        """An operator, ``by``, decided that the message will never be decided."""
+        self._put(replace(parked, state=State.DISCARDED, due=0, by=by))
 
     def reject(self, raw: Raw, error: Exception) -> Parked:
         """Make a dead letter of a message that cannot be parked, and record that it became one."""

@@ -9,9 +9,12 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
+from eventbus.access import Caller
+from eventbus.causes import Question, Why
 from eventbus.codec import Codec
 from eventbus.model.decider import Decider
 from eventbus.model.folding import Entry
@@ -20,7 +23,9 @@ from eventbus.model.messages import Message
 from eventbus.model.places import Position
 from eventbus.model.rules import check_sent
 from eventbus.service.answers import Sent
+from eventbus.service.changes import Told
 from eventbus.service.consistency import Consistency
+from eventbus.service.inquiries import Inquiries
 from eventbus.service.local_state import LocalState
 from eventbus.service.offset_probe import OffsetProbe
 from eventbus.service.published import Published
@@ -80,25 +85,40 @@ class Bus:
     ) -> None:
         """``sends``: the commands that :meth:`send` takes."""
         self.service, self.settings, self._parts, self._sends = service, settings, parts, sends
+        self._inquiries = Inquiries(settings)
 
     async def send(
-        self, command: Message, *, correlation_id: str | None = None, traceparent: str | None = None
+        self,
+        command: Message,
+        *,
+        by: Caller | None = None,
+        correlation_id: str | None = None,
+        traceparent: str | None = None,
     ) -> Sent:
-        """Make a command durable (acks=all); returns where it stands.
+        """Make a command durable (acks=all); returns where it stands. ``by``: who wished it, which is recorded.
 
         Raises Unavailable if it is not durable within ``send_timeout``: it may have been written all the same. The
         events it leads to are kept for :meth:`answer` while the caller holds what is returned, no longer.
         Raises TypeError for a command that ``Service(sends=...)`` does not name.
         """
         check_sent(f"the HTTP interface of {self.service}", self._sends, command)
-        return await self._parts.get().sender.send(command, correlation_id, traceparent)
+        return await self._parts.get().sender.send(
+            command, correlation_id, traceparent, by.author if by else None
+        )
 
     async def write(
-        self, command: Message, *, correlation_id: str | None = None, traceparent: str | None = None
+        self,
+        command: Message,
+        *,
+        by: Caller | None = None,
+        correlation_id: str | None = None,
+        traceparent: str | None = None,
     ) -> Position:
         """As :meth:`send`, for a command whose answer nobody will ask for: its events are not kept."""
         check_sent(f"the HTTP interface of {self.service}", self._sends, command)
-        return await self._parts.get().sender.write(command, correlation_id, traceparent)
+        return await self._parts.get().sender.write(
+            command, correlation_id, traceparent, by.author if by else None
+        )
 
     async def answer(self, sent: Sent, timeout: float) -> list[Message]:
         """The own events that a command sent from here led to, once they are folded here.
@@ -120,8 +140,33 @@ class Bus:
     async def wait(
         self, decider: Decider[S], key: str, until: Callable[[Entry[S] | None], bool], timeout: float
     ) -> Entry[S] | None:
-        """Read a key until ``until`` holds or ``timeout`` (seconds) has passed; returns the last read."""
+        """Wait until ``until`` holds of a key, or ``timeout`` (seconds) has passed; returns the last read.
+
+        Nothing is asked meanwhile: after an event of the key its state is read once, for all who wait for it. When
+        this replica stops, all get what they would read then.
+        """
         return await self._parts.get().consistency.wait(decider, key, until, timeout)
+
+    def watch(self, log: str, key: str | None, told: Told) -> AbstractContextManager[None]:
+        """Within it ``told`` is called once events of a key of an own log, or of any key (None), are folded here.
+
+        What is read within it, after it began or was told, misses nothing. It is told too when this replica stops.
+        """
+        return self._parts.get().reader.watch(log, key, told)
+
+    def why_unavailable(self, log: str, key: str | None = None) -> str:
+        """Why this replica cannot say how a key of an own log, or the whole log, stands; empty if it can."""
+        parts = self._parts.peek()
+        return parts.reader.why_unavailable(log, key) if parts else self._parts.missing
+
+    def folded_up_to(self, log: str) -> list[int]:
+        """By the number of its partition, the offset up to which an own log is folded in what :meth:`query` sees."""
+        return self._parts.get().reader.folded_up_to(log)
+
+    def end(self) -> None:
+        """This replica stops: nobody waits here any more."""
+        if parts := self._parts.peek():
+            parts.reader.end()
 
     async def caught_up(self, topic: str, key: str) -> None:
         """Return once everything that ``topic`` held for this key when the call came is decided and folded here.
@@ -187,6 +232,13 @@ class Bus:
     def query(self, sql: str, args: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """Rows of this replica's projections; read-only."""
         return self._parts.get().reader.query(sql, args)
+
+    async def why(self, question: Question) -> Why:
+        """The causal tree of a key, read from the topics of all services within ``why_timeout``.
+
+        Raises Unavailable if this replica answers ``why_at_once`` such questions already, or if Kafka is away.
+        """
+        return await self._inquiries.ask(question, self.consult(lambda codec, store, partitions: codec))
 
     def consult(self, question: Callable[[Codec, Store, int], T]) -> T:
         """What ``question`` returns when given the codec, the store (read-only) and the number of partitions.

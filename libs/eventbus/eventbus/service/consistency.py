@@ -17,6 +17,7 @@ from eventbus.service.offset_probe import OffsetProbe
 from eventbus.service.reader import Reader
 from eventbus.service.rounds import Rounds
 from eventbus.service.sender import Sender
+from eventbus.service.waits import Waits
 from eventbus.settings import Settings
 
 S = TypeVar("S")
@@ -46,6 +47,7 @@ class Consistency:
         self._sender, self._reader, self._probe = sender, reader, probe
         self._logs = [*local.store.deciders, f"{service}.retry"]
         """What a replica must have read to know what another has decided."""
+        self.waits = Waits(local.progress.changes, reader.read)
         self._without_event: dict[Partition, int] = {}
         """By partition, the offset after the last command from here that is known to have led to no event."""
         self._known: dict[tuple[str, str], dict[Partition, int]] = {}
@@ -101,19 +103,7 @@ class Consistency:
     async def wait(
         self, decider: Decider[S], key: str, until: Callable[[Entry[S] | None], bool], timeout: float
     ) -> Entry[S] | None:
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout
-        while True:
-            entry = self._reader.read(decider, key)
-            left = deadline - loop.time()
-            if until(entry) or left <= 0:
-                return entry
-            try:
-                await self._progress.change(
-                    decider.log, key, left, unless=lambda: until(self._reader.read(decider, key))
-                )
-            except TimeoutError:
-                return self._reader.read(decider, key)
+        return await self.waits.wait(decider, key, until, timeout)
 
     async def caught_up(self, topic: str, key: str) -> None:
         partition = self._local.partition_of(topic, key)

@@ -27,6 +27,8 @@ class LocalState:
     stops: Callable[[], dict[Partition, Stop]]
     """The partitions of own logs that a record stops."""
     progress: Progress
+    caught_up: Callable[[], bool]
+    """Whether it had folded all that there was once, since it started."""
 
     def partition_of(self, topic: str, key: str) -> Partition:
         """The partition of ``topic`` that holds ``key``."""

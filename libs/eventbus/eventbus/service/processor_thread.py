@@ -177,7 +177,13 @@ class ProcessorThread:
         name = self._service.name
         store = Store(self._state, self._service.deciders, retry=f"{name}.retry", read_only=True)
         local = LocalState(
-            store, processor.health, cluster.partitions, processor.positions, processor.stops, progress
+            store,
+            processor.health,
+            cluster.partitions,
+            processor.positions,
+            processor.stops,
+            progress,
+            caught_up=lambda: processor.tasks.ready,
         )
         self._bus_parts.publish(BusParts.open(name, self._settings, self._codec, self._loop, local))
         log.info("slot %d, %d partitions, state in %s", self._slot.number, cluster.partitions, self._state)

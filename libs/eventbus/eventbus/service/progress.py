@@ -10,6 +10,7 @@ from typing import TypeVar
 from eventbus.model.messages import Envelope
 from eventbus.model.places import Partition, whole_number
 from eventbus.service.answers import Answer, Answers, Sent
+from eventbus.service.changes import Changes
 
 K = TypeVar("K")
 Waiters = dict[K, list[asyncio.Future[None]]]
@@ -34,8 +35,8 @@ class Progress:
         self._answered: dict[Partition, int] = {}
         self._answers = Answers()
         self._by_cause: dict[Partition, Waiters[int]] = {}
-        self._by_key: Waiters[tuple[str, str]] = {}
         self._by_any: Waiters[None] = {}
+        self.changes = Changes(loop)
 
     def publish(self, events: Sequence[Envelope], decided: dict[Partition, int]) -> None:
         """Events that are folded, and by input partition the offset up to which it is decided.
@@ -55,8 +56,6 @@ class Progress:
                         self._answers.add(partition, offset, event)
                     if waiters := self._by_cause.get(partition):
                         woken += waiters.pop(offset, ())
-                if self._by_key:
-                    woken += self._by_key.pop((event.topic, event.message.key), ())
             for partition, upto in decided.items():
                 self._decided[partition] = upto
                 if waiters := self._by_cause.get(partition):
@@ -66,6 +65,7 @@ class Progress:
                 woken += self._by_any.pop(None, ())
         if woken:
             self._loop.call_soon_threadsafe(_wake, woken)
+        self.changes.folded(events)
 
     def _cause(self, event: Envelope) -> tuple[Partition, int] | None:
         """The record of an input that the event answers, if it answers one."""
@@ -117,10 +117,6 @@ class Progress:
             await self._wait_for(waiters, sent.offset, timeout, unless=is_known)
         except TimeoutError:
             return
-
-    async def change(self, log: str, key: str, timeout: float, unless: Callable[[], bool]) -> None:
-        """Wait for an event of this key, ``unless`` that holds already. Raises TimeoutError."""
-        await self._wait_for(self._by_key, (log, key), timeout, unless)
 
     async def anything(self, timeout: float) -> None:
         """Wait until anything is published, or ``timeout`` (seconds) has passed."""

@@ -16,7 +16,7 @@ class Published(Generic[T]):
     """
 
     def __init__(self, missing: str) -> None:
-        self._missing = missing
+        self.missing = missing
         self._value: T | None = None
 
     def publish(self, value: T) -> None:
@@ -31,5 +31,5 @@ class Published(Generic[T]):
     def get(self) -> T:
         """The value. Raises Unavailable if there is none yet."""
         if self._value is None:
-            raise Unavailable(self._missing)
+            raise Unavailable(self.missing)
         return self._value

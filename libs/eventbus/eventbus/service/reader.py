@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from eventbus.codec import Codec
-from eventbus.http.freshness import require_fresh
+from eventbus.http.freshness import STALE, require_fresh
 from eventbus.model.decider import Decider
 from eventbus.model.errors import Unavailable
 from eventbus.model.folding import Entry
 from eventbus.model.listing import Place
+from eventbus.model.places import Entity
+from eventbus.service.changes import Told
 from eventbus.service.local_state import LocalState
 from eventbus.settings import Settings
 from eventbus.state.parked import HoldStatus
@@ -35,6 +38,25 @@ class Reader:
         if stops and (stop := stops.get(self._local.partition_of(decider.log, key))):
             raise Unavailable(f"this replica cannot say how {key} stands: {stop.reason}")
         return self._store.read(decider, key)
+
+    def why_unavailable(self, log: str, key: str | None) -> str:
+        if self._local.progress.changes.ended:
+            return "this replica stops"
+        if not self.fresh():
+            return STALE
+        for stopped, stop in self._local.stops().items():
+            if stopped.topic == log and (key is None or stopped == self._local.partition_of(log, key)):
+                return f"this replica cannot say how things stand: {stop.reason}"
+        return "" if self._local.caught_up() else "this replica is catching up"
+
+    def watch(self, log: str, key: str | None, told: Told) -> AbstractContextManager[None]:
+        return self._local.progress.changes.watch(log if key is None else Entity(log, key), told)
+
+    def folded_up_to(self, log: str) -> list[int]:
+        return [self._store.checkpoint(log, number) for number in range(self._local.partitions)]
+
+    def end(self) -> None:
+        self._local.progress.changes.end()
 
     def page(
         self, decider: Decider[S], chosen: Mapping[str, str], behind: Place, since: int, limit: int

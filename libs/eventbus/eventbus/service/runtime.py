@@ -12,10 +12,12 @@ from collections.abc import Callable
 
 from fastapi import FastAPI
 
+from eventbus.http.access import Access
 from eventbus.http.app import create_app
 from eventbus.http.connections import Refusals, raise_descriptors
 from eventbus.http.edge import Hosts
 from eventbus.http.server import HttpServer
+from eventbus.loopback import is_loopback
 from eventbus.model.errors import EventBusError
 from eventbus.private import write_privately
 from eventbus.processing.ports import AfterStep
@@ -25,7 +27,7 @@ from eventbus.service.dry_run import preview_route
 from eventbus.service.processor_thread import ProcessorThread
 from eventbus.service.published import Published
 from eventbus.service.slot import Slot
-from eventbus.settings import Settings
+from eventbus.settings import AccessSettings, Settings
 from eventbus.visible import log_visibly
 
 log = logging.getLogger("eventbus.runtime")
@@ -88,6 +90,7 @@ class Replica:
     def __init__(self, service: Service, settings: Settings, slot: Slot, after_step: AfterStep) -> None:
         self._bus_parts = Published[BusParts]("this replica has not reached Kafka yet")
         self._bus = Bus(service.name, settings, self._bus_parts, service.sends)
+        self._access = Access.of(AccessSettings())
         self._server = self._http_server(service, settings)
         self._processing = ProcessorThread(
             service,
@@ -101,22 +104,27 @@ class Replica:
 
     def _http_server(self, service: Service, settings: Settings) -> HttpServer:
         refusals = Refusals()
+        port, limits = settings.http_port or service.port, settings.http_limits(raise_descriptors())
         app = create_app(
             service.name,
             why_not_ready=self.why_not_ready,
             max_body=settings.max_body,
             routes=http_routes(service.routes, self._bus),
             rules=service.rules,
+            access=self._access,
             hosts=Hosts(settings.http_host, settings.allowed_hosts()),
             refusals=refusals,
+            limits=limits,
         )
-        port, limits = settings.http_port or service.port, settings.http_limits(raise_descriptors())
-        return HttpServer(app, settings.http_host, port, limits, refusals)
+        return HttpServer(app, settings.http_host, port, limits, refusals, on_shutdown=self._bus.end)
 
     async def run(self) -> BaseException | None:
         """Serve until stopped; returns what made the replica fail, if anything did."""
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self._stop)
+        _say_who_may_call(self._access, self._server.config.host)
+        watching = asyncio.create_task(self._access.watch())
+        watching.add_done_callback(lambda _: self._stop())
         self._processing.start()
         failure: BaseException | None = None
         try:
@@ -125,6 +133,10 @@ class Replica:
             port = self._server.config.port
             failure = OSError(f"port {port} cannot be listened on: is another process using it?")
         self._stop()
+        watching.cancel()
+        (ended,) = await asyncio.gather(watching, return_exceptions=True)
+        if not isinstance(ended, asyncio.CancelledError):
+            failure = failure or ended
         await asyncio.to_thread(self._processing.join, 30.0)
         if parts := self._bus_parts.peek():
             await asyncio.to_thread(parts.close)
@@ -146,6 +158,19 @@ class Replica:
 
     def _end_http(self) -> None:
         self._server.should_exit = True
+
+
+def _say_who_may_call(access: Access, host: str) -> None:
+    if access.authenticator:
+        log.info("access control is on: callers need an API key or an access token")
+        return
+    level = logging.INFO if is_loopback(host) else logging.WARNING
+    log.log(
+        level,
+        "access control is off: whoever reaches %s may do everything; "
+        "EVENTBUS_API_KEYS_FILE or EVENTBUS_OIDC_ISSUER turns it on",
+        host,
+    )
 
 
 def http_routes(own: Routes | None, bus: Bus) -> list[Callable[[FastAPI], None]]:

@@ -15,7 +15,7 @@ from eventbus.codec import Codec
 from eventbus.headers import headers_of
 from eventbus.kafka.clients import command_producer
 from eventbus.model.errors import Unavailable
-from eventbus.model.messages import Envelope, Message
+from eventbus.model.messages import Author, Envelope, Message
 from eventbus.model.places import Partition, Position
 from eventbus.processing.ports import epoch_ms
 from eventbus.service.answers import Sent
@@ -78,23 +78,34 @@ class Sender:
         """By partition, where the commands stand that this process wrote."""
         return self._written
 
-    async def send(self, command: Message, correlation_id: str | None, traceparent: str | None) -> Sent:
+    async def send(
+        self,
+        command: Message,
+        correlation_id: str | None,
+        traceparent: str | None,
+        author: Author | None = None,
+    ) -> Sent:
         """Make a command durable (acks=all), and keep its answer while the caller holds what is returned.
 
         Raises Unavailable if it is not durable within ``send_timeout``.
         """
-        sent = await self._durable(command, correlation_id, traceparent, is_answered=True)
+        envelope = self._envelope(command, correlation_id, traceparent, author)
+        sent = await self._durable(envelope, is_answered=True)
         assert isinstance(sent, Sent)
         return sent
 
-    async def write(self, command: Message, correlation_id: str | None, traceparent: str | None) -> Position:
+    async def write(
+        self,
+        command: Message,
+        correlation_id: str | None,
+        traceparent: str | None,
+        author: Author | None = None,
+    ) -> Position:
         """As :meth:`send`, for a command whose answer nobody will ask for."""
-        return await self._durable(command, correlation_id, traceparent, is_answered=False)
+        envelope = self._envelope(command, correlation_id, traceparent, author)
+        return await self._durable(envelope, is_answered=False)
 
-    def _durable(
-        self, command: Message, correlation_id: str | None, traceparent: str | None, *, is_answered: bool
-    ) -> asyncio.Future[Sent | Position]:
-        envelope = self._envelope(command, correlation_id, traceparent)
+    def _durable(self, envelope: Envelope, *, is_answered: bool) -> asyncio.Future[Sent | Position]:
         value = self._codec.encode(envelope.message)
         partition = Partition(envelope.topic, envelope.partition)
         delivery = Delivery(partition, self._loop.create_future(), is_answered)
@@ -125,7 +136,13 @@ class Sender:
             raise
         return delivery.done
 
-    def _envelope(self, command: Message, correlation_id: str | None, traceparent: str | None) -> Envelope:
+    def _envelope(
+        self,
+        command: Message,
+        correlation_id: str | None,
+        traceparent: str | None,
+        author: Author | None,
+    ) -> Envelope:
         now = epoch_ms()
         topic, number = self._local.partition_of(command.topic, command.key)
         return Envelope.from_outside(
@@ -136,6 +153,7 @@ class Sender:
             source=self._source,
             correlation_id=correlation_id,
             traceparent=traceparent,
+            author=author,
         )
 
     def _report(self, delivery: Delivery, offset: int | None, reason: str) -> None:
