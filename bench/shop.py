@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import aiohttp
@@ -20,10 +20,12 @@ PLAN = Plan(rate=1_000, seconds=10_000, products=100)
 
 
 @asynccontextmanager
-async def session(connections: int = 0) -> AsyncIterator[aiohttp.ClientSession]:
+async def session(
+    connections: int = 0, headers: Mapping[str, str] | None = None
+) -> AsyncIterator[aiohttp.ClientSession]:
     """An HTTP client with so many connections at most; 0: as many as requests are under way."""
     timeout, connector = aiohttp.ClientTimeout(total=30), aiohttp.TCPConnector(limit=connections)
-    async with aiohttp.ClientSession(timeout=timeout, connector=connector) as made:
+    async with aiohttp.ClientSession(timeout=timeout, connector=connector, headers=headers) as made:
         yield made
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import os
 import random
 import re
@@ -24,7 +25,7 @@ from schemathesis.engine.recorder import ScenarioRecorder
 from schemathesis.openapi.checks import RejectedPositiveData
 
 from tools.registry import STARTED
-from tools.stack.settings import StackSettings
+from tools.stack.settings import StackSettings, credentials
 
 KEY = "Idempotency-Key"
 BEYOND = (
@@ -46,6 +47,12 @@ SECONDS = 20.0
 """How long one request may take; one that takes longer is a finding."""
 
 
+@schemathesis.serializer("application/x-ndjson")
+def lines(context: schemathesis.SerializationContext, value: Any) -> bytes:
+    """A text as it is, any other value as one line of JSON."""
+    return value.encode() if isinstance(value, str) else json.dumps(value).encode() + b"\n"
+
+
 @dataclass(frozen=True)
 class Examined:
     """What one service was asked, and what was not as documented."""
@@ -55,13 +62,17 @@ class Examined:
     findings: tuple[str, ...]
 
 
-def configuration(seed: int, examples: int) -> schemathesis.Config:
-    """All checks, all phases; ``examples``: at most so many fuzzed requests for each operation and phase."""
+def configuration(seed: int, examples: int, headers: dict[str, str] | None = None) -> schemathesis.Config:
+    """All checks, all phases.
+
+    ``examples``: fuzzed requests for each operation and phase, at most. ``headers``: of each request: credentials.
+    """
     return schemathesis.Config.from_dict(
         {
             "seed": seed,
             "workers": 1,
             "request-timeout": SECONDS,
+            "headers": headers or {},
             "continue-on-failure": True,
             # A run must not depend on the ones before it.
             "cache": {"enabled": False},
@@ -126,9 +137,10 @@ def is_beyond_schemas(answer: schemathesis.Response | None) -> bool:
     return bool(refusals) and all(any(re.fullmatch(rule, one) for rule, _ in BEYOND) for one in refusals)
 
 
-def examine_service(url: str, seed: int, examples: int) -> Examined:
+def examine_service(url: str, seed: int, examples: int, headers: dict[str, str] | None = None) -> Examined:
     """Ask the service at ``url`` all that its own document describes."""
-    return examine(schemathesis.openapi.from_url(f"{url}/openapi.json", config=configuration(seed, examples)))
+    config, headers = configuration(seed, examples, headers), headers or {}
+    return examine(schemathesis.openapi.from_url(f"{url}/openapi.json", config=config, headers=headers))
 
 
 def main(arguments: list[str]) -> int:
@@ -142,7 +154,7 @@ def main(arguments: list[str]) -> int:
     stack = StackSettings.from_env(os.environ)
     found = 0
     for service in STARTED:
-        examined = examine_service(stack.url(service.name), options.seed, options.examples)
+        examined = examine_service(stack.url(service.name), options.seed, options.examples, credentials())
         print(
             f"{service.name}: {examined.requests} requests to {examined.operations} operations, "
             f"seed {options.seed}: {len(examined.findings)} findings"

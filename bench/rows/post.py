@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -77,10 +78,10 @@ def post(bench: Run) -> list[Row]:
     ]
 
 
-async def bursts(url: str, seconds: float, decided: bool) -> Bursts:
+async def bursts(url: str, seconds: float, decided: bool, headers: Mapping[str, str] | None = None) -> Bursts:
     """Bursts of POSTs until they have taken ``seconds`` s. If ``decided``, each waits for the last one."""
     found = Bursts()
-    async with session(CONNECTIONS) as client:
+    async with session(CONNECTIONS, headers) as client:
         while found.seconds < seconds:
             began = time.monotonic()
             ids = await _burst(client, url, found.latencies)

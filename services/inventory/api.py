@@ -10,9 +10,8 @@ from typing import Annotated
 from fastapi import FastAPI, Path, Query, Request, Response
 from pydantic import AfterValidator
 
-from eventbus import Bus, Message, Rule, Rules, Scope
+from eventbus import Bus, Rule, Rules, Scope
 from eventbus.http import (
-    IDEMPOTENCY_KEY,
     MALFORMED_JSON,
     METHOD_NOT_ALLOWED,
     ONE_LINE,
@@ -28,9 +27,9 @@ from eventbus.http import (
     read_body,
     require_fresh,
     require_known,
-    trace,
 )
-from schemas import AdjustStock, StockRefused, StockRepeated
+from schemas import AdjustStock
+from services.inventory.adjusting import Adjusting
 from services.inventory.bodies import ADJUSTMENT_REQUEST, Adjustment, parse_adjustment
 from services.inventory.problems import (
     NOT_DECIDED,
@@ -95,6 +94,8 @@ def stock_routes(settings: InventorySettings) -> Callable[[FastAPI, Bus], None]:
     """The routes of inventory, for ``Service.routes``."""
 
     def add(app: FastAPI, bus: Bus) -> None:
+        adjusting = Adjusting(bus, settings.answer_timeout)
+
         @app.post(
             "/stock/{productId:path}" + ADJUSTMENTS,
             status_code=202,
@@ -106,11 +107,11 @@ def stock_routes(settings: InventorySettings) -> Callable[[FastAPI, Bus], None]:
             adjustment = parse_adjustment(await read_body(request))
             key = idempotency_key(request.headers)
             command = to_command(product_id, adjustment, key and caller(request).scoped(key))
-            event = await decided(bus, command, request, settings.answer_timeout)
-            raise_if_refused(event)
-            if isinstance(event, StockRepeated):
+            require_fresh(bus)
+            stock, replayed = await adjusting.adjust(command, request)
+            if replayed:
                 response.headers["Idempotent-Replay"] = "true"
-            return await stock_of(bus, product_id)
+            return stock or await stock_of(bus, product_id)
 
         @app.get(
             "/stock",
@@ -146,37 +147,6 @@ def to_command(product_id: str, adjustment: Adjustment, key: str | None) -> Adju
         adjustment_id=key,
         fingerprint=adjustment.fingerprint(),
     )
-
-
-async def decided(bus: Bus, command: AdjustStock, request: Request, seconds: float) -> Message:
-    """The event that answers the command. Raises Problem (503) if there is none in time."""
-    position = await bus.send(command, by=caller(request), **trace(request.headers))
-    try:
-        events = await bus.answer(position, seconds)
-    except TimeoutError as error:
-        advice = (
-            f"repeat the request with the same {IDEMPOTENCY_KEY}"
-            if command.adjustment_id
-            else f"it may still be decided, and repeating it without an {IDEMPOTENCY_KEY} may adjust twice"
-        )
-        raise Problem(NOT_DECIDED_IN_TIME, f"{position}: {advice}", headers={"Retry-After": "1"}) from error
-    if not events:
-        raise Problem(NOT_DECIDED, f"{position} became a dead letter, or an operator set it aside")
-    return events[0]
-
-
-def raise_if_refused(event: Message) -> None:
-    """Raises Problem: 409 if there is not enough in stock, 422 if the key was used for another adjustment."""
-    match event:
-        case StockRefused():
-            raise Problem(
-                NOT_ENOUGH_STOCK,
-                event.reason,
-                productId=event.product_id,
-                availableQty=event.available_qty,
-            )
-        case StockRepeated(identical=False):
-            raise invalid([(IDEMPOTENCY_KEY, "was used before for another adjustment of this product")])
 
 
 async def stock_of(bus: Bus, product_id: str) -> StockView:

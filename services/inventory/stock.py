@@ -59,7 +59,7 @@ class OrderHold(Struct, frozen=True):
 
 
 class Stock(Struct, frozen=True):
-    """One product: its ``holds`` by order id, and the fingerprints of its ``adjustments`` by their ids."""
+    """One product: its ``holds`` by order id; by the id of an adjustment its fingerprint, or that it was refused."""
 
     available: int = 0
     reserved: int = 0
@@ -167,7 +167,7 @@ def answer(command: OrderCommand, outcome: Answer, quantity: int, available: int
 
 
 def adjust(command: AdjustStock, stock: Stock) -> Sequence[Message]:
-    """Add or remove pieces. An adjustment with an id happens once; one that was refused may be tried again."""
+    """Add or remove pieces. An adjustment with an id is decided once, also if it is refused."""
     if command.adjustment_id is not None:
         known = stock.adjustments.get(command.adjustment_id)
         if known is not None:
@@ -175,7 +175,7 @@ def adjust(command: AdjustStock, stock: Stock) -> Sequence[Message]:
                 StockRepeated(
                     product_id=command.product_id,
                     adjustment_id=command.adjustment_id,
-                    identical=known == command.fingerprint,
+                    identical=known in (command.fingerprint, refused_adjustment(command.quantity)),
                 )
             ]
     if (reason := obstacle(command.quantity, stock)) is not None:
@@ -199,6 +199,11 @@ def adjust(command: AdjustStock, stock: Stock) -> Sequence[Message]:
             fingerprint=command.fingerprint,
         )
     ]
+
+
+def refused_adjustment(quantity: int) -> str:
+    """What stands in place of the fingerprint of an adjustment that was refused: the log does not hold that."""
+    return f"refused: {quantity}"
 
 
 def obstacle(quantity: int, stock: Stock) -> str | None:
@@ -237,6 +242,9 @@ def evolve(stock: Stock, event: Own) -> Stock:
             return with_hold(moved, event.order_id, OrderHold(Hold.SHIPPED, event.quantity))
         case StockRefused(command=ReserveStock.name, order_id=str(order_id)) if order_id not in stock.holds:
             return with_hold(stock, order_id, OrderHold(Hold.REFUSED))
+        case StockRefused(command=AdjustStock.name, adjustment_id=str(adjustment_id)):
+            known = stock.adjustments.get(adjustment_id, refused_adjustment(event.quantity))
+            return replace(stock, adjustments=stock.adjustments.put(adjustment_id, known))
         case StockRefused() | StockRepeated():
             return stock
     assert_never(event)
@@ -255,6 +263,6 @@ def stock_decider() -> Decider[Stock]:
         initial=Stock(),
         decide=decide,
         evolve=evolve,
-        fold_version=1,
+        fold_version=2,
         projection=StockProjection(),
     )

@@ -57,7 +57,7 @@ def _smtp_url(url: str) -> str:
 def _sender(text: str) -> str:
     name, address = parseaddr(text)
     try:
-        if wrong_address(address):
+        if wrong_address(address) or not text.isprintable():
             raise ValueError(text)
         Address(name, addr_spec=address)
     except (ValueError, MessageError):
@@ -74,7 +74,7 @@ def _language(tag: str) -> str:
 def _timezone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (ValueError, OSError):
+    except (KeyError, ValueError, OSError):
         raise ValueError("must be a time zone such as Europe/Berlin") from None
     return name
 

@@ -102,7 +102,13 @@ class Admission:
         self._moved_at, self._moving_since = -math.inf, math.inf
 
     def refusal(self) -> Refusal | None:
-        """Why another order is refused now; None if it is not. Raises Unavailable before the first read."""
+        """Why another order is refused, which is counted; None if it is not. Raises as :meth:`obstacle`."""
+        if refusal := self.obstacle():
+            REFUSED.labels(refusal.reason).inc()
+        return refusal
+
+    def obstacle(self) -> Refusal | None:
+        """Why another order would be refused now; None if it would not. Raises Unavailable before the first read."""
         now = self._clock()
         self._update(now)
         self._count(now)
@@ -174,7 +180,6 @@ class Admission:
 
 
 def _refused(reason: str, detail: str, seconds: float) -> Refusal:
-    REFUSED.labels(reason).inc()
     wait = min(max(1, math.ceil(seconds)), MAX_RETRY_AFTER)
     return Refusal(reason, f"{detail}. Ask again in {wait} s.", wait)
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request, Response
 
-from eventbus import Bus, Caller, Decider, Entry, HoldStatus, Message, Unavailable
+from eventbus import Bus, Decider, Entry, HoldStatus, Message, Position, RequestId, Unavailable
 from eventbus.http import (
     IDEMPOTENCY_KEY,
     JsonResponse,
@@ -34,21 +34,19 @@ from schemas import (
     CompleteRefused,
     CreateOrder,
 )
-from services.order import openapi
+from services.order import keyed_changes, openapi
 from services.order.access import check_terms
 from services.order.admission import Admission, AdmissionMiddleware
-from services.order.bodies import CancelBody, CompleteBody, parse_optional, parse_order
+from services.order.batch import Batch
+from services.order.bodies import CancelBody, CompleteBody, OrderBody, parse_optional, parse_order
 from services.order.create_order import create_order
 from services.order.ids import keyed_order_id, new_order_id
+from services.order.keyed_changes import refused
 from services.order.list_api import OrderLists
 from services.order.parameters import OrderId
 from services.order.past import PAST, Past
 from services.order.prices import PriceList
-from services.order.problems import (
-    ORDER_CANNOT_BE_CANCELLED,
-    ORDER_CANNOT_BE_COMPLETED,
-    ORDER_NOT_FOUND,
-)
+from services.order.problems import ORDER_NOT_FOUND
 from services.order.rules import cancel_obstacle, complete_obstacle
 from services.order.settings import OrderSettings
 from services.order.state import Order, Status
@@ -97,6 +95,7 @@ class OrderApi:
             "POST",
             **openapi.create(self.settings.limits, self.settings.default_currency),
         )
+        Batch(self, self.bus, self.admission, self.turns, self.settings).mount(app)
         OrderStreams(self.bus, self._find).mount(app)
         app.add_api_route("/orders/{orderId}", self.show, methods=["GET"], **openapi.SHOW)
         app.add_api_route("/orders/{orderId}/events", self.events, methods=["GET"], **openapi.EVENTS)
@@ -108,19 +107,15 @@ class OrderApi:
         """Create an order. The answer comes once it is durable; with an `Idempotency-Key`, once it is decided."""
         started = monotonic()
         require_fresh(self.bus)
-        who, key = caller(request), idempotency_key(request.headers)
-        order_id = new_order_id() if key is None else keyed_order_id(who.id, key)
+        key = idempotency_key(request.headers)
         raw = await read_body(request)
-        command = await self.turns.take(self._command(order_id, raw, who), len(raw))
-        answer: AcceptedView | OrderView = accepted(command)
+        command = await self.turns.take(self._parsed(raw, key, request), len(raw))
+        order_id = command.order_id
+        answer: AcceptedView | OrderView
+        answer, replayed = await self.place(command, key, request, started)
         headers = {"Location": f"/orders/{order_id}"}
-        if key is None:
-            self.admission.accepted(len(command.items))
-            await self.bus.write(command, by=who, **trace(request.headers))
-        elif await self._was_answered_before(command, request, started):
+        if replayed:
             headers["Idempotent-Replay"] = "true"
-            if entry := self._read(order_id):
-                answer = accepted_before(order_id, entry.state)
         if (wait := preferred_wait(request.headers)) is not None:
             seconds = min(float(wait), self.settings.max_wait)
             headers["Preference-Applied"] = f"wait={seconds:g}"
@@ -129,11 +124,36 @@ class OrderApi:
                 answer = order_view(entry)
         return JsonResponse(answer, 202, headers)
 
-    def _command(self, order_id: str, raw: bytes, who: Caller) -> SlicedWork[CreateOrder]:
-        limits = self.settings.limits
-        body = yield from parse_order(raw, limits)
+    def _parsed(self, raw: bytes, key: str | None, request: Request) -> SlicedWork[CreateOrder]:
+        body = yield from parse_order(raw, self.settings.limits)
+        return (yield from self.command(body, key, request))
+
+    def command(self, body: OrderBody, key: str | None, request: Request) -> SlicedWork[CreateOrder]:
+        """The command for an order. Raises Problem."""
+        who, limits = caller(request), self.settings.limits
         check_terms(body, who)
+        order_id = new_order_id() if key is None else keyed_order_id(who.id, key)
         return (yield from create_order(order_id, body, self.prices, limits, self.settings.default_currency))
+
+    def exists(self, order_id: str) -> bool:
+        """Whether this replica knows of the order. Raises Unavailable."""
+        return self._read(order_id) is not None
+
+    async def place(
+        self, command: CreateOrder, key: str | None, request: Request, started: float
+    ) -> tuple[AcceptedView, bool]:
+        """What is known of the order once it is durable, with a key once it is decided; and whether it was before.
+
+        Raises Problem, Unavailable.
+        """
+        require_fresh(self.bus)
+        if key is None:
+            self.admission.accepted(len(command.items))
+            await self.bus.write(command, by=caller(request), **trace(request.headers))
+        elif await self._was_answered_before(command, request, started):
+            entry = self._read(command.order_id)
+            return accepted_before(command.order_id, entry.state) if entry else accepted(command), True
+        return accepted(command), False
 
     async def show(self, order_id: OrderId, request: Request, wait: Wait = 0, as_of: AsOf = None) -> Response:
         """The order as it is now; with `wait`, as soon as it is settled; with `asOf`, as it was."""
@@ -177,20 +197,25 @@ class OrderApi:
         self, command: CancelOrder | CompleteOrder, request: Request, started: float
     ) -> Response:
         cancels = isinstance(command, CancelOrder)
-        refusal = ORDER_CANNOT_BE_CANCELLED if cancels else ORDER_CANNOT_BE_COMPLETED
-        events = await self._decided(command, request, started)
+        key = idempotency_key(request.headers)
+        asked = None if key is None else keyed_changes.request_of(caller(request).id, key, command)
+        if asked and (first := keyed_changes.first_answer(self.bus, self.decider, command.order_id, asked)):
+            return keyed_changes.response(first, None)
+        sent, events = await self._decided(command, request, started, asked)
+        if asked and (first := keyed_changes.first_answer(self.bus, self.decider, command.order_id, asked)):
+            return keyed_changes.response(first, sent)
         for event in events:
             if isinstance(event, CancelRefused | CompleteRefused):
                 if event.status == Status.NEW.value:
                     raise _unknown(command.order_id)
-                raise Problem(refusal, event.reason, orderStatus=event.status, reason=event.reason)
+                raise refused(cancels, event.status, event.reason)
         entry = await self._find(command.order_id, request)
         status = entry.state.status
         if not events and status is not (Status.CANCELLED if cancels else Status.COMPLETED):
             # It changed nothing and was not recorded. The reason follows from the state of the order.
             reason = cancel_obstacle(status) if cancels else complete_obstacle(status)
             reason = reason or f"it was not possible a moment ago; now the order is {status.value}: ask again"
-            raise Problem(refusal, reason, orderStatus=status.value, reason=reason)
+            raise refused(cancels, status.value, reason)
         return JsonResponse(order_view(entry), 202, {"ETag": _etag(entry)})
 
     async def _was_answered_before(self, command: CreateOrder, request: Request, started: float) -> bool:
@@ -205,7 +230,7 @@ class OrderApi:
             raise refusal.problem()
         else:
             self.admission.accepted(len(command.items))
-            events = await self._decided(command, request, started)
+            _, events = await self._decided(command, request, started)
             repeats = [event for event in events if isinstance(event, CommandRepeated)]
             repeated, identical = bool(repeats), all(event.identical for event in repeats)
             entry = self._read(command.order_id)
@@ -218,12 +243,15 @@ class OrderApi:
             raise invalid([(failure.field or "body", failure.reason)])
         return repeated
 
-    async def _decided(self, command: Message, request: Request, started: float) -> list[Message]:
-        """The events the command led to. Raises Unavailable if it is not decided in time."""
-        position = await self.bus.send(command, by=caller(request), **trace(request.headers))
+    async def _decided(
+        self, command: Message, request: Request, started: float, asked: RequestId | None = None
+    ) -> tuple[Position, list[Message]]:
+        """Where the command stands, and the events it led to. Raises Unavailable if it is not decided in time."""
+        who = caller(request)
+        position = await self.bus.send(command, by=who, request=asked, **trace(request.headers))
         left = self.settings.answer_timeout - (monotonic() - started)
         try:
-            return await self.bus.answer(position, max(left, 0.1))
+            return position, await self.bus.answer(position, max(left, 0.1))
         except TimeoutError as error:
             raise Unavailable(
                 f"{command.name} for order {command.key} is durable but not decided yet; repeating it is safe"

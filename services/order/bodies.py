@@ -178,13 +178,23 @@ B = TypeVar("B", bound=Body)
 
 
 def parse_order(raw: bytes, limits: Limits) -> SlicedWork[OrderBody]:
-    """The order in a request body. Raises Problem: 400 if it is no JSON, 422 naming what is wrong.
+    """The order in a request body. Raises Problem: 400 if it is no JSON, 422 naming what is wrong."""
+    data = parse_json(raw, values_of(limits))
+    yield
+    return (yield from checked_order(data, limits))
+
+
+def values_of(limits: Limits) -> int:
+    """The most values that the JSON of an order may hold."""
+    # One item has eight of the marks that are counted. The others may stand in texts.
+    return max(MAX_VALUES, 25 * limits.items)
+
+
+def checked_order(data: Any, limits: Limits) -> SlicedWork[OrderBody]:
+    """The order that ``data`` is. Raises Problem 422 naming what is wrong.
 
     The number of items is checked before any item. Checking stops when enough errors are found.
     """
-    # One item has eight of the marks that are counted. The others may stand in texts.
-    data = parse_json(raw, max(MAX_VALUES, 25 * limits.items))
-    yield
     if not isinstance(data, dict):
         raise invalid([("body", "must be an object")])
     if "items" not in data and ("productId" in data or "quantity" in data):

@@ -95,7 +95,7 @@ def _price(exponent: int) -> dict[str, Any]:
 
 _ORDER_ID = "5013e32a-78d8-583b-9096-bc5c8a2a3005"
 _TIME = "2026-11-28T09:00:00.000Z"
-_ACCEPTED = {
+ACCEPTED = {
     "orderId": _ORDER_ID,
     "userId": "u1",
     "status": "CREATED",
@@ -146,6 +146,12 @@ _ORDERS = {
 }
 
 
+def order_schema(limits: Limits) -> dict[str, Any]:
+    """JSON Schema of an order as it is posted, with the limits that are set."""
+    schema: dict[str, Any] = _limited({"oneOf": [_schema(OrderOfItems), _schema(OrderOfOne)]}, limits)
+    return schema
+
+
 def create(limits: Limits, default_currency: str) -> dict[str, Any]:
     """How orders are taken in, with the limits that are set."""
     body = _limited(_body(_ORDERS, OrderOfItems, OrderOfOne, required=True), limits)
@@ -158,7 +164,7 @@ def create(limits: Limits, default_currency: str) -> dict[str, Any]:
                 "content": {
                     "application/json": {
                         "examples": {
-                            "accepted": {"summary": "At once", "value": _ACCEPTED},
+                            "accepted": {"summary": "At once", "value": ACCEPTED},
                             "settled": {"summary": "After `Prefer: wait=5`", "value": _CONFIRMED},
                         }
                     }
@@ -244,6 +250,13 @@ def _stream(position: str, example: str) -> dict[str, Any]:
 
 ORDER_STREAM = _stream(VERSION, "2")
 USER_STREAM = _stream(POSITION, "17.0.204.31.8.90")
+_KEY = {
+    "parameters": [
+        idempotency_key_parameter(
+            "The same key and body get the first answer again, whatever happened to the order since."
+        )
+    ]
+}
 
 
 def _change(after: dict[str, Any], refusal: ProblemType) -> Responses:
@@ -258,12 +271,12 @@ CANCEL: dict[str, Any] = {
     "responses": _change(
         _CONFIRMED | {"status": "CANCELLED", "version": 5}, refusal=ORDER_CANNOT_BE_CANCELLED
     ),
-    "openapi_extra": _body({"reason": {"value": {"reason": "ordered twice"}}}, CancelBody),
+    "openapi_extra": {**_body({"reason": {"value": {"reason": "ordered twice"}}}, CancelBody), **_KEY},
 }
 COMPLETE: dict[str, Any] = {
     "status_code": 202,
     "responses": _change(
         _CONFIRMED | {"status": "COMPLETED", "version": 5}, refusal=ORDER_CANNOT_BE_COMPLETED
     ),
-    "openapi_extra": _body({"nothing": {"value": {}}}, CompleteBody),
+    "openapi_extra": {**_body({"nothing": {"value": {}}}, CompleteBody), **_KEY},
 }

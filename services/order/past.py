@@ -12,7 +12,7 @@ from eventbus import Bus, Decider, Entry, Message
 from eventbus.http import INSTANT, Problem, instant, invalid
 from services.order.problems import NO_SUCH_PAST
 from services.order.state import Order, Status, evolve
-from services.order.timeline import Timeline, message_of
+from services.order.timeline import Timeline, from_camel_case_json
 
 VERSION = r"[0-9]{1,9}"
 PAST = rf"^{VERSION}$|{INSTANT}"
@@ -45,12 +45,12 @@ class Past:
         await self.bus.all_folded(self.decider.log)
         if version is None:
             version = self._version_at(order_id, at)
-        rows = self.bus.query(Timeline.first, (order_id, version))
+        rows = self.bus.query(Timeline.up_to, (order_id, version))
         if not rows or rows[-1]["version"] != version:
             raise _none(order_id, as_of)
         order = Order()
         for row in rows:
-            order = evolve(order, message_of(EVENTS[row["type"]], row["data"]))
+            order = evolve(order, from_camel_case_json(EVENTS[row["type"]], row["data"]))
         if order.status is Status.NEW:  # refused commands may come before the order
             raise _none(order_id, as_of)
         return Entry(order_id, version, order, rows[-1]["time"])

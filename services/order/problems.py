@@ -52,7 +52,7 @@ ORDER_CANNOT_BE_COMPLETED = ProblemType(
     "Order cannot be completed",
     "Only a confirmed order can be completed. `orderStatus` is its status, `reason` says why that is in the way.",
     "Wait until it is CONFIRMED (`GET /orders/{orderId}?wait=5`). One that failed or was cancelled never will be.",
-    "Yes, once the order is confirmed. Nothing was done.",
+    "Yes, once the order is confirmed, without an `Idempotency-Key` or with another one. Nothing was done.",
     {
         "detail": "the order is not confirmed yet",
         "orderStatus": "CREATED",

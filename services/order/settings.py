@@ -70,6 +70,12 @@ class OrderSettings(BaseSettings):
         default=150_000, ge=1, description="orders open, without those held, above which orders are refused"
     )
 
+    batch_patience: float = Field(
+        default=60.0,
+        ge=0,
+        description="seconds for which a batch waits while orders would be refused, before its lines are",
+    )
+
     max_lines: int = Field(
         default=100_000,
         ge=1,

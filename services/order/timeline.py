@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import types
 import typing
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
@@ -20,6 +21,7 @@ from schemas import (
     OrderReserved,
 )
 
+M = TypeVar("M", bound=Message)
 ANSWERED = (OrderReserved, OrderReservationFailed, OrderFailed, OrderCancelled)
 """Events after which the order waits for its reservation no more."""
 
@@ -55,8 +57,8 @@ FROM order_timeline WHERE order_id = ? AND version > ? ORDER BY version LIMIT ?
 """
     """Of one order, the events after a version, so many at most."""
 
-    first = """
-SELECT version, type, time, data FROM order_timeline WHERE order_id = ? AND version <= ? ORDER BY version
+    up_to = """
+SELECT version, type, time, cause, data FROM order_timeline WHERE order_id = ? AND version <= ? ORDER BY version
 """
     """Of one order, the events up to a version."""
 
@@ -64,6 +66,7 @@ SELECT version, type, time, data FROM order_timeline WHERE order_id = ? AND vers
 SELECT max(version) FILTER (WHERE time <= ?2) AS version, max(time) AS latest FROM order_timeline WHERE order_id = ?1
 """
     """Of one order, the version at an instant, and the time of its latest event."""
+
     of_user = """
 SELECT version, type, time, cause, topic, partition, position, data
 FROM order_timeline WHERE user_id = ? AND partition = ? AND position >= ? ORDER BY position LIMIT ?
@@ -142,11 +145,19 @@ def camel_case_json(message: Message) -> str:
     return msgspec.json.encode(body, enc_hook=str).decode()  # a subclass of str is text too
 
 
-def message_of(cls: type[Message], data: str) -> Message:
-    """The inverse: the message whose body is ``data``."""
-    of_message: Any = cls
-    body = msgspec.json.decode(data, type=_in_camel_case(of_message))
-    return msgspec.convert(body, cls, from_attributes=True)
+def from_camel_case_json(kind: type[M], text: str) -> M:
+    """The message of which :func:`camel_case_json` made this text. A field that it lacks has its default."""
+    return msgspec.convert(_in_snake_case(msgspec.json.decode(text)), kind)
+
+
+def _in_snake_case(body: Any) -> Any:
+    if isinstance(body, list):
+        return [_in_snake_case(one) for one in body]
+    if not isinstance(body, dict):
+        return body
+    return {
+        re.sub("[A-Z]", lambda c: f"_{c[0].lower()}", name): _in_snake_case(v) for name, v in body.items()
+    }
 
 
 @lru_cache(maxsize=1_000)

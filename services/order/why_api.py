@@ -12,8 +12,8 @@ import msgspec
 from fastapi import FastAPI, Request, Response
 from typing_extensions import TypedDict
 
-from eventbus import Bus, Question, Why
-from eventbus.http import UNAVAILABLE, Time, json_example, problem_responses
+from eventbus import Bus, Caller, Question, Why
+from eventbus.http import UNAVAILABLE, Time, caller, json_example, problem_responses
 from services.order.parameters import OrderId
 from services.order.problems import ORDER_NOT_FOUND
 from services.order.timeline import Timeline
@@ -36,7 +36,8 @@ class RecordView(TypedDict):
 
     ``cause`` is the record that led to it, as topic-partition-offset; a deadline that passed stands in ``deadline``
     instead. ``waitsFor`` names the services that have not decided it yet, ``problem`` what is wrong with what the
-    record says of itself. ``kcat`` is a line for a shell that prints it.
+    record says of itself. ``kcat`` is a line for a shell that prints it. A caller that acts for a customer gets
+    neither that nor the texts of errors.
     """
 
     depth: int
@@ -48,7 +49,7 @@ class RecordView(TypedDict):
     service: str | None
     key: str
     cause: str | None
-    kcat: str
+    kcat: NotRequired[str]
     deadline: NotRequired[Time]
     failed: NotRequired[FailedView]
     waitsFor: NotRequired[list[str]]
@@ -114,13 +115,23 @@ class OrderWhy:
         moments = {row["time"] for row in rows}
         found = await self.bus.why(Question.around(order_id, moments, time.time_ns() // 1_000_000))
         # An order of many lines has thousands of records: the event loop does not wait for their text.
-        body = await asyncio.to_thread(self._body, order_id, found)
+        body = await asyncio.to_thread(self._body, order_id, found, caller(request))
         return Response(body, media_type="application/json")
 
-    def _body(self, order_id: str, found: Why) -> bytes:
+    def _body(self, order_id: str, found: Why, who: Caller) -> bytes:
         head = msgspec.json.encode(
             {"orderId": order_id, "complete": not found.why_not_all, "missing": found.why_not_all or None}
         )
+        rows = found.rows(self.bus.settings)
+        if who.user_id is not None:
+            rows = map(for_a_customer, rows)
         # One by one, since the interpreter lets no other thread go on during a single call.
-        records = b",".join(msgspec.json.encode(row) for row in found.rows(self.bus.settings))
-        return head[:-1] + b',"records":[' + records + b"]}"
+        return head[:-1] + b',"records":[' + b",".join(map(msgspec.json.encode, rows)) + b"]}"
+
+
+def for_a_customer(row: dict[str, Any]) -> dict[str, Any]:
+    """A record without what tells of the system inside: where its brokers are, and the texts of errors."""
+    del row["kcat"]
+    if "failed" in row:
+        row["failed"]["error"] = None
+    return row

@@ -23,7 +23,7 @@ from tools.stack.supervisor import Supervisor, log_end
 __all__ = ["ROOT", "SERVICES", "Stack", "free_port_base"]
 
 SERVICES = tuple(service.name for service in STARTED)
-USED = [*range(6), *range(10, 16), *range(20, 24), 90, 94, 95]
+USED = [*range(6), *range(10, 16), *range(20, 24), 90, *range(94, 98), *range(100, 106)]
 KAFKA, UP_TIMEOUT = 94, 600.0
 
 

@@ -138,10 +138,10 @@ def test_no_other_container_and_no_other_port_is_in_docker_compose() -> None:
 @pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
 def test_the_gateway_spreads_the_port_of_every_service_over_its_replicas(service: Service) -> None:
     text, name = (ROOT / "tools/gateway/haproxy.cfg").read_text(), service.name
-    [frontend] = re.findall(rf"^frontend {name}\n((?:    .*\n)+)", text, re.M)
+    [frontend] = re.findall(rf"^frontend {name} from asked\n((?:    .*\n)+)", text, re.M)
     assert frontend.splitlines()[0].strip() == f"bind :{service.port}"
     for backend in ("ready", "alive"):
-        [section] = re.findall(rf"^backend {name}_{backend}\n((?:    .*\n)+)", text, re.M)
+        [section] = re.findall(rf"^backend {name}_{backend} from replicas\n((?:    .*\n)+)", text, re.M)
         assert f"server-template {name} 9 {name}:8000" in section
     assert str(service.port) in (ROOT / "tools/gateway/Dockerfile").read_text()
 

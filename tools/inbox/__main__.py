@@ -22,8 +22,8 @@ class InboxSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="INBOX_", frozen=True)
 
-    smtp_port: int = Field(default=8094, description="where mails are taken")
-    port: int = Field(default=8095, description="where the page is")
+    smtp_port: int = Field(default=8096, description="where mails are taken")
+    port: int = Field(default=8097, description="where the page is")
     directory: Path = Field(default=Path(".run/mail"), description="where mails are kept, one file each")
 
 

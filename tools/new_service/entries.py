@@ -36,16 +36,16 @@ PUBLISHED = "      - 127.0.0.1:$${STACK_${NAME}_PORT:-$port}:$port\n"
 VOLUME = "  $name:\n"
 WIRING = " services.$name.__main__:service"
 FRONTEND = """\
-frontend $name
+frontend $name from asked
     bind :$port
     use_backend ${name}_ready if { nbsrv(${name}_ready) gt 0 }
     default_backend ${name}_alive
 
-backend ${name}_ready
+backend ${name}_ready from replicas
     option httpchk GET /readyz
     server-template $name 9 $name:8000
 
-backend ${name}_alive
+backend ${name}_alive from replicas
     option httpchk GET /healthz
     server-template $name 9 $name:8000
 
@@ -69,7 +69,7 @@ ENTRIES = (
     ("docker-compose.yml", r"^(?=      - 127\.0\.0\.1:\$\{STACK_SIMULATOR_PORT)", PUBLISHED),
     ("docker-compose.yml", r"(?=\Z)", VOLUME),
     ("docker-compose.yml", r"(?<=:service)(?=\}$)", WIRING),
-    ("tools/gateway/haproxy.cfg", r"^(?=frontend simulator\n)", FRONTEND),
+    ("tools/gateway/haproxy.cfg", r"^(?=frontend simulator from asked\n)", FRONTEND),
     ("tools/gateway/Dockerfile", r"(?= 8090$)", " $port"),
     ("docs/explanation/modules.md", r"^(?=# What proves it\n)", MODULES),
 )

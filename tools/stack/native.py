@@ -10,14 +10,17 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from tools.stack import gateway
 from tools.stack.kafka import cluster_id, last_line, prepare_broker, wait_for_broker
 from tools.stack.orphans import end_orphans
 from tools.stack.plan import defaults, ports, program_name, programs, service_env
 from tools.stack.ports import require_free
+from tools.stack.private import write_private
 from tools.stack.ready import is_ready, request, stock_demo_product, summary, wait_ready
 from tools.stack.settings import (
     MAX_REPLICAS,
@@ -42,6 +45,7 @@ class LocalStack:
     def __init__(self, settings: StackSettings) -> None:
         self.settings = settings
         self.supervisor = Supervisor(settings.run_dir)
+        self.haproxy = gateway.find()
 
     def running(self) -> bool:
         """Whether a supervisord of this run directory answers."""
@@ -58,8 +62,15 @@ class LocalStack:
         if record.scale["inventory"]:
             stock_demo_product(self.settings.url("inventory"))
         notifications = str(self.settings.run_dir / "notifications.log")
-        seconds = time.monotonic() - started
-        print(summary(self.settings, record.scale, seconds, notifications, mail), flush=True)
+        took, anyone = time.monotonic() - started, self._gateway_addresses(record)
+        print(summary(self.settings, record.scale, took, notifications, mail, anyone), flush=True)
+
+    def _gateway_addresses(self, record: Record) -> str:
+        """Where all replicas of a service answer under one address, in words."""
+        if not self.haproxy:
+            return gateway.MISSING
+        ports = {name: self.settings.gateway_port(name) for name in SERVICES if record.scale[name]}
+        return f"127.0.0.1, any replica: {', '.join(f'{port} {name}' for name, port in ports.items())}"
 
     def scale(self, wanted: Mapping[str, int]) -> None:
         """Run this many replicas of each named service, and wait until they are ready."""
@@ -102,8 +113,9 @@ class LocalStack:
             end_orphans(run_dir)
         new = {
             n: p
-            for n, p in ports(self.settings, record.scale, record.mail).items()
+            for n, p in ports(self.settings, record.scale, record.mail, bool(self.haproxy)).items()
             if n.removesuffix("-controller").removesuffix("-smtp") not in alive
+            and not (n.startswith(f"{gateway.NAME}-") and gateway.NAME in alive)
         }
         require_free(new, self.settings)
         for folder in ("state", "simulator", "logs"):
@@ -114,10 +126,13 @@ class LocalStack:
             self.settings.controller_port,
             cache_dir=self.settings.cache_dir,
         )
-        wanted = programs(self.settings, record, broker)
+        wanted = programs(self.settings, record, broker, self.haproxy)
+        write_private(gateway.config_file(run_dir), gateway.config(self.settings, record.scale))
         self.supervisor.write(wanted)
         if running:
             self.supervisor.update()
+            if gateway.NAME in alive:
+                self.supervisor.signal(gateway.NAME, "USR2")
         else:
             self.supervisor.launch()
         record.save(run_dir)
@@ -147,6 +162,9 @@ class LocalStack:
             for replica in range(record.scale[service]):
                 url = self.settings.url(service, replica)
                 probes[program_name(service, replica)] = lambda url=url: is_ready(url)  # type: ignore[misc]
+        if self.haproxy:
+            for service in (name for name in SERVICES if record.scale[name]):
+                probes[f"{gateway.NAME}-{service}"] = partial(is_ready, self.settings.gateway_url(service))
         self._await(probes, crashes)
 
     def _await(self, probes: Mapping[str, Callable[[], bool]], crashes: Crashes) -> None:
@@ -198,6 +216,8 @@ class LocalStack:
         print(f"{'PROCESS':<16} {'STATE':<9} {'READY':<6} {'PID':>8}  {'UP':<9} ADDRESS")
         for name, info in self.supervisor.processes().items():
             port = addresses.get(name, 0)
+            if name == gateway.NAME:
+                port = self.settings.gateway_port("order")
             service = name not in ("kafka", "simulator", "inbox")
             ready = ("yes" if is_ready(f"http://127.0.0.1:{port}") else "no") if service else "-"
             up = time.strftime("%H:%M:%S", time.gmtime(max(0, info["now"] - info["start"])))

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 
 from tools.registry import BY_NAME, STARTED
+from tools.stack import gateway
 from tools.stack.settings import ROOT, SERVICES, Record, StackSettings
 from tools.stack.supervisor import Program
 
@@ -42,8 +43,8 @@ def _for_service(service: str, env: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in env.items() if not name.startswith(others)}
 
 
-def programs(settings: StackSettings, record: Record, broker: list[str]) -> list[Program]:
-    """Every process of the stack, in the order they start."""
+def programs(settings: StackSettings, record: Record, broker: list[str], haproxy: str = "") -> list[Program]:
+    """Every process of the stack, in the order they start. ``haproxy``: its path, if there is to be a gateway."""
     env = service_env(settings, record.env)
     simulator = {
         **_for_service("payment", env),
@@ -71,14 +72,21 @@ def programs(settings: StackSettings, record: Record, broker: list[str]) -> list
             found.append(
                 Program(program_name(service, replica), command, {**_for_service(service, env), **port})
             )
-    return found
+    return [*found, gateway.program(settings, haproxy)] if haproxy else found
 
 
-def ports(settings: StackSettings, scale: Mapping[str, int], mail: bool = False) -> dict[str, int]:
-    """Process name to the port it listens on. ``mail``: with the inbox, which has two."""
+def ports(
+    settings: StackSettings, scale: Mapping[str, int], mail: bool = False, with_gateway: bool = False
+) -> dict[str, int]:
+    """Process name to the port it listens on; further ports of a process stand behind its name and a dash.
+
+    ``mail``: with the inbox, which has two.
+    """
     inbox = {"inbox": settings.inbox_port, "inbox-smtp": settings.mail_port} if mail else {}
+    of_gateway = {f"{gateway.NAME}-{s}": settings.gateway_port(s) for s in SERVICES if scale[s]}
     return {
         **inbox,
+        **(of_gateway if with_gateway else {}),
         "kafka": settings.kafka_port,
         "kafka-controller": settings.controller_port,
         "simulator": settings.simulator_port,

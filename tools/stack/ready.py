@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
-from tools.stack.settings import API_KEY, SERVICES, StackError, StackSettings, credentials
+from tools.stack.settings import API_KEY, SERVICES, StackError, StackSettings, access_is_on, credentials
 
 PAUSE = 0.15
+OPEN = "Access control is off: whoever reaches these may do everything. docs/how-to/control-access.md turns it on."
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -85,18 +87,26 @@ def curl_line(settings: StackSettings) -> str:
 
 
 def summary(
-    settings: StackSettings, scale: Mapping[str, int], seconds: float, notifications: str, mail: bool = False
+    settings: StackSettings,
+    scale: Mapping[str, int],
+    seconds: float,
+    notifications: str,
+    mail: bool = False,
+    gateway: str = "",
 ) -> str:
-    """What ``up`` prints when all is ready."""
+    """What ``up`` prints when all is ready. ``gateway``: where any replica of a service answers, if that is said."""
     lines = [f"Ready after {seconds:.1f} s."]
     for name in SERVICES:
         where = f"{settings.url(name)}  (API: {settings.url(name)}/docs)"
         lines.append(f"  {name:<13} {where if scale[name] else f'none: make scale {name}=1 starts one'}")
+    if gateway:
+        lines.append(f"  {'gateway':<13} {gateway}")
     lines += [
         f"  {'simulator':<13} http://127.0.0.1:{settings.simulator_port}",
         f"  {'kafka':<13} {settings.bootstrap_servers}",
         f"  notifications {notifications}",
         *([f"  {'inbox':<13} http://127.0.0.1:{settings.inbox_port}  (mails to customers)"] if mail else []),
+        *([] if access_is_on(os.environ) else [OPEN]),
         "Try:",
         f"  {curl_line(settings)}",
         "Then: make ps, make logs, make scale payment=3, make demo, make audit, make down",

@@ -26,6 +26,11 @@ class StackError(Exception):
     """What went wrong and what to do about it, in a sentence for a person."""
 
 
+def access_is_on(env: Mapping[str, str]) -> bool:
+    """Whether services with this environment ask their callers for keys or tokens."""
+    return bool(env.get("EVENTBUS_API_KEYS_FILE") or env.get("EVENTBUS_OIDC_ISSUER"))
+
+
 def credentials() -> dict[str, str]:
     """The header with the key that the environment names; empty without one."""
     key = os.environ.get(API_KEY)
@@ -37,8 +42,8 @@ class StackSettings:
     """One stack. Several can run side by side if their run directory and ports differ.
 
     ``port_base`` is the order service's port; the others follow as in ``services.toml`` (+1 payment, +2 inventory, …;
-    +90 payment simulator, +91 `make registry`, +94 and +95 the inbox; replica *k* of a service listens on its port
-    + 10·k).
+    +90 payment simulator, +91 `make registry`, +96 and +97 the inbox; replica *k* of a service listens on its port
+    + 10·k, the gateway for all its replicas on its port + 100).
     """
 
     run_dir: Path = ROOT / ".run"
@@ -69,6 +74,14 @@ class StackSettings:
         """The HTTP port of one replica of a service."""
         return self.port_base + BY_NAME[service].offset + 10 * replica
 
+    def gateway_port(self, service: str) -> int:
+        """The port at which the gateway of a local stack answers for all replicas of a service."""
+        return self.port(service) + 100
+
+    def gateway_url(self, service: str) -> str:
+        """Where the gateway of a local stack answers for a service, without a trailing slash."""
+        return f"http://127.0.0.1:{self.gateway_port(service)}"
+
     @property
     def simulator_port(self) -> int:
         return self.port_base + 90
@@ -81,12 +94,12 @@ class StackSettings:
     @property
     def mail_port(self) -> int:
         """Where the inbox takes mails (``make up MAIL=1``)."""
-        return self.port_base + 94
+        return self.port_base + 96
 
     @property
     def inbox_port(self) -> int:
         """Where the inbox shows them."""
-        return self.port_base + 95
+        return self.port_base + 97
 
     @property
     def controller_port(self) -> int:

@@ -167,6 +167,10 @@ class Supervisor:
         """End a program until it is started again; does nothing if it does not run."""
         self._ignoring(NOT_RUNNING, "stopProcess", name, wait)
 
+    def signal(self, name: str, signal: str) -> None:
+        """Send a signal, such as ``USR2``, to a program; does nothing if it does not run."""
+        self._ignoring(NOT_RUNNING, "signalProcess", name, signal)
+
     def _ignoring(self, expected: int, method: str, *arguments: Any) -> None:
         try:
             self._call(method, *arguments)

@@ -19,7 +19,7 @@ from eventbus.processing.own_log import Doubtful, Foreign, claim
 from eventbus.wire_format import DATASCHEMA
 from schemas import StockAdjusted, StockRefused, StockReleased, StockReserved, StockShipped
 from tools.registry import SERVICES
-from verification.audit.commands import CommandLedger
+from verification.audit.commands import Command, CommandLedger
 from verification.audit.findings import DeadLetter, Undecided, Violation
 from verification.audit.money import account
 from verification.audit.orders import ANSWERS, ONCE, STEPS, OrderHistory, next_state
@@ -132,7 +132,8 @@ class Ledger:
         if raw.topic in WRITERS:
             self._event(raw)
         elif raw.topic == "order.commands":
-            self._commands.take(raw.partition, raw.offset, self._order_of(raw), self._name_of(raw))
+            command = Command(self._order_of(raw), self._name_of(raw), request_in(raw.header("ce_id")))
+            self._commands.take(raw.partition, raw.offset, command)
 
     def _decided(self, group: str, topic: str, partition: int) -> int:
         return self._frontier.get((group, topic, partition), 0)
@@ -234,7 +235,8 @@ class Ledger:
         if offset >= self._decided(group, topic, partition):
             self._waiting.append(Undecided(group, topic, partition, offset, order, time))
         if topic == "order.commands":
-            self._commands.answer(partition, offset, order, repeats=envelope.message.name in ANSWERS)
+            request, repeats = request_in(envelope.causation_id), envelope.message.name in ANSWERS
+            self._commands.answer(partition, offset, order, request, repeats=repeats)
 
     def _step(self, envelope: Envelope) -> None:
         message, log, where = envelope.message, envelope.topic, str(envelope.position)
@@ -287,3 +289,9 @@ class Ledger:
 
     def _broken(self, rule: str, subject: str, expected: str, found: str, where: str) -> None:
         self.violations.append(Violation(rule, subject, expected, found, where))
+
+
+def request_in(identity: str | None) -> str:
+    """The request that the id of a command names (``request:<uuid>:<fingerprint>``); "" if it names none."""
+    kind, _, rest = (identity or "").partition(":")
+    return rest.partition(":")[0] if kind == "request" else ""

@@ -180,6 +180,11 @@ def answered_again() -> AbstractContextManager[Any]:
     return patch.object(Folded, "has_answered", lambda self, topic, offset: False)
 
 
+def requests_decided_again() -> AbstractContextManager[Any]:
+    """A command of a request that was answered is decided again."""
+    return patch.object(Turn, "_was_answered", lambda self, item: False)
+
+
 def keys_decoded() -> AbstractContextManager[Any]:
     """Keys are compared as text, after a decoding that loses what is none."""
     decode = Codec.decode
@@ -335,6 +340,7 @@ MUTANTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
         queue_forgotten,
         charge_without_lookup,
         answered_again,
+        requests_decided_again,
         keys_decoded,
         any_version_folded,
         retry_unchecked,

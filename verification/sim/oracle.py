@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from eventbus import Message
+from eventbus import Message, RequestId
 from eventbus.kafka.records import partition_of
 from eventbus.model.folding import Folded, fold
 from eventbus.processing.context import COMMANDS
@@ -35,6 +35,7 @@ def violations_of(simulation: Simulation) -> list[str]:
         *charged_in_time(simulation),
         *charged_promptly(simulation),
         *out_of_order(simulation),
+        *requested_once(simulation),
         *notified_once(simulation),
         *agreed(simulation),
     ]
@@ -95,6 +96,20 @@ def charged_promptly(simulation: Simulation) -> Iterator[str]:
     for order, by in simulation.plan.prompt:
         if (at := made.get(order)) is None or at > by:
             yield f"held up: {order} was to be charged by {by} ms, and was at {at}"
+
+
+def requested_once(simulation: Simulation) -> Iterator[str]:
+    """A request that was sent more than once has led to the events of one command."""
+    answers: dict[str, set[str | None]] = {}
+    for partition in range(simulation.partitions):
+        for record in simulation.broker.log("order.events", partition).visible():
+            if not is_hostile(record):
+                envelope = simulation.codec.decode(record.raw())
+                if RequestId.parse(envelope.causation_id):
+                    answers.setdefault(str(envelope.causation_id), set()).add(envelope.cause)
+    yield from (
+        f"decided again: {request}, by {causes}" for request, causes in answers.items() if len(causes) > 1
+    )
 
 
 def notified_once(simulation: Simulation) -> Iterator[str]:

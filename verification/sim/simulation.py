@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
+from uuid import NAMESPACE_OID, uuid5
 
-from eventbus import Message
+from eventbus import Message, RequestId
 from eventbus.admin import Discard, Redrive
 from eventbus.codec import Codec
 from eventbus.kafka.records import partition_of
 from eventbus.retry.parked import State
+from schemas import CancelOrder, CompleteOrder
 from verification.sim import hostile
 from verification.sim.broker import Broker, Stored, Transaction
 from verification.sim.clock import START, Clock
@@ -36,6 +38,7 @@ class Simulation:
         self, plan: SimulationPlan, *, codec: Codec | None = None, trace: Trace | None = None
     ) -> None:
         self.plan, self.clock, self.dice = plan, Clock(), Random(f"{plan.seed} lived")
+        self._repeating = Random(f"{plan.seed} repeated")
         self.trace = trace or Trace()
         known = codec or InternedCodec()
         self._codecs = {release: ReleasedCodec(known, plan.evolved, release) for release in Release}
@@ -111,9 +114,20 @@ class Simulation:
             partition_of(key, self.partitions),
             key,
             self.codec_of(Release.BEFORE if older else Release.WRITES).encode(stamped),
-            [("ce_type", message.name.encode())],
+            [("ce_type", message.name.encode()), *self._request(message)],
             True,
         )
+
+    def _request(self, message: Message) -> list[tuple[str, bytes]]:
+        """Half of those who cancel or complete an order repeat one request, however often they send it.
+
+        The release before hands on no id of what it answers, so it remembers no requests.
+        """
+        changes = isinstance(message, CancelOrder | CompleteOrder) and not self.plan.evolved
+        if not changes or self._repeating.random() < 0.5:
+            return []
+        request = RequestId(str(uuid5(NAMESPACE_OID, f"{message.key} {message.name}")), "aa")
+        return [("ce_id", str(request).encode())]
 
     def notify_members(self, service: str) -> None:
         """A service's group has changed: its members notice with their next heartbeat."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import uuid
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from datetime import datetime
@@ -19,6 +20,7 @@ from orders_client.models import (
     OrderView,
     PaymentView,
     StockView,
+    WhyView,
 )
 from orders_client.streams import StreamEvent
 
@@ -33,13 +35,19 @@ class Client:
 
     ``url``: of the service, or of the gateway before its replicas. ``token``: who asks, where access control is on: a
     bearer token, or a function that gives one. ``timeout``: seconds of one attempt. ``patience``: seconds over which
-    a call is attempted.
+    a call is attempted. ``tls``: whom to trust, where that is not what the system says.
     """
 
     def __init__(
-        self, url: str, *, token: Token | None = None, timeout: float = TIMEOUT, patience: float = PATIENCE
+        self,
+        url: str,
+        *,
+        token: Token | None = None,
+        timeout: float = TIMEOUT,
+        patience: float = PATIENCE,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._connection = Connection(url, token=token, timeout=timeout, patience=patience)
+        self._connection = Connection(url, token=token, timeout=timeout, patience=patience, tls=tls)
 
     async def __aenter__(self) -> Self:
         return self
@@ -83,15 +91,15 @@ class Orders(Client):
         return found
 
     async def show(
-        self, order_id: str, *, wait: float | None = None, as_of: int | datetime | None = None
+        self, order_id: str, *, wait: float | None = None, as_of: datetime | int | None = None
     ) -> OrderView:
         """The order as it is now; with ``wait`` (seconds), as soon as it is settled.
 
-        ``as_of``: as it was after the event of a version, or at a time, which has a time zone; nothing to wait for.
+        ``as_of``: as it was at an instant, with its time zone, or at a version.
         """
-        past = as_of.isoformat() if isinstance(as_of, datetime) else as_of
+        instant = as_of.isoformat() if isinstance(as_of, datetime) else as_of
         found: OrderView = await self._connection.call(
-            "GET", _order(order_id), query={"wait": wait, "asOf": past}, longer=wait or 0.0
+            "GET", _order(order_id), query={"wait": wait, "asOf": instant}, longer=wait or 0.0
         )
         return found
 
@@ -144,9 +152,9 @@ class Orders(Client):
         """
         return batches.Batch(orders).answers(self._connection, "/orders/batch")
 
-    async def why(self, order_id: str) -> dict[str, Any]:
+    async def why(self, order_id: str) -> WhyView:
         """Everything that has to do with an order, as a tree of causes and effects."""
-        found: dict[str, Any] = await self._connection.call("GET", f"{_order(order_id)}/why")
+        found: WhyView = await self._connection.call("GET", f"{_order(order_id)}/why")
         return found
 
     async def _change(self, order_id: str, verb: str, body: dict[str, Any], key: str | None) -> OrderView:

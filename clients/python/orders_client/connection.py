@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import json as jsonlib
 import random
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -66,8 +67,16 @@ class Pauses:
 class Connection:
     """A pool of connections to the service at ``url``. Times in seconds; ``timeout`` is that of one attempt."""
 
-    def __init__(self, url: str, *, token: Token | None, timeout: float, patience: float) -> None:
-        self._url, self._token = url.rstrip("/"), token
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: Token | None,
+        timeout: float,
+        patience: float,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._url, self._token, self._tls = url.rstrip("/"), token, tls
         self._timeout, self.patience = timeout, patience
         self._session: aiohttp.ClientSession | None = None
 
@@ -153,7 +162,9 @@ class Connection:
     def _pool(self) -> aiohttp.ClientSession:
         # Opened here and not at construction: a session belongs to the event loop that runs it.
         if self._session is None:
-            self._session = aiohttp.ClientSession()
+            self._session = aiohttp.ClientSession(
+                cookie_jar=aiohttp.DummyCookieJar(), connector=aiohttp.TCPConnector(ssl=self._tls or True)
+            )
         return self._session
 
 

@@ -181,7 +181,8 @@ class RecordView(TypedDict):
     """One record. What it led to follows it, one `depth` deeper. `cause` is the record that led to it, as
     topic-partition-offset; a deadline that passed stands in `deadline` instead. `waitsFor` names the
     services that have not decided it yet, `problem` what is wrong with what the record says of itself.
-    `kcat` is a line for a shell that prints it."""
+    `kcat` is a line for a shell that prints it. A caller that acts for a customer gets neither that nor the
+    texts of errors."""
 
     depth: int
     type: str | None
@@ -192,7 +193,7 @@ class RecordView(TypedDict):
     service: str | None
     key: str
     cause: str | None
-    kcat: str
+    kcat: NotRequired[str]
     deadline: NotRequired[str]
     failed: NotRequired[FailedView]
     waitsFor: NotRequired[list[str]]

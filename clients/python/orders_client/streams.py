@@ -17,6 +17,8 @@ from orders_client.models import EventView
 
 SILENCE = 60.0
 """Seconds without a byte after which a stream is taken for lost. The service sends a heartbeat far more often."""
+COME_BACK = 1.0
+"""Seconds after which the client comes back to a stream that has ended, if it said no time (``retry``)."""
 NO_CONTENT = 204
 """The answer that ends a stream for good (WHATWG HTML, 9.2.3)."""
 _LINE_END = re.compile(r"\r\n|\n|\r(?!$)")
@@ -98,7 +100,7 @@ async def stream(
                         for event in parser.feed(piece):
                             yield event
                         last_id = parser.last_id
-                    later = Later(later.error, parser.retry)
+                    later = Later(later.error, COME_BACK if parser.retry is None else parser.retry)
         except (aiohttp.ClientError, TimeoutError) as error:
             later = Later(unanswered("GET", path, error).error, parser.retry)
         await pauses.wait(later)

@@ -21,6 +21,7 @@ from eventbus.model.messages import Command, Envelope, Event, Message, message
 from eventbus.model.mirror import Mirror
 from eventbus.model.places import Position
 from eventbus.model.randomness import random_piece
+from eventbus.model.requests import Answered, RequestId
 from eventbus.service.bus import Bus
 from eventbus.service.definition import Service
 from eventbus.service.runtime import serve
@@ -28,6 +29,7 @@ from eventbus.settings import Settings
 from eventbus.state.parked import HoldStatus
 
 __all__ = [
+    "Answered",
     "Bus",
     "Caller",
     "Command",
@@ -51,6 +53,7 @@ __all__ = [
     "Question",
     "Reactor",
     "Request",
+    "RequestId",
     "Retryable",
     "Row",
     "Rule",

@@ -142,6 +142,16 @@ def test_a_record_that_a_service_has_not_decided_says_so() -> None:
     assert [node.waits_for for node in found.nodes] == [(), ("payment",)]
 
 
+def test_a_command_that_nobody_has_decided_is_found_though_no_event_tells_of_it() -> None:
+    topics = shop()
+    one_order(topics)
+    cancel = topics.put("order.commands", "o1", at=20 * HOUR)
+    topics.read_up_to["order", "order.commands"] = cancel.offset
+    found = tell(topics, "o1", 100)
+    assert [node.waits_for for node in found.nodes if node.link.position == cancel.position] == [("order",)]
+    assert len(found.nodes) == len(ONE_ORDER) + 1
+
+
 def test_hundreds_of_tries_the_dead_letter_the_redrive_and_what_came_of_it_are_in_the_tree() -> None:
     topics = shop()
     command = topics.put("order.commands", "o1")

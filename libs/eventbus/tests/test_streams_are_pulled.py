@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 from fastapi import FastAPI, Response
 
+from eventbus import Caller, Rule, Scope
+from eventbus.access.caller import NotAuthenticated
 from eventbus.http import EventStream, stream_event, stream_position
+from eventbus.http.access import Access
 from eventbus.http.app import create_app
 from eventbus.http.connections import Refusals, Refused
 from eventbus.http.server import HttpServer
@@ -57,6 +60,18 @@ class Numbers:
         return self.over
 
 
+class Known:
+    """An authenticator for which all requests come from one caller, or from nobody."""
+
+    def __init__(self) -> None:
+        self.who: Caller | None = Caller("key:anne", "api_key", frozenset({Scope.READ}), "anne")
+
+    async def caller(self, authorization: list[str]) -> Caller:
+        if self.who is None:
+            raise NotAuthenticated("the key is unknown, or no longer valid")
+        return self.who
+
+
 class Streaming:
     """A server with one route, and the sources of the streams that are open."""
 
@@ -64,8 +79,16 @@ class Streaming:
         self.open: list[Numbers] = []
         self.closed = 0
         self._padding = padding
+        self.known = Known()
+        authenticator: Any = self.known
         app = create_app(
-            "test", why_not_ready=lambda: "", max_body=1_000, routes=[self._routes], limits=limits
+            "test",
+            why_not_ready=lambda: "",
+            max_body=1_000,
+            routes=[self._routes],
+            rules={"GET /numbers": Rule(Scope.READ, customers=True)},
+            access=Access(authenticator),
+            limits=limits,
         )
         self.server = HttpServer(app, "127.0.0.1", 0, limits, Refusals(), on_shutdown=self._end)
 
@@ -239,6 +262,19 @@ async def test_a_stream_ends_after_its_time_once_all_that_there_is_was_sent() ->
         found = await lines_up_to(client, b": its time is over: it goes on where it was when you ask again")
         assert b'data: "3 "' in found
         await until(lambda: service.closed == 1)
+
+
+@pytest.mark.parametrize("busy", [False, True])
+async def test_a_stream_ends_when_its_credentials_are_no_longer_valid(busy: bool) -> None:
+    async with streaming(QUICK) as service:
+        client = await service.connect()
+        await head_of(client)
+        await lines_up_to(client, b"id: 0")
+        service.known.who = None
+        while service.open:
+            service.open[0].go(service.open[0].taken + busy)
+            await asyncio.sleep(0)
+        await lines_up_to(client, b": its credentials are no longer valid")
 
 
 async def test_a_client_that_knows_no_chunks_is_told_so() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
@@ -213,14 +215,27 @@ def test_an_adjustment_with_an_id_happens_once() -> None:
     first.when(adjustment(5, "a2", "f1")).then(adjusted(5, 10, "a2", "f1"))
 
 
-def test_a_refused_adjustment_may_be_tried_again_under_its_id() -> None:
-    scenario = (
-        stock_after("empty")
-        .when(adjustment(-5, "a1", "f1"))
-        .when(adjustment(5))
-        .when(adjustment(-5, "a1", "f1"))
+def test_a_refused_adjustment_stays_refused_under_its_id() -> None:
+    """By now there is enough. But who repeats a request shall get the first answer to it, and no other effect."""
+    scenario = stock_after("empty").when(adjustment(-5, "a1", "f1")).when(adjustment(5))
+    repeated = scenario.when(adjustment(-5, "a1", "f1"))
+    repeated.then(StockRepeated(product_id="cup", adjustment_id="a1", identical=True))
+    scenario.when(adjustment(-4, "a1", "f2")).then(
+        StockRepeated(product_id="cup", adjustment_id="a1", identical=False)
     )
-    scenario.then(adjusted(-5, 0, "a1", "f1"))
+    scenario.when(adjustment(-5, "a2", "f1")).then(adjusted(-5, 0, "a2", "f1"))
+
+
+def test_an_adjustment_that_older_code_carried_out_after_a_refusal_counts_as_carried_out() -> None:
+    refusal = refused("AdjustStock", -5, 0, "Stock would go below zero: 0 available", None)
+    done = adjusted(-5, 0, "a1", "f1")
+    past = (replace(refusal, adjustment_id="a1"), adjusted(5, 5), done)
+    given(stock_decider(), *past).when(adjustment(-5, "a1", "f1")).then(
+        StockRepeated(product_id="cup", adjustment_id="a1", identical=True)
+    )
+    given(stock_decider(), *past).when(adjustment(-5, "a1", "f2")).then(
+        StockRepeated(product_id="cup", adjustment_id="a1", identical=False)
+    )
 
 
 ORDERS = st.sampled_from(["o1", "o2", "o3"])

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 from fastapi.testclient import TestClient
 
-from eventbus import Bus, Envelope, Message, Position, Unavailable
+from eventbus import Bus, Envelope, Message, Position, RequestId, Unavailable
 from eventbus.access import Caller
 from eventbus.http.app import create_app
 from eventbus.model.messages import Author
@@ -50,6 +50,7 @@ class MemoryBus:
         command: Message,
         *,
         by: Caller | None = None,
+        request: RequestId | None = None,
         correlation_id: str | None = None,
         traceparent: str | None = None,
     ) -> Position:
@@ -59,10 +60,12 @@ class MemoryBus:
         self.traces.append((correlation_id, traceparent))
         self.authors.append(by.author if by else None)
         if not self.held:
-            self._answers[len(self.sent)] = self.decide(command)
+            self._answers[len(self.sent)] = self.decide(command, len(self.sent), request)
         return Position(command.topic, 0, len(self.sent))
 
-    def decide(self, command: Message) -> list[Message]:
+    def decide(
+        self, command: Message, offset: int = 1_000, request: RequestId | None = None
+    ) -> list[Message]:
         """Decide a command and fold what it leads to."""
         state = self._states.get(command.key, Stock())
         events = [
@@ -72,7 +75,8 @@ class MemoryBus:
         ]
         for event in events:
             state = self._decider.evolve(state, event)
-            self._projection.apply(self._db, envelope(event))
+            cause = str(Position(command.topic, 0, offset))
+            self._projection.apply(self._db, envelope(event, cause, request))
         self._states[command.key] = state
         return events
 
@@ -98,19 +102,20 @@ class MemoryBus:
         return self._db.execute(sql, args).fetchall()
 
 
-def envelope(event: Message) -> Envelope:
+def envelope(event: Message, cause: str, request: RequestId | None) -> Envelope:
     return Envelope(
         message=event,
         id="1",
         time=NOW,
         source="/inventory",
         correlation_id="c",
-        cause=None,
+        cause=cause,
         key_version=1,
         traceparent=None,
         topic=event.topic,
         partition=3,
         offset=0,
+        causation_id=str(request) if request else "1",
     )
 
 
@@ -184,6 +189,68 @@ def test_a_key_adjusts_once(http: TestClient) -> None:
     assert other.status_code == 422
     assert other.json()["errors"][0]["field"] == "Idempotency-Key"
     assert put(http, "pot", 6, **{"Idempotency-Key": "k 1"}).status_code == 202
+
+
+def test_a_repeat_is_told_the_stock_that_the_first_answer_told(http: TestClient, bus: MemoryBus) -> None:
+    key = {"Idempotency-Key": "k"}
+    put(http, "cup", 5)
+    bus.decide(ReserveStock(product_id="cup", order_id="o1", quantity=2))
+    first = put(http, "cup", 5, **key)
+    assert first.json() == cup(8, 2)
+    put(http, "cup", 90)
+    again = put(http, "cup", 5, **key)
+    assert (again.status_code, again.content) == (202, first.content)
+    assert len(bus.sent) == 3, "what is known is not sent again"
+
+
+def test_a_refusal_is_told_again_though_there_is_enough_by_now(http: TestClient, bus: MemoryBus) -> None:
+    key = {"Idempotency-Key": "k"}
+    put(http, "cup", 5)
+    first = put(http, "cup", -6, **key)
+    assert (first.status_code, "Idempotent-Replay" in first.headers) == (409, False)
+    put(http, "cup", 5)
+    again = put(http, "cup", -6, **key)
+    assert (again.status_code, again.content) == (409, first.content)
+    assert again.headers["Idempotent-Replay"] == "true"
+    assert http.get("/stock/cup").json() == cup(10)
+
+
+@pytest.mark.parametrize("first", [5, -6])
+@pytest.mark.parametrize("other", [{"quantity": 4}, {"reason": "another"}])
+def test_another_body_is_refused_whatever_became_of_the_first(
+    http: TestClient, first: int, other: dict[str, object]
+) -> None:
+    put(http, "cup", 5)
+    put(http, "cup", first, **{"Idempotency-Key": "k"})
+    body = {"quantity": first, "reason": "count", **other}
+    answer = http.post("/stock/cup/adjustments", json=body, headers={"Idempotency-Key": "k"})
+    assert answer.status_code == 422
+    assert [e["field"] for e in answer.json()["errors"]] == ["Idempotency-Key"]
+    assert "count" not in answer.text and "below zero" not in answer.text
+
+
+def test_two_replicas_that_are_asked_at_once_give_one_answer(http: TestClient, bus: MemoryBus) -> None:
+    """Neither knows the key when it is asked. In between there is enough for what was refused."""
+    send = bus.send
+
+    async def overtaken(command: AdjustStock, **more: Any) -> Position:
+        bus.decide(command, 77, more["request"])
+        bus.decide(AdjustStock(product_id="cup", quantity=9, reason="delivery"))
+        return await send(command, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bus, "send", overtaken)
+        answer = put(http, "cup", -6, **{"Idempotency-Key": "k"})
+    assert (answer.status_code, answer.headers["Idempotent-Replay"]) == (409, "true")
+    assert http.get("/stock/cup").json() == cup(9)
+
+
+def test_a_refusal_that_older_code_wrote_is_told_again(http: TestClient, bus: MemoryBus) -> None:
+    """Its event does not say what was asked for, but for the quantity."""
+    bus.decide(AdjustStock(product_id="cup", quantity=-6, reason="count", adjustment_id="k"))
+    put(http, "cup", 10)
+    assert put(http, "cup", -6, **{"Idempotency-Key": "k"}).status_code == 409
+    assert put(http, "cup", -5, **{"Idempotency-Key": "k"}).status_code == 422
 
 
 def test_undecided_in_time_is_503_and_says_whether_repeating_is_safe(

@@ -14,6 +14,7 @@ import httpx
 from fastapi import FastAPI
 
 from eventbus import (
+    Answered,
     DeadlinePassed,
     Decider,
     Entry,
@@ -23,6 +24,7 @@ from eventbus import (
     Place,
     Position,
     Question,
+    RequestId,
     Settings,
     Unavailable,
     Why,
@@ -64,30 +66,36 @@ class MemoryBus:
         assert self.decider.projection is not None
         self._db.executescript(self.decider.projection.tables)
 
-    def happens(self, message: Message, offset: int = 1_000_000) -> list[Message]:
-        """``message`` is read from its topic and decided."""
-        return self._decide(message, message.key, str(Position(message.topic, 0, offset)))
+    def happens(
+        self, message: Message, offset: int = 1_000_000, request: RequestId | None = None
+    ) -> list[Message]:
+        """``message`` is read from its topic and decided, unless its request was answered before."""
+        if request and self.first_answer(self.decider, message.key, request.request):
+            return []
+        return self._decide(message, message.key, str(Position(message.topic, 0, offset)), request)
 
     def expires(self, key: str) -> list[Message]:
         """The deadline of ``key`` passes."""
         return self._decide(DeadlinePassed(key, NOW), key, f"order.events.deadline-0-{NOW}")
 
-    def _decide(self, message: Message | DeadlinePassed, key: str, cause: str) -> list[Message]:
+    def _decide(
+        self, message: Message | DeadlinePassed, key: str, cause: str, request: RequestId | None = None
+    ) -> list[Message]:
         entry = self._states.get(key)
         state = entry.state if entry else self.decider.initial
         outputs = [o.stamp(self.now) for o in self.decider.decide(message, state) if isinstance(o, Message)]
         for event in outputs:
-            self.folds(event, cause)
+            self.folds(event, cause, request)
         return outputs
 
-    def folds(self, event: Message, cause: str | None = None) -> None:
+    def folds(self, event: Message, cause: str | None = None, request: RequestId | None = None) -> None:
         """``event`` stands in the log."""
         entry = self._states.get(event.key)
         state, version = (entry.state, entry.version + 1) if entry else (self.decider.initial, 1)
-        self._record(event, version, cause)
+        self._record(event, version, cause, request)
         self._states[event.key] = Entry(event.key, version, self.decider.evolve(state, event), self.now)
 
-    def _record(self, event: Message, version: int, cause: str | None) -> None:
+    def _record(self, event: Message, version: int, cause: str | None, request: RequestId | None) -> None:
         partition = crc32(event.key.encode()) % self.partitions
         envelope = Envelope(
             message=event,
@@ -101,6 +109,7 @@ class MemoryBus:
             topic=event.topic,
             partition=partition,
             offset=self._ends[partition],
+            causation_id=str(request) if request else "1",
         )
         self.fold(envelope)
 
@@ -120,11 +129,19 @@ class MemoryBus:
         for _, _, told in tuple(self.watchers):
             told()
 
+    def first_answer(self, decider: Decider[Any], key: str, request: str) -> Answered | None:
+        for event in self.log:
+            known = RequestId.parse(event.causation_id)
+            if event.message.key == key and known and known.request == request:
+                return Answered(known.fingerprint, event.key_version or 0)
+        return None
+
     async def send(
         self,
         command: Message,
         *,
         by: Caller | None = None,
+        request: RequestId | None = None,
         correlation_id: str | None = None,
         traceparent: str | None = None,
     ) -> Position:
@@ -136,7 +153,7 @@ class MemoryBus:
         if self.stalled:
             self.undecided_at.add(len(self.sent) - 1)
         else:
-            self.happens(self.sent[-1], len(self.sent) - 1)
+            self.happens(self.sent[-1], len(self.sent) - 1, request)
         return Position(command.topic, 0, len(self.sent) - 1)
 
     write = send

@@ -15,7 +15,7 @@ from eventbus.codec import Codec
 from eventbus.http import rfc3339
 from schemas import CancelOrder
 from services.order.past import EVENTS
-from services.order.timeline import camel_case_json, message_of
+from services.order.timeline import camel_case_json, from_camel_case_json
 from tests.support.avro_values import values
 from tests.unit.order.memory_bus import NOW, HttpClient, MemoryBus
 from tests.unit.order.orders import CANCEL, COMPLETE, CREATE, MESSAGES
@@ -40,7 +40,7 @@ def test_an_event_is_read_from_the_timeline_as_it_was_from_the_log(
     record = data.draw(values(file.record))
     event: Any = CODEC.decode_value(struct.pack(">bI", 0, schema_id) + encode(file, record))
     assert EVENTS[event.name] is type(event)
-    assert message_of(type(event), camel_case_json(event)) == event
+    assert from_camel_case_json(type(event), camel_case_json(event)) == event
 
 
 def shown(client: HttpClient, query: str = "") -> dict[str, Any]:

@@ -8,9 +8,11 @@ from typing import Any, cast
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from eventbus import Bus
+from eventbus import Bus, Position, Why
 from eventbus.access import ANONYMOUS, Caller
 from eventbus.access import Scope as Allowed
+from eventbus.causes.links import Failure, Link
+from eventbus.causes.tree import Node
 from eventbus.http.app import create_app
 from eventbus.http.callers import CALLER
 from eventbus.service.runtime import http_routes
@@ -69,7 +71,7 @@ def place(shop: Shop, who: Caller, key: str | None = None, **fields: Any) -> Any
     return shop.ask(who, "POST", "/orders", json={**ORDER, **fields}, headers=headers)
 
 
-OTHERS = [("GET", ""), ("GET", "/events"), ("POST", "/cancel"), ("POST", "/complete")]
+OTHERS = [("GET", ""), ("GET", "/events"), ("GET", "/why"), ("POST", "/cancel"), ("POST", "/complete")]
 
 
 @pytest.mark.parametrize(("method", "rest"), OTHERS)
@@ -119,6 +121,18 @@ def test_a_cursor_of_one_caller_shows_another_nothing(shop: Shop) -> None:
         assert answer.status_code == 422
         answer = shop.ask(BEN, "GET", f"/orders?limit=1&userId=anna&cursor={cursor}")
         assert answer.status_code == 422 or answer.json() == {"orders": [], "next": None}
+
+
+def test_a_customer_is_told_neither_where_brokers_are_nor_the_texts_of_errors(shop: Shop) -> None:
+    path = place(shop, ANNA).headers["location"]
+    failure = Failure("order", "DEAD", 3, 0, "OSError: no answer from 10.0.0.7")
+    position = Position("order.retry", 0, 7)
+    link = Link(position, 0, 0, b"o1", "CreateOrder", "id", "order", "c", failure=failure)
+    shop.bus.told_why = Why("o1", [Node(link, 0, (), "")], 1, "", {})
+    [told] = shop.ask(ANNA, "GET", f"{path}/why").json()["records"]
+    assert "kcat" not in told and told["failed"]["error"] is None and told["failed"]["state"] == "DEAD"
+    [told] = shop.ask(SHOP, "GET", f"{path}/why").json()["records"]
+    assert "-o 7" in told["kcat"] and "10.0.0.7" in told["failed"]["error"]
 
 
 def test_nobody_places_orders_of_another_customer(shop: Shop) -> None:

@@ -319,3 +319,31 @@ def test_m5_an_order_that_was_never_created_is_found_however_much_was_refused_be
 
 def test_m5_the_audit_and_the_rules_name_the_same_bound() -> None:
     assert REPEATS == rules.REPEATS
+
+
+REQUEST = "request:5013e32a-78d8-583b-9096-bc5c8a2a3005:aa"
+
+
+def test_a_command_whose_request_is_answered_needs_no_event_of_its_own() -> None:
+    recorded = honest()
+    first = recorded.write(CancelOrder(order_id="o4"), id=REQUEST)
+    recorded.write(CommandRepeated(order_id="o4", command="CancelOrder"), first, causation_id=REQUEST)
+    recorded.write(CancelOrder(order_id="o4"), id=REQUEST)
+    assert audited(recorded).violations == []
+
+
+@pytest.mark.parametrize("identity", ["1", REQUEST.replace("5013", "5014"), "request", "request::"])
+def test_a_command_of_a_request_that_nobody_answered_needs_an_event(identity: str) -> None:
+    recorded = honest()
+    first = recorded.write(CancelOrder(order_id="o4"), id=REQUEST)
+    recorded.write(CommandRepeated(order_id="o4", command="CancelOrder"), first, causation_id=REQUEST)
+    recorded.write(CancelOrder(order_id="o4"), id=identity)
+    assert [v.rule for v in audited(recorded).violations] == ["every command answered"]
+
+
+def test_an_answer_to_the_same_request_about_another_order_is_none() -> None:
+    recorded = honest()
+    first = recorded.write(CancelOrder(order_id="o4"), id=REQUEST)
+    recorded.write(CommandRepeated(order_id="o4", command="CancelOrder"), first, causation_id=REQUEST)
+    recorded.write(CancelOrder(order_id="o1"), id=REQUEST)
+    assert [v.subject for v in audited(recorded).violations] == ["o1"]

@@ -9,6 +9,7 @@ from eventbus.http.event_stream import EventStream, Source, stream_event, stream
 from eventbus.http.freshness import require_fresh
 from eventbus.http.instants import INSTANT, instant
 from eventbus.http.json_response import JsonResponse
+from eventbus.http.lines import NDJSON, Line, LinesResponse, lines_of, require_ndjson
 from eventbus.http.openapi import (
     LINES,
     ONE_LINE,
@@ -21,6 +22,8 @@ from eventbus.http.openapi import (
 )
 from eventbus.http.problem_types import (
     AFTER_A_WAIT,
+    CONTENT_TOO_LARGE,
+    INTERNAL_ERROR,
     INVALID_REQUEST,
     MALFORMED_JSON,
     METHOD_NOT_ALLOWED,
@@ -32,20 +35,30 @@ from eventbus.http.problem_types import (
 )
 from eventbus.http.problems import MAX_ERRORS, Problem, field_path, invalid, one_line
 from eventbus.http.queries import require_known
-from eventbus.http.request_headers import IDEMPOTENCY_KEY, idempotency_key, matches, preferred_wait, trace
+from eventbus.http.request_headers import (
+    IDEMPOTENCY_KEY,
+    idempotency_key,
+    is_idempotency_key,
+    matches,
+    preferred_wait,
+    trace,
+)
 from eventbus.http.slices import SlicedWork, Slices
 
 __all__ = [
     "AFTER_A_WAIT",
+    "CONTENT_TOO_LARGE",
     "CURSOR",
     "IDEMPOTENCY_KEY",
     "INSTANT",
+    "INTERNAL_ERROR",
     "INVALID_REQUEST",
     "LINES",
     "MALFORMED_JSON",
     "MAX_ERRORS",
     "MAX_VALUES",
     "METHOD_NOT_ALLOWED",
+    "NDJSON",
     "NOTHING_WAS_DONE",
     "NOT_FOUND",
     "ONE_LINE",
@@ -53,6 +66,8 @@ __all__ = [
     "UNAVAILABLE",
     "EventStream",
     "JsonResponse",
+    "Line",
+    "LinesResponse",
     "Problem",
     "ProblemType",
     "Responses",
@@ -69,7 +84,9 @@ __all__ = [
     "idempotency_key_parameter",
     "instant",
     "invalid",
+    "is_idempotency_key",
     "json_example",
+    "lines_of",
     "matches",
     "one_line",
     "page_of",
@@ -80,6 +97,7 @@ __all__ = [
     "read_body",
     "require_fresh",
     "require_known",
+    "require_ndjson",
     "rfc3339",
     "stream_event",
     "stream_position",

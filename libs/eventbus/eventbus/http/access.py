@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,7 +15,7 @@ from eventbus.access.authentication import Authenticator, authenticator
 from eventbus.access.caller import NotAuthenticated
 from eventbus.access.rate import RateLimit
 from eventbus.access.rules import RuleTable
-from eventbus.http.callers import CALLER, CHALLENGE, forbidden
+from eventbus.http.callers import ASK_AGAIN, CALLER, CHALLENGE, forbidden
 from eventbus.http.connections import Refusals, Refused
 from eventbus.http.problem_types import (
     MALFORMED_REQUEST,
@@ -91,7 +92,7 @@ class AccessControl:
         except Problem as problem:
             await problem.response()(scope, receive, send)
             return
-        scope[CALLER] = who
+        scope[CALLER], scope[ASK_AGAIN] = who, partial(self._caller, scope)
         await self.app(scope, receive, send)
 
     async def _caller(self, scope: Scope) -> Caller:

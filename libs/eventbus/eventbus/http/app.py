@@ -120,7 +120,7 @@ def create_app(
 
     page_routes(app)
     # The last one added is the first to see a request.
-    app.state.direct = {}
+    app.state.direct, app.state.streaming = {}, set()
     app.state.streams = OpenStreams(limits or HttpLimits(), refusals)
     app.add_middleware(DirectRoutes, endpoints=app.state.direct, handlers=app.exception_handlers)
     for add in routes:

@@ -20,11 +20,16 @@ from eventbus.http.request_headers import headers_in
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def add_direct_route(app: FastAPI, path: str, endpoint: Endpoint, method: str, **documented: Any) -> None:
+def add_direct_route(
+    app: FastAPI, path: str, endpoint: Endpoint, method: str, *, streams: bool = False, **documented: Any
+) -> None:
     """Answer ``method`` at ``path``, which has no parameters, by ``endpoint``.
 
     ``app``: one of :func:`~eventbus.http.app.create_app`. ``documented``: what ``FastAPI.add_api_route`` takes.
+    ``streams``: the endpoint takes the body piece by piece and bounds what it keeps, so any number of bytes may come.
     """
+    if streams:
+        app.state.streaming.add(path)
     app.add_api_route(path, endpoint, methods=[method], **documented)
     app.state.direct[method, path] = endpoint
 

@@ -66,7 +66,11 @@ def host_of(authority: str) -> str | None:
 
 
 class Edge:
-    """ASGI middleware: 421 for an unknown host, 403 for another site, 413 for a body above ``max_body`` bytes."""
+    """ASGI middleware: 421 for an unknown host, 403 for another site, 413 for a body above ``max_body`` bytes.
+
+    ``streaming``: the paths whose bodies may have any size. ``origins``: those of other sites whose pages may send
+    requests all the same; ``*`` is any.
+    """
 
     def __init__(
         self,
@@ -75,9 +79,10 @@ class Edge:
         hosts: Hosts | None,
         refusals: Refusals,
         origins: Collection[str] = (),
+        streaming: Collection[str] = (),
     ) -> None:
-        """``origins``: those of other sites whose pages may send requests all the same; ``*`` is any."""
         self.app, self._max_body, self._refusals, self._origins = app, max_body, refusals, origins
+        self._streaming = streaming
         self._hosts = hosts if hosts and hosts.checked else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,11 +91,12 @@ class Edge:
             return
         headers = headers_in(scope)
         length = headers.get("content-length")
-        problem = (self._hosts and self._refuse_origin(scope, headers, self._hosts)) or self._refuse_length(
-            length
-        )
-        if problem:
+        streams = scope["path"] in self._streaming
+        problem = self._hosts and self._refuse_origin(scope, headers, self._hosts)
+        if problem := problem or (None if streams else self._refuse_length(length)):
             await problem.response()(scope, receive, send)
+        elif streams:
+            await self.app(scope, receive, send)
         else:
             # No body is longer than the length that it names: the parser ends it there.
             await self.app(scope, receive if length else self._counted(receive), send)

@@ -14,6 +14,7 @@ from typing import Protocol
 from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
+from eventbus.http.callers import is_still_allowed
 from eventbus.http.connections import ReadTooSlowly, Refusals, Refused
 from eventbus.http.problem_types import OTHER, TOO_MANY_STREAMS
 from eventbus.http.problems import Problem
@@ -101,14 +102,20 @@ class EventStream(Response):
         streams: OpenStreams = scope["app"].state.streams
         with streams.admit(), self._opened() as source:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            await self._send_all(source, _Writer(send, streams.limits), streams.limits)
+            await self._send_all(source, _Writer(send, streams.limits), streams.limits, scope)
 
-    async def _send_all(self, source: Source, writer: _Writer, limits: HttpLimits) -> None:
+    async def _send_all(self, source: Source, writer: _Writer, limits: HttpLimits, scope: Scope) -> None:
         clock = asyncio.get_running_loop().time
         seconds = limits.stream_time * random.uniform(0.75, 1.0)  # not all that began together end together
         end = clock() + (seconds if self._seconds is None else min(seconds, self._seconds))
+        check = clock() + limits.heartbeat
         await writer.write(b"retry: %d\n" % random.randint(*RETRY_MS) + source.begin())
         while not (reason := source.why_over()):
+            if clock() >= check:
+                check = clock() + limits.heartbeat
+                if not await is_still_allowed(scope):
+                    reason = "its credentials are no longer valid"
+                    break
             if (piece := source.take()) is not None:
                 await writer.write(piece)
                 await asyncio.sleep(

@@ -75,9 +75,14 @@ def idempotency_key(headers: Headers) -> str | None:
     keys = headers.getlist(IDEMPOTENCY_KEY)
     if len(keys) > 1:
         raise invalid([(IDEMPOTENCY_KEY, "must be given once")])
-    if keys and not _KEY.fullmatch(keys[0]):
+    if keys and not is_idempotency_key(keys[0]):
         raise invalid([(IDEMPOTENCY_KEY, "must be 1 to 255 printable ASCII characters")])
     return keys[0] if keys else None
+
+
+def is_idempotency_key(text: str) -> bool:
+    """Whether a text can be the value of an Idempotency-Key."""
+    return _KEY.fullmatch(text) is not None
 
 
 def matches(headers: Headers, etag: str) -> bool:

@@ -82,6 +82,9 @@ class Decider(Generic[S]):
     """Inputs that end an entity's life: they are decided at once, even if messages of their key wait for a retry."""
     deadline: Callable[[S], int | None] | None = None
     """When (ms since epoch) ``decide`` is given :class:`DeadlinePassed`, if the state is still the same by then."""
+    remembered_requests: int = 0
+    """How many requests of a key are remembered, so that each is decided once however often it comes: the commands
+    that :meth:`Bus.send` was given a ``request`` with. They are part of the state of the key, so they must be few."""
     fold_version: int = 1
     """The version of the fold. Raise it whenever the same log folds to something else: after a change of ``evolve``,
     the state's fields, ``deadline``, the projection's tables or ``apply``, the listing, an upcast, or of what these

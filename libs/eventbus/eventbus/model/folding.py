@@ -9,6 +9,7 @@ from typing import Generic, NamedTuple, TypeVar
 from eventbus.model.decider import Decider
 from eventbus.model.errors import NeedsRestart
 from eventbus.model.messages import Envelope
+from eventbus.model.requests import Answered, RequestId
 
 S = TypeVar("S")
 RULES = 1
@@ -17,7 +18,8 @@ partition of which something was passed over under other rules is then folded an
 
 
 class Folded(NamedTuple, Generic[S]):
-    """The state of one key after ``version`` events. ``answered``: the highest offset decided, by input topic."""
+    """The state of one key after ``version`` events. ``answered``: the highest offset decided, by input topic; and of
+    each request that is remembered, by the id of its command, the version of its first event."""
 
     state: S
     version: int = 0
@@ -27,6 +29,12 @@ class Folded(NamedTuple, Generic[S]):
     def has_answered(self, topic: str, offset: int) -> bool:
         """Whether an event of this key was caused by that offset of that topic, or by a later one."""
         return self.answered.get(topic, -1) >= offset
+
+    def answer_to(self, request: str) -> Answered | None:
+        """The first answer to a request, whatever was asked for there; None if it is not remembered."""
+        ids = ((RequestId.parse(name), version) for name, version in self.answered.items())
+        found = [Answered(i.fingerprint, version) for i, version in ids if i and i.request == request]
+        return min(found, key=lambda answer: answer.version, default=None)
 
 
 @dataclass(frozen=True)
@@ -53,4 +61,6 @@ def fold(decider: Decider[S], folded: Folded[S], event: Envelope) -> Folded[S]:
     if event.cause:
         topic, _, offset = event.cause.rsplit("-", 2)
         answered[topic] = max(int(offset), answered.get(topic, -1))
+    if len(answered) < decider.remembered_requests and (request := RequestId.parse(event.causation_id)):
+        answered.setdefault(str(request), version)
     return Folded(decider.evolve(folded.state, event.message), version, event.time, answered)

@@ -122,9 +122,13 @@ class Envelope(Struct, frozen=True, eq=False):
         correlation_id: str | None = None,
         traceparent: str | None = None,
         author: Author | None = None,
+        identity: str | None = None,
     ) -> Envelope:
-        """What nothing in a log caused, not written yet: it begins a correlation of its own unless given one."""
-        identity = str(uuid.UUID(bytes=random_piece(), version=4))
+        """What nothing in a log caused, not written yet: it begins a correlation of its own unless given one.
+
+        ``identity``: its id; a random one unless given.
+        """
+        identity = identity or str(uuid.UUID(bytes=random_piece(), version=4))
         return cls(
             message,
             identity,

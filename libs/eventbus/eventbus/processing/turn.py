@@ -19,6 +19,7 @@ from eventbus.model.folding import Folded
 from eventbus.model.messages import Author, Message
 from eventbus.model.places import Entity
 from eventbus.model.record import Raw
+from eventbus.model.requests import RequestId
 from eventbus.model.rules import check_input, check_outputs
 from eventbus.processing.context import TurnContext
 from eventbus.processing.decoding import decode, work_items
@@ -176,7 +177,8 @@ class Turn:
         try:
             if isinstance(message, Unread):
                 raise message.error
-            outputs = item.decider.decide(message, self._state(item).state)
+            repeated = isinstance(message, Message) and self._was_answered(item)
+            outputs = () if repeated else item.decider.decide(message, self._state(item).state)
             if outputs and isinstance(outputs[0], Request):
                 self._ask(item, outputs)
                 return
@@ -198,6 +200,11 @@ class Turn:
             self._resolve(item, message, outputs)
         self.decided += 1
         self._context.offsets.finish(item.raw)
+
+    def _was_answered(self, item: WorkItem) -> bool:
+        """Whether the message is the command of a request that an event of its key answers already."""
+        request = RequestId.parse(item.message_id)
+        return request is not None and self._state(item).answer_to(request.request) is not None
 
     def _resolve(self, item: WorkItem, message: Message | Outcome | Unread, outputs: Sequence[Any]) -> None:
         if item.parked:

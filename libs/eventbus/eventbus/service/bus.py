@@ -21,6 +21,7 @@ from eventbus.model.folding import Entry
 from eventbus.model.listing import FRONT, OLDEST, Place
 from eventbus.model.messages import Message
 from eventbus.model.places import Position
+from eventbus.model.requests import Answered, RequestId
 from eventbus.model.rules import check_sent
 from eventbus.service.answers import Sent
 from eventbus.service.changes import Told
@@ -92,19 +93,22 @@ class Bus:
         command: Message,
         *,
         by: Caller | None = None,
+        request: RequestId | None = None,
         correlation_id: str | None = None,
         traceparent: str | None = None,
     ) -> Sent:
         """Make a command durable (acks=all); returns where it stands. ``by``: who wished it, which is recorded.
+
+        ``request``: what the command carries out. Where the decider remembers requests, a command that is sent again
+        for the same one leads to no event; :meth:`first_answer` has what the first one led to.
 
         Raises Unavailable if it is not durable within ``send_timeout``: it may have been written all the same. The
         events it leads to are kept for :meth:`answer` while the caller holds what is returned, no longer.
         Raises TypeError for a command that ``Service(sends=...)`` does not name.
         """
         check_sent(f"the HTTP interface of {self.service}", self._sends, command)
-        return await self._parts.get().sender.send(
-            command, correlation_id, traceparent, by.author if by else None
-        )
+        author = by.author if by else None
+        return await self._parts.get().sender.send(command, correlation_id, traceparent, author, request)
 
     async def write(
         self,
@@ -220,6 +224,10 @@ class Bus:
         """
         since = OLDEST if since is None else since
         return self._parts.get().reader.page(decider, chosen or {}, behind or FRONT, since, limit)
+
+    def first_answer(self, decider: Decider[S], key: str, request: str) -> Answered | None:
+        """The first answer to a request to a key; None if none is folded here. Raises as :meth:`read`."""
+        return self._parts.get().reader.first_answer(decider, key, request)
 
     def held(self, key: str) -> HoldStatus | None:
         """Why messages of a key are parked, here or in a service whose retry topic is watched; None if none are."""

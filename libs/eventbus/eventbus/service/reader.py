@@ -14,6 +14,7 @@ from eventbus.model.errors import Unavailable
 from eventbus.model.folding import Entry
 from eventbus.model.listing import Place
 from eventbus.model.places import Entity
+from eventbus.model.requests import Answered
 from eventbus.service.changes import Told
 from eventbus.service.local_state import LocalState
 from eventbus.settings import Settings
@@ -34,10 +35,17 @@ class Reader:
         return self._local.health.silent_for() < self._settings.session_timeout
 
     def read(self, decider: Decider[S], key: str) -> Entry[S] | None:
+        self._require_going_on(decider, key)
+        return self._store.read(decider, key)
+
+    def first_answer(self, decider: Decider[S], key: str, request: str) -> Answered | None:
+        self._require_going_on(decider, key)
+        return self._store.load(decider, key).answer_to(request)
+
+    def _require_going_on(self, decider: Decider[S], key: str) -> None:
         stops = self._local.stops()
         if stops and (stop := stops.get(self._local.partition_of(decider.log, key))):
             raise Unavailable(f"this replica cannot say how {key} stands: {stop.reason}")
-        return self._store.read(decider, key)
 
     def why_unavailable(self, log: str, key: str | None) -> str:
         if self._local.progress.changes.ended:

@@ -17,6 +17,7 @@ from eventbus.kafka.clients import command_producer
 from eventbus.model.errors import Unavailable
 from eventbus.model.messages import Author, Envelope, Message
 from eventbus.model.places import Partition, Position
+from eventbus.model.requests import RequestId
 from eventbus.processing.ports import epoch_ms
 from eventbus.service.answers import Sent
 from eventbus.service.local_state import LocalState
@@ -84,12 +85,13 @@ class Sender:
         correlation_id: str | None,
         traceparent: str | None,
         author: Author | None = None,
+        request: RequestId | None = None,
     ) -> Sent:
         """Make a command durable (acks=all), and keep its answer while the caller holds what is returned.
 
         Raises Unavailable if it is not durable within ``send_timeout``.
         """
-        envelope = self._envelope(command, correlation_id, traceparent, author)
+        envelope = self._envelope(command, correlation_id, traceparent, author, request)
         sent = await self._durable(envelope, is_answered=True)
         assert isinstance(sent, Sent)
         return sent
@@ -142,6 +144,7 @@ class Sender:
         correlation_id: str | None,
         traceparent: str | None,
         author: Author | None,
+        request: RequestId | None = None,
     ) -> Envelope:
         now = epoch_ms()
         topic, number = self._local.partition_of(command.topic, command.key)
@@ -154,6 +157,7 @@ class Sender:
             correlation_id=correlation_id,
             traceparent=traceparent,
             author=author,
+            identity=str(request) if request else None,
         )
 
     def _report(self, delivery: Delivery, offset: int | None, reason: str) -> None:
