@@ -38,6 +38,9 @@ BEYOND = (
     (r"items: the total .*", "no schema adds prices up"),
     (r"Last-Event-ID: .*", "a position has a number for each partition; how many there are is a setting"),
     (r"[a-z]*[cC]ursor: .*", "a cursor is one that a page gave; no schema says which these are"),
+    (r"(createdAfter|asOf): must be a time .*", "no pattern says how many days a month has"),
+    (r"asOf: lies in the future", "no schema says what time it is"),
+    (r"wait: has no meaning with asOf.*", "no schema of a parameter knows of another one"),
 )
 """Refusals of requests that are valid by their schema, and why no schema can say it. Anything else is a finding."""
 SECONDS = 20.0

@@ -26,6 +26,7 @@ from eventbus.http import (
     problem_responses,
     read_body,
     require_fresh,
+    require_known,
 )
 from schemas import AdjustStock
 from services.inventory.adjusting import Adjusting
@@ -117,8 +118,10 @@ def stock_routes(settings: InventorySettings) -> Callable[[FastAPI, Bus], None]:
             summary="All products, in order of their ids",
             responses=PAGE,
         )
-        async def list_stock(cursor: Cursor = None, limit: Limit = None) -> StockPage:
+        async def list_stock(request: Request, cursor: Cursor = None, limit: Limit = None) -> StockPage:
+            require_known(request, ("cursor", "limit"))
             require_fresh(bus)
+            await bus.all_caught_up(AdjustStock.topic)
             return page(bus, cursor, limit or settings.page_size)
 
         @app.get(

@@ -8,6 +8,7 @@ from services.order.bodies import OrderBody
 
 RULES: Rules = {
     "POST /orders": Rule(Scope.PLACE, customers=True),
+    "GET /orders": Rule(Scope.READ, customers=True),
     "POST /orders/batch": Rule(Scope.PLACE, customers=True),
     "GET /orders/{orderId}": Rule(Scope.READ, customers=True),
     "GET /orders/{orderId}/events": Rule(Scope.READ, customers=True),

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request, Response
 
-from eventbus import Bus, Decider, Entry, Message, Position, RequestId, Unavailable
+from eventbus import Bus, Decider, Entry, HoldStatus, Message, Position, RequestId, Unavailable
 from eventbus.http import (
     IDEMPOTENCY_KEY,
     JsonResponse,
@@ -42,7 +42,9 @@ from services.order.bodies import CancelBody, CompleteBody, OrderBody, parse_opt
 from services.order.create_order import create_order
 from services.order.ids import keyed_order_id, new_order_id
 from services.order.keyed_changes import refused
+from services.order.list_api import OrderLists
 from services.order.parameters import OrderId
+from services.order.past import PAST, Past
 from services.order.prices import PriceList
 from services.order.problems import ORDER_NOT_FOUND
 from services.order.rules import cancel_obstacle, complete_obstacle
@@ -55,6 +57,15 @@ from services.order.why_api import OrderWhy
 
 Wait = Annotated[
     float, Query(ge=0, allow_inf_nan=False, description="Seconds to wait at most for the order to settle.")
+]
+AsOf = Annotated[
+    str | None,
+    Query(
+        alias="asOf",
+        description="The order as it was: after the event of this version, or at this instant (RFC 3339), by the "
+        "`time` of its events. `held` is left out.",
+        pattern=PAST,
+    ),
 ]
 Limit = Annotated[int | None, Query(ge=1, le=1_000, description="Events on the page.")]
 Cursor = Annotated[
@@ -71,6 +82,7 @@ class OrderApi:
     settings: OrderSettings
     prices: PriceList
     admission: Admission
+    past: Past
     turns: Slices = field(default_factory=Slices)
 
     def mount(self, app: FastAPI) -> None:
@@ -143,15 +155,20 @@ class OrderApi:
             return accepted_before(command.order_id, entry.state) if entry else accepted(command), True
         return accepted(command), False
 
-    async def show(self, order_id: OrderId, request: Request, wait: Wait = 0) -> Response:
-        """The order as it is now; with `wait`, as soon as it is settled."""
+    async def show(self, order_id: OrderId, request: Request, wait: Wait = 0, as_of: AsOf = None) -> Response:
+        """The order as it is now; with `wait`, as soon as it is settled; with `asOf`, as it was."""
         entry = await self._find(order_id, request)
+        if as_of is not None:
+            return self._shown(await self.past.order(order_id, as_of, wait), request)
         if wait and not entry.state.settled:
             entry = await self._settled(order_id, min(wait, self.settings.max_wait)) or entry
+        return self._shown(entry, request, self.bus.held(order_id))
+
+    def _shown(self, entry: Entry[Order], request: Request, held: HoldStatus | None = None) -> Response:
         headers = {"ETag": _etag(entry)}
         if matches(request.headers, headers["ETag"]):
             return Response(status_code=304, headers=headers)
-        return JsonResponse(order_view(entry, self.bus.held(order_id)), headers=headers)
+        return JsonResponse(order_view(entry, held), headers=headers)
 
     async def events(
         self, order_id: OrderId, request: Request, limit: Limit = None, cursor: Cursor = "0"
@@ -273,7 +290,8 @@ def order_routes(
     """The routes of the order service, for ``Service.routes``."""
 
     def add(app: FastAPI, bus: Bus) -> None:
-        OrderApi(bus, decider, settings, prices, Admission(bus, settings)).mount(app)
+        OrderApi(bus, decider, settings, prices, Admission(bus, settings), Past(bus, decider)).mount(app)
+        OrderLists(bus, decider).mount(app)
 
     return add
 

@@ -24,6 +24,7 @@ from schemas import (
     OrderRefused,
 )
 from schemas.orders import total_of
+from services.order.listing import ORDERS
 from services.order.reports import REPORTS, record_report
 from services.order.rules import (
     REPEATS,
@@ -46,9 +47,10 @@ def order_decider(deadline: timedelta, limits: Limits | None = None) -> Decider[
         initial=Order(),
         decide=partial(decide, deadline=deadline, limits=limits or Limits()),
         evolve=evolve,
-        fold_version=5,
+        fold_version=6,
         remembered_requests=64,
         projection=Timeline(),
+        listing=ORDERS,
         settling=(CancelOrder,),
         deadline=deadline_of,
     )

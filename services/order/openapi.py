@@ -23,6 +23,7 @@ from schemas.money import EXPONENTS
 from services.order.bodies import CancelBody, CompleteBody, OrderOfItems, OrderOfOne
 from services.order.positions import POSITION, VERSION
 from services.order.problems import (
+    NO_SUCH_PAST,
     ORDER_CANNOT_BE_CANCELLED,
     ORDER_CANNOT_BE_COMPLETED,
     ORDER_NOT_FOUND,
@@ -30,7 +31,7 @@ from services.order.problems import (
     UNKNOWN_POSITION,
 )
 from services.order.rules import Limits
-from services.order.views import AcceptedView, OrderView, TimelineView
+from services.order.views import AcceptedView, OrderPage, OrderView, TimelineView
 
 
 def _schema(model: type[BaseModel]) -> Any:
@@ -188,8 +189,8 @@ def create(limits: Limits, default_currency: str) -> dict[str, Any]:
 SHOW: dict[str, Any] = {
     "responses": {
         200: {"model": OrderView, **json_example(_CONFIRMED, "The order.")},
-        304: {"description": "The version named by If-None-Match is still the latest."},
-        **problem_responses(ORDER_NOT_FOUND, UNAVAILABLE),
+        304: {"description": "The version named by If-None-Match is the one that would be shown."},
+        **problem_responses(ORDER_NOT_FOUND, NO_SUCH_PAST, UNAVAILABLE),
     },
     "openapi_extra": {
         "parameters": [header_parameter("If-None-Match", "The ETag of the version known already.")]
@@ -203,6 +204,17 @@ EVENTS: dict[str, Any] = {
         },
         **problem_responses(ORDER_NOT_FOUND, UNAVAILABLE),
     }
+}
+
+LIST: dict[str, Any] = {
+    "summary": "Orders, newest first",
+    "responses": {
+        200: {
+            "model": OrderPage,
+            **json_example({"orders": [_CONFIRMED], "next": "0sEwfls0NSwibzEiXQ"}, "A page of orders."),
+        },
+        **problem_responses(UNAVAILABLE),
+    },
 }
 
 

@@ -15,6 +15,15 @@ ORDER_NOT_FOUND = ProblemType(
     NOTHING_WAS_DONE,
     {"detail": "There is no order '5013e32a-78d8-583b-9096-bc5c8a2a3005'."},
 )
+NO_SUCH_PAST = ProblemType(
+    "no-such-past",
+    404,
+    "No such past",
+    "The order has no event of the version that `asOf` names, or had none yet at that instant.",
+    "Read its timeline (`GET /orders/{orderId}/events`): it has the version and the time of each event.",
+    NOTHING_WAS_DONE,
+    {"detail": "Order '5013e32a-78d8-583b-9096-bc5c8a2a3005' has no event of 7 or before."},
+)
 UNKNOWN_POSITION = ProblemType(
     "unknown-position",
     400,

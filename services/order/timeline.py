@@ -61,6 +61,12 @@ FROM order_timeline WHERE order_id = ? AND version > ? ORDER BY version LIMIT ?
 SELECT version, type, time, cause, data FROM order_timeline WHERE order_id = ? AND version <= ? ORDER BY version
 """
     """Of one order, the events up to a version."""
+
+    at = """
+SELECT max(version) FILTER (WHERE time <= ?2) AS version, max(time) AS latest FROM order_timeline WHERE order_id = ?1
+"""
+    """Of one order, the version at an instant, and the time of its latest event."""
+
     of_user = """
 SELECT version, type, time, cause, topic, partition, position, data
 FROM order_timeline WHERE user_id = ? AND partition = ? AND position >= ? ORDER BY position LIMIT ?

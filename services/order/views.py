@@ -94,6 +94,13 @@ class TimelineView(TypedDict):
     next: str | None
 
 
+class OrderPage(TypedDict):
+    """Orders, the newest first. ``next`` is the ``cursor`` of the page after this one, null on the last."""
+
+    orders: list[OrderView]
+    next: str | None
+
+
 def accepted(command: CreateOrder) -> AcceptedView:
     """The answer to an order that was accepted, when the client does not wait for it to settle."""
     return _accepted(command.order_id, command.user_id, command.currency, total_of(command.items))

@@ -6,24 +6,23 @@ from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import FastAPI, Path
-from pydantic import AfterValidator, BaseModel
+from pydantic import AfterValidator
 
-from eventbus import Bus, Entry, Reactor, Rule, Rules, Scope
+from eventbus import Bus, Reactor, Rule, Rules, Scope
 from eventbus.http import (
     ONE_LINE,
     UNAVAILABLE,
     Problem,
     Responses,
-    Time,
     json_example,
     one_line,
     problem_responses,
     require_fresh,
-    rfc3339,
 )
-from schemas.money import EXPONENTS, decimal_text
-from services.payment.decider import Payment, Status
+from services.payment.decider import Payment
+from services.payment.list_api import PaymentLists
 from services.payment.problems import PAYMENT_NOT_FOUND
+from services.payment.views import EXAMPLE, PaymentView, payment_view
 
 OrderId = Annotated[
     str,
@@ -35,35 +34,12 @@ OrderId = Annotated[
     ),
     AfterValidator(one_line),
 ]
-RULES: Rules = {"GET /payments/{order_id}": Rule(Scope.READ)}
-"""What each route asks of its caller. A payment does not say whose it is: a customer sees it in the order."""
-PAYMENT: Responses = {
-    200: json_example(
-        {
-            "orderId": "5013e32a-78d8-583b-9096-bc5c8a2a3005",
-            "status": "PAID",
-            "amount": "5.10",
-            "currency": "GBP",
-            "chargeId": "ch_7Yw2",
-            "version": 2,
-            "updatedAt": "2026-11-28T09:00:00.000Z",
-        }
-    ),
-    **problem_responses(PAYMENT_NOT_FOUND, UNAVAILABLE),
+RULES: Rules = {
+    "GET /payments": Rule(Scope.READ),
+    "GET /payments/{order_id}": Rule(Scope.READ),
 }
-
-
-class PaymentView(BaseModel):
-    """``amount`` is a decimal string in ``currency``. Both are null where the order ended before it was charged, or
-    names no price."""
-
-    orderId: str
-    status: Status
-    amount: str | None
-    currency: str | None
-    chargeId: str | None
-    version: int
-    updatedAt: Time
+"""What each route asks of its caller. Not each payment says whose it is: a customer sees it in the order."""
+PAYMENT: Responses = {200: json_example(EXAMPLE), **problem_responses(PAYMENT_NOT_FOUND, UNAVAILABLE)}
 
 
 def payment_routes(reactor: Reactor[Payment]) -> Callable[[FastAPI, Bus], None]:
@@ -78,19 +54,6 @@ def payment_routes(reactor: Reactor[Payment]) -> Callable[[FastAPI, Bus], None]:
                 raise Problem(PAYMENT_NOT_FOUND, f"nothing is known of a payment for order {order_id}")
             return payment_view(entry)
 
+        PaymentLists(bus, reactor).mount(app)
+
     return add
-
-
-def payment_view(entry: Entry[Payment]) -> PaymentView:
-    """The payment as clients see it."""
-    payment = entry.state
-    currency = payment.currency if payment.currency in EXPONENTS else None
-    return PaymentView(
-        orderId=entry.key,
-        status=payment.status,
-        amount=None if currency is None else decimal_text(payment.amount, currency),
-        currency=currency,
-        chargeId=payment.charge_id,
-        version=entry.version,
-        updatedAt=rfc3339(entry.updated_at),
-    )

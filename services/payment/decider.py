@@ -22,7 +22,7 @@ from typing import assert_never
 from msgspec import Struct
 from msgspec.structs import replace
 
-from eventbus import Event, Mismatch, Outcome, Reactor, Request
+from eventbus import Event, Listing, Mismatch, Outcome, Reactor, Request, Row
 from schemas import (
     ChargeUnresolved,
     ChargeWithdrawn,
@@ -52,13 +52,18 @@ class Status(StrEnum):
 
 
 class Payment(Struct, frozen=True):
-    """The payment of one order, and what a refund needs."""
+    """The payment of one order, and what a refund needs.
+
+    ``user_id`` is empty until the payment succeeded or failed. ``created_at``: ms since epoch, of its first event.
+    """
 
     status: Status = Status.NEW
     amount: int = 0
     currency: str = ""
     charge_id: str | None = None
     in_doubt: bool = False
+    user_id: str = ""
+    created_at: int = 0
 
 
 @dataclass(frozen=True)
@@ -225,11 +230,12 @@ Own = PaymentSucceeded | PaymentFailed | PaymentRefunded | PaymentVoided | Charg
 
 def evolve(payment: Payment, event: Own) -> Payment:
     """Fold one event of payment's own log."""
+    payment = replace(payment, created_at=payment.created_at or event.timestamp)
     match event:
         case PaymentSucceeded():
-            return Payment(Status.PAID, event.amount, event.currency, event.charge_id)
+            return _charged(payment, event, Status.PAID, event.charge_id)
         case PaymentFailed():
-            return Payment(Status.FAILED, event.amount, event.currency)
+            return _charged(payment, event, Status.FAILED, None)
         case PaymentRefunded():
             return replace(payment, status=Status.REFUNDED)
         case PaymentVoided():
@@ -239,6 +245,26 @@ def evolve(payment: Payment, event: Own) -> Payment:
         case ChargeWithdrawn():
             return replace(payment, in_doubt=False)
     assert_never(event)
+
+
+def _charged(
+    payment: Payment, event: PaymentSucceeded | PaymentFailed, status: Status, charge_id: str | None
+) -> Payment:
+    return Payment(
+        status,
+        event.amount,
+        event.currency,
+        charge_id,
+        user_id=event.user_id,
+        created_at=payment.created_at,
+    )
+
+
+PAYMENTS: Listing[Payment] = Listing(
+    table="payment_list",
+    columns={"user_id": (), "status": [status.value for status in Status]},
+    row=lambda payment: Row(payment.created_at, (payment.user_id, payment.status.value)),
+)
 
 
 def payment_reactor(
@@ -252,7 +278,8 @@ def payment_reactor(
         initial=Payment(),
         decide=decide,
         evolve=evolve,
-        fold_version=3,
+        fold_version=4,
+        listing=PAYMENTS,
         settling=(OrderFailed, OrderCancelled),
         call=call,
         on_call_failed=record_doubt,

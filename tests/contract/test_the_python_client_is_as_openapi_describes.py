@@ -50,8 +50,8 @@ AHEAD = {"GET /orders/{orderId}": {"asOf"}}
 ARGUMENTS: dict[str, Any] = {
     "order": {"userId": "u1", "productId": "p", "quantity": 1},
     "orders": [{"userId": "u1", "productId": "p", "quantity": 1}],
-    "created_after": datetime(2026, 11, 28, tzinfo=UTC),
     "as_of": 3,
+    "created_after": datetime(2026, 11, 28, tzinfo=UTC),
     "limit": 2,
     "wait": 2,
     "quantity": 3,

@@ -40,8 +40,8 @@ from services.notification.request import Notify
 from services.notification.text import sentence
 from services.order.decider import order_decider
 from services.order.views import order_view
-from services.payment.api import payment_view
 from services.payment.decider import Charge, payment_reactor
+from services.payment.views import payment_view
 from tests.support.version_1 import old_value
 
 CODEC = Codec("schemas")

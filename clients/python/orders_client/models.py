@@ -118,6 +118,13 @@ class OrderOfOne(TypedDict):
     unitPrice: NotRequired[str | None]
 
 
+class OrderPage(TypedDict):
+    """Orders, the newest first. `next` is the `cursor` of the page after this one, null on the last."""
+
+    orders: list[OrderView]
+    next: str | None
+
+
 class OrderView(TypedDict):
     """An order as it stands. `version` counts its events. Without a known price (an order that was refused,
     or of version 1 of OrderCreated) `currency` and `totalAmount` are null."""
@@ -138,16 +145,25 @@ class OrderView(TypedDict):
     deadlineAt: str | None
 
 
+class PaymentPage(TypedDict):
+    """Payments, the newest first. `next` is the `cursor` of the page after this one, null on the last."""
+
+    payments: list[PaymentView]
+    next: str | None
+
+
 class PaymentView(TypedDict):
     """`amount` is a decimal string in `currency`. Both are null where the order ended before it was
-    charged, or names no price."""
+    charged, or names no price. `userId` is null until the payment succeeded or failed."""
 
     orderId: str
+    userId: str | None
     status: Literal["NEW", "PAID", "FAILED", "REFUNDED", "VOIDED"]
     amount: str | None
     currency: str | None
     chargeId: str | None
     version: int
+    createdAt: str
     updatedAt: str
 
 

@@ -16,6 +16,7 @@ from eventbus.model.errors import (
     Unrepresentable,
 )
 from eventbus.model.folding import Entry
+from eventbus.model.listing import Listing, Place, Row
 from eventbus.model.messages import Command, Envelope, Event, Message, message
 from eventbus.model.mirror import Mirror
 from eventbus.model.places import Position
@@ -40,10 +41,12 @@ __all__ = [
     "EventBusError",
     "Fenced",
     "HoldStatus",
+    "Listing",
     "Message",
     "Mirror",
     "Mismatch",
     "Outcome",
+    "Place",
     "Poison",
     "Position",
     "Projection",
@@ -52,6 +55,7 @@ __all__ = [
     "Request",
     "RequestId",
     "Retryable",
+    "Row",
     "Rule",
     "Rules",
     "Scope",

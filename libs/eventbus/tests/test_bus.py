@@ -72,6 +72,9 @@ class Brokers:
         self.decided_by_the_group = -1
         self.away = False
         self.asked = 0
+        self.slow = asyncio.Event()
+        self.slow.set()
+        self.asked_for_all = asyncio.Event()
 
     def _answer(self, offset: int) -> int:
         self.asked += 1
@@ -84,6 +87,13 @@ class Brokers:
 
     async def decided(self, partition: Partition) -> int:
         return self._answer(self.decided_by_the_group)
+
+    async def all_ends(self, topic: str, partitions: int) -> dict[Partition, int]:
+        asked = {Partition(topic, n): self.ends.get(Partition(topic, n), 0) for n in range(partitions)}
+        self._answer(0)
+        self.asked_for_all.set()
+        await self.slow.wait()
+        return asked
 
     def close(self) -> None: ...
 
@@ -155,6 +165,9 @@ CALLS: dict[str, Callable[[Bus], Any]] = {
     "answer": lambda bus: bus.answer(Sent(*PARTITION, 0, Answer()), 1.0),
     "wait": lambda bus: bus.wait(DECIDER, "a", lambda entry: True, 1.0),
     "caught_up": lambda bus: bus.caught_up(TOPIC, "a"),
+    "all_caught_up": lambda bus: bus.all_caught_up(TOPIC),
+    "all_folded": lambda bus: bus.all_folded(LOG),
+    "page": lambda bus: bus.page(DECIDER, limit=1),
     "watch": lambda bus: bus.watch(LOG, "a", lambda: None),
     "folded_up_to": lambda bus: bus.folded_up_to(LOG),
     "read": lambda bus: bus.read(DECIDER, "a"),
@@ -348,3 +361,93 @@ async def test_who_follows_has_caught_up_once_the_own_logs_are_folded_to_their_e
     assert not done, "one event is not folded"
     replica.positions = {OWN: 5, OWN_RETRY: 0}
     await asyncio.wait_for(asked, 5.0)
+
+
+async def test_all_is_caught_up_once_every_partition_is_decided_to_the_end_it_had(
+    bus: Bus, replica: Replica
+) -> None:
+    replica.brokers.ends = {PARTITION: 7}
+    replica.positions = {}
+    replica.progress.publish([], {PARTITION: 6})
+    asked = asyncio.create_task(bus.all_caught_up(TOPIC))
+    done, _ = await asyncio.wait({asked}, timeout=0.1)
+    assert not done, "one record is not decided"
+    replica.progress.publish([], {PARTITION: 7})
+    await asyncio.wait_for(asked, 5.0)
+    replica.brokers.ends = {PARTITION: 8}
+    with pytest.raises(Unavailable, match=f"has not caught up with {TOPIC}"):
+        await bus.all_caught_up(TOPIC)
+
+
+async def test_what_was_once_known_is_known_without_another_question(bus: Bus, replica: Replica) -> None:
+    """A replica that follows asks four questions to learn it. No fold goes back, so it stays known."""
+    replica.brokers.ends = {PARTITION: 7, OWN: 5}
+    replica.brokers.decided_by_the_group = 7
+    replica.positions = {OWN: 5, OWN_RETRY: 0}
+    await bus.all_caught_up(TOPIC)
+    before = replica.brokers.asked
+    await bus.all_caught_up(TOPIC)
+    assert replica.brokers.asked == before + 1, "only where the topic ends now"
+    replica.brokers.ends[PARTITION] = 8
+    with pytest.raises(Unavailable):
+        await bus.all_caught_up(TOPIC)
+
+
+async def test_an_own_log_is_known_once_it_is_folded_to_the_end_it_had(bus: Bus, replica: Replica) -> None:
+    replica.brokers.ends = {OWN: 5}
+    replica.positions = {OWN: 4, OWN_RETRY: 0}
+    asked = asyncio.create_task(bus.all_folded(LOG))
+    done, _ = await asyncio.wait({asked}, timeout=0.1)
+    assert not done, "one event is not folded"
+    replica.positions = {OWN: 5, OWN_RETRY: 0}
+    await asyncio.wait_for(asked, 5.0)
+
+
+async def test_who_leads_has_folded_its_log_and_who_neither_leads_nor_follows_has_not(
+    bus: Bus, replica: Replica
+) -> None:
+    """A replica that has just started follows nothing before it knows which records are skipped."""
+    replica.brokers.ends = {OWN: 5}
+    replica.positions = {}
+    with pytest.raises(Unavailable, match=f"has not caught up with {LOG}"):
+        await bus.all_folded(LOG)
+    replica.progress.publish([], {PARTITION: 0})
+    await bus.all_folded(LOG)
+
+
+async def test_who_asks_at_one_time_asks_once_and_never_gets_an_answer_older_than_the_question(
+    bus: Bus, replica: Replica
+) -> None:
+    replica.positions = {}
+    replica.progress.publish([], {PARTITION: 0})
+    replica.brokers.slow.clear()
+    first = asyncio.create_task(bus.all_caught_up(TOPIC))
+    await asyncio.wait_for(replica.brokers.asked_for_all.wait(), 5.0)
+    # What is written now is not part of the first answer.
+    replica.brokers.ends = {PARTITION: 1}
+    later = [asyncio.create_task(bus.all_caught_up(TOPIC)) for _ in range(100)]
+    await asyncio.sleep(0)
+    later[0].cancel()
+    replica.brokers.slow.set()
+    await asyncio.wait_for(first, 5.0)
+    done, _ = await asyncio.wait(later[1:], timeout=0.1)
+    assert not done, "they wait for the record that came before they asked"
+    replica.progress.publish([], {PARTITION: 1})
+    await asyncio.wait_for(asyncio.gather(*later[1:]), 5.0)
+    assert replica.brokers.asked == 2
+
+
+async def test_a_question_that_fails_fails_for_its_round_only(bus: Bus, replica: Replica) -> None:
+    replica.positions = {}
+    replica.progress.publish([], {PARTITION: 0})
+    replica.brokers.away = True
+    asked = await asyncio.gather(*(bus.all_caught_up(TOPIC) for _ in range(5)), return_exceptions=True)
+    assert [type(one) for one in asked] == [Unavailable] * 5
+    replica.brokers.away = False
+    await bus.all_caught_up(TOPIC)
+
+
+async def test_the_keys_of_a_stopped_task_are_not_listed(bus: Bus, replica: Replica) -> None:
+    replica.stops[OWN] = Stop(None, "a record cannot be read")  # type: ignore[arg-type]
+    with pytest.raises(Unavailable, match="a record cannot be read"):
+        bus.page(DECIDER, limit=1)

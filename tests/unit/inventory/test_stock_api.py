@@ -90,6 +90,11 @@ class MemoryBus:
         for command in self.arriving:
             self.decide(command)
 
+    async def all_caught_up(self, topic: str) -> None:
+        if self.held:
+            raise Unavailable("this replica has not caught up")
+        await self.caught_up(topic, "")
+
     def fresh(self) -> bool:
         return not self.away
 
@@ -300,6 +305,31 @@ def test_products_are_listed_by_id_in_pages(http: TestClient) -> None:
     assert len(http.get("/stock?limit=5").json()["items"]) == 5
 
 
+def test_pages_of_products_neither_skip_nor_repeat_while_products_come_and_change(http: TestClient) -> None:
+    for product_id in ["a", "c", "e", "g"]:
+        put(http, product_id, 1)
+    page = http.get("/stock").json()
+    put(http, "b", 1)
+    put(http, "d", 1)
+    put(http, "e", 4)
+    later = http.get(f"/stock?limit=9&cursor={page['nextCursor']}").json()
+    assert [item["productId"] for item in page["items"]] == ["a", "c"]
+    assert [(item["productId"], item["availableQty"]) for item in later["items"]] == [
+        ("d", 1),
+        ("e", 5),
+        ("g", 1),
+    ]
+
+
+def test_the_list_holds_what_was_adjusted_before_the_request_or_is_not_given(
+    http: TestClient, bus: MemoryBus
+) -> None:
+    bus.arriving = [AdjustStock(product_id="new", quantity=3, reason="delivery")]
+    assert [item["productId"] for item in http.get("/stock").json()["items"]] == ["new"]
+    bus.held = True
+    assert http.get("/stock").status_code == 503
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
@@ -338,6 +368,8 @@ def test_a_wrong_body_names_the_field_and_writes_nothing(
         ("GET", "/stock?limit=x", 422, "limit"),
         ("GET", "/stock?cursor=%21", 422, "cursor"),
         ("GET", "/stock?cursor=_w", 422, "cursor"),
+        ("GET", "/stock?productId=cup", 422, "productId"),
+        ("GET", "/stock?limit=1&limit=2", 422, "limit"),
         ("GET", "/stock/" + "x" * 101, 422, "productId"),
         ("GET", "/stock/cup/adjustments", 405, None),
         ("POST", "/stock/cup", 405, None),

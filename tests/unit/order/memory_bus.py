@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
@@ -21,6 +21,7 @@ from eventbus import (
     Envelope,
     HoldStatus,
     Message,
+    Place,
     Position,
     Question,
     RequestId,
@@ -35,7 +36,7 @@ NOW = 1_700_000_000_000
 
 
 class MemoryBus:
-    """What :class:`eventbus.Bus` promises, with one partition a topic, unless told, and a clock that stands still."""
+    """What :class:`eventbus.Bus` promises, with one partition a topic unless told, and a movable clock."""
 
     def __init__(self, decider: Decider[Any], partitions: int = 1) -> None:
         self.decider, self.partitions, self.settings = decider, partitions, Settings()
@@ -46,6 +47,7 @@ class MemoryBus:
         self.sent: list[Message] = []
         self.log: list[Envelope] = []
         self.traces: list[tuple[str | None, str | None]] = []
+        self.now = NOW
         self.authors: list[Author | None] = []
         self.away = self.stalled = False
         self.waiting: dict[str, HoldStatus] = {}
@@ -81,21 +83,24 @@ class MemoryBus:
     ) -> list[Message]:
         entry = self._states.get(key)
         state = entry.state if entry else self.decider.initial
-        outputs = [o.stamp(NOW) for o in self.decider.decide(message, state) if isinstance(o, Message)]
-        version = entry.version if entry else 0
+        outputs = [o.stamp(self.now) for o in self.decider.decide(message, state) if isinstance(o, Message)]
         for event in outputs:
-            version += 1
-            state = self.decider.evolve(state, event)
-            self._record(event, version, cause, request)
-            self._states[key] = Entry(key, version, state, NOW)
+            self.folds(event, cause, request)
         return outputs
 
-    def _record(self, event: Message, version: int, cause: str, request: RequestId | None) -> None:
+    def folds(self, event: Message, cause: str | None = None, request: RequestId | None = None) -> None:
+        """``event`` stands in the log."""
+        entry = self._states.get(event.key)
+        state, version = (entry.state, entry.version + 1) if entry else (self.decider.initial, 1)
+        self._record(event, version, cause, request)
+        self._states[event.key] = Entry(event.key, version, self.decider.evolve(state, event), self.now)
+
+    def _record(self, event: Message, version: int, cause: str | None, request: RequestId | None) -> None:
         partition = crc32(event.key.encode()) % self.partitions
         envelope = Envelope(
             message=event,
             id=f"{len(self.log)}",
-            time=NOW,
+            time=self.now,
             source="/order",
             correlation_id="c",
             cause=cause,
@@ -142,7 +147,7 @@ class MemoryBus:
     ) -> Position:
         if self.away:
             raise Unavailable("the command is not durable")
-        self.sent.append(command.stamp(NOW))
+        self.sent.append(command.stamp(self.now))
         self.traces.append((correlation_id, traceparent))
         self.authors.append(by.author if by else None)
         if self.stalled:
@@ -208,6 +213,38 @@ class MemoryBus:
     def undecided(self, topic: str) -> int:
         self.counted += 1
         return self.behind
+
+    async def all_caught_up(self, topic: str) -> None:
+        self.on_caught_up()
+
+    async def all_folded(self, log: str) -> None:
+        self.on_caught_up()
+
+    def page(
+        self,
+        decider: Decider[Any],
+        chosen: Mapping[str, str] | None = None,
+        *,
+        behind: Place | None = None,
+        since: int | None = None,
+        limit: int,
+    ) -> Iterator[tuple[Place, Entry[Any]]]:
+        """Sorts and chooses in memory; the test of listings compares the store with the same."""
+        assert decider.listing
+        rows = {entry.key: decider.listing.row(entry.state) for entry in self._states.values()}
+        places = sorted(
+            (
+                Place(row.at, key)
+                for key, row in rows.items()
+                if row
+                and (since is None or row.at > since)
+                and dict(zip(decider.listing.columns, row.values, strict=True)).items()
+                >= (chosen or {}).items()
+            ),
+            reverse=True,
+        )
+        found = [place for place in places if behind is None or place < behind]
+        return ((place, self._states[place.key]) for place in found[:limit])
 
     def query(self, sql: str, args: Sequence[Any] = ()) -> list[sqlite3.Row]:
         return self._db.execute(sql, args).fetchall()

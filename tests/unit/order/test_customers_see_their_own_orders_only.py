@@ -97,6 +97,33 @@ def test_a_stranger_waits_as_long_for_the_answer_as_for_one_about_nothing(shop: 
     assert len(waits) == 1
 
 
+def test_a_list_holds_the_orders_of_the_callers_customer_only(shop: Shop) -> None:
+    mine = [place(shop, ANNA).json()["orderId"] for _ in range(3)]
+    other = place(shop, BEN, userId="ben").json()["orderId"]
+
+    def listed(who: Caller, query: str = "") -> set[str]:
+        answer = shop.ask(who, "GET", f"/orders{query}")
+        assert answer.status_code == 200
+        return {order["orderId"] for order in answer.json()["orders"]}
+
+    assert listed(ANNA) == listed(ANNA, "?userId=anna") == set(mine)
+    assert listed(BEN) == {other}
+    assert listed(BEN, "?userId=anna") == listed(BEN, "?userId=anna&limit=1") == set()
+    assert listed(SHOP) == {*mine, other}
+    assert listed(SHOP, "?userId=anna") == set(mine)
+
+
+def test_a_cursor_of_one_caller_shows_another_nothing(shop: Shop) -> None:
+    for _ in range(2):
+        place(shop, ANNA)
+    for who in (SHOP, ANNA):
+        cursor = shop.ask(who, "GET", "/orders?limit=1").json()["next"]
+        answer = shop.ask(BEN, "GET", f"/orders?limit=1&cursor={cursor}")
+        assert answer.status_code == 422
+        answer = shop.ask(BEN, "GET", f"/orders?limit=1&userId=anna&cursor={cursor}")
+        assert answer.status_code == 422 or answer.json() == {"orders": [], "next": None}
+
+
 def test_a_customer_is_told_neither_where_brokers_are_nor_the_texts_of_errors(shop: Shop) -> None:
     path = place(shop, ANNA).headers["location"]
     failure = Failure("order", "DEAD", 3, 0, "OSError: no answer from 10.0.0.7")

@@ -48,7 +48,7 @@ def test_while_the_order_is_open_the_charge_is_tried_again() -> None:
     doubtful = given(PAYMENT, DOUBT)
     assert doubtful.state == Payment(in_doubt=True)
     doubtful.when(CREATED).then(Charge(CREATED)).when(Charged(CREATED, "ch_1")).then(SUCCEEDED)
-    assert given(PAYMENT, DOUBT, SUCCEEDED).state == Payment(Status.PAID, 600, "EUR", "ch_1")
+    assert given(PAYMENT, DOUBT, SUCCEEDED).state == Payment(Status.PAID, 600, "EUR", "ch_1", user_id="u1")
     doubtful.when(Declined(CREATED, "card declined")).then(FAILED)
 
 

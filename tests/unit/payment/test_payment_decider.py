@@ -160,10 +160,10 @@ def test_an_answer_is_only_taken_in_the_status_that_asked(outcome: Outcome, past
     ("past", "state"),
     [
         ([], Payment()),
-        ([SUCCEEDED], Payment(Status.PAID, 600, "EUR", "ch_1")),
-        ([SUCCEEDED_FREE], Payment(Status.PAID, 0, "EUR", None)),
-        ([FAILED], Payment(Status.FAILED, 600, "EUR")),
-        ([SUCCEEDED, REFUNDED], Payment(Status.REFUNDED, 600, "EUR", "ch_1")),
+        ([SUCCEEDED], Payment(Status.PAID, 600, "EUR", "ch_1", user_id="u1")),
+        ([SUCCEEDED_FREE], Payment(Status.PAID, 0, "EUR", None, user_id="u1")),
+        ([FAILED], Payment(Status.FAILED, 600, "EUR", user_id="u1")),
+        ([SUCCEEDED, REFUNDED], Payment(Status.REFUNDED, 600, "EUR", "ch_1", user_id="u1")),
         ([VOIDED_BY_CANCEL], Payment(Status.VOIDED, in_doubt=True)),
     ],
 )

@@ -3,9 +3,11 @@
 from eventbus.headers import rfc3339
 from eventbus.http.bodies import MAX_VALUES, parse_json, read_body, validated, validation_errors
 from eventbus.http.callers import caller, forbidden
+from eventbus.http.cursors import CURSOR, page_of, place_of
 from eventbus.http.direct import add_direct_route
 from eventbus.http.event_stream import EventStream, Source, stream_event, stream_position
 from eventbus.http.freshness import require_fresh
+from eventbus.http.instants import INSTANT, instant
 from eventbus.http.json_response import JsonResponse
 from eventbus.http.lines import NDJSON, Line, LinesResponse, lines_of, require_ndjson
 from eventbus.http.openapi import (
@@ -32,6 +34,7 @@ from eventbus.http.problem_types import (
     ProblemType,
 )
 from eventbus.http.problems import MAX_ERRORS, Problem, field_path, invalid, one_line
+from eventbus.http.queries import require_known
 from eventbus.http.request_headers import (
     IDEMPOTENCY_KEY,
     idempotency_key,
@@ -45,7 +48,9 @@ from eventbus.http.slices import SlicedWork, Slices
 __all__ = [
     "AFTER_A_WAIT",
     "CONTENT_TOO_LARGE",
+    "CURSOR",
     "IDEMPOTENCY_KEY",
+    "INSTANT",
     "INTERNAL_ERROR",
     "INVALID_REQUEST",
     "LINES",
@@ -77,17 +82,21 @@ __all__ = [
     "header_parameter",
     "idempotency_key",
     "idempotency_key_parameter",
+    "instant",
     "invalid",
     "is_idempotency_key",
     "json_example",
     "lines_of",
     "matches",
     "one_line",
+    "page_of",
     "parse_json",
+    "place_of",
     "preferred_wait",
     "problem_responses",
     "read_body",
     "require_fresh",
+    "require_known",
     "require_ndjson",
     "rfc3339",
     "stream_event",

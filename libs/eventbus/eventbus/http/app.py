@@ -15,6 +15,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 
 from eventbus.access import OPEN, Rule, Rules, Scope
 from eventbus.access.rules import RuleTable
@@ -176,11 +177,21 @@ async def _http_exception(request: Request, exception: Exception) -> Response:
         detail = f"there is nothing at {request.url.path[:200]}"
     if exception.status_code == 405:
         detail = f"{request.method} is not allowed here"
-    headers = dict(exception.headers) if exception.headers else None
+    headers = dict(exception.headers) if exception.headers else {}
+    if "Allow" in headers:
+        headers["Allow"] = _allowed(request)
     if kind := BY_STATUS.get(exception.status_code):
         return Problem(kind, detail, headers=headers).response()
     status = HTTPStatus(exception.status_code)
     return Problem(OTHER, detail, headers=headers, title=status.phrase, status=status.value).response()
+
+
+def _allowed(request: Request) -> str:
+    """The methods of all routes of the path. The framework names those of the first route only."""
+    routes = request.app.routes
+    first = next(route for route in routes if route.matches(request.scope)[0] is not Match.NONE)
+    same = (route for route in routes if getattr(route, "path", None) == first.path)
+    return ", ".join(sorted({method for route in same for method in route.methods or ()}))
 
 
 async def _invalid(_: Request, exception: Exception) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import methodcaller
 from typing import cast
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition, murmur2
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition, murmur2
 from confluent_kafka import Message as Record
 
 from eventbus.kafka.errors import is_unreadable
@@ -23,6 +23,16 @@ def end_of(consumer: Consumer, topic: str, partition: int, timeout: float) -> in
     if marks is None:
         raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
     return int(marks[1])
+
+
+def ends_of(consumer: Consumer, topic: str, partitions: int, timeout: float) -> dict[int, int]:
+    """By partition, the end of a topic as :func:`end_of` gives it; one request a broker. Raises KafkaException."""
+    # The offset that stands for the end takes the place of a time in the same request.
+    asked = [TopicPartition(topic, number, OFFSET_END) for number in range(partitions)]
+    found = consumer.offsets_for_times(asked, timeout=timeout)
+    if failed := next((place.error for place in found if place.error is not None), None):
+        raise KafkaException(failed)
+    return {place.partition: int(place.offset) for place in found}
 
 
 def committed_of(consumer: Consumer, places: list[TopicPartition], timeout: float) -> list[TopicPartition]:

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+from eventbus.model.listing import Listing
 from eventbus.model.messages import Envelope, Message
 
 S = TypeVar("S")
@@ -73,6 +74,8 @@ class Decider(Generic[S]):
     decide: Callable[[Any, S], Sequence[Output]]
     evolve: Callable[[S, Any], S]
     projection: Projection | None = None
+    listing: Listing[S] | None = None
+    """How its keys are listed; ``Bus.page`` reads it."""
     sends: tuple[type[Message], ...] = ()
     """The messages for other topics that ``decide`` may return beside own events. Any other is refused."""
     settling: tuple[type[Message], ...] = ()
@@ -84,7 +87,8 @@ class Decider(Generic[S]):
     that :meth:`Bus.send` was given a ``request`` with. They are part of the state of the key, so they must be few."""
     fold_version: int = 1
     """The version of the fold. Raise it whenever the same log folds to something else: after a change of ``evolve``,
-    the state's fields, ``deadline``, the projection's tables or ``apply``, an upcast, or of what these call.
+    the state's fields, ``deadline``, the projection's tables or ``apply``, the listing, an upcast, or of what these
+    call.
     A store of another version, higher or lower, is rebuilt from the log at the next start."""
 
 

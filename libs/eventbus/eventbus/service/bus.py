@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
@@ -18,6 +18,7 @@ from eventbus.causes import Question, Why
 from eventbus.codec import Codec
 from eventbus.model.decider import Decider
 from eventbus.model.folding import Entry
+from eventbus.model.listing import FRONT, OLDEST, Place
 from eventbus.model.messages import Message
 from eventbus.model.places import Position
 from eventbus.model.requests import Answered, RequestId
@@ -179,6 +180,21 @@ class Bus:
         """
         await self._parts.get().consistency.caught_up(topic, key)
 
+    async def all_caught_up(self, topic: str) -> None:
+        """Return once all that an input held when the call came is decided and folded here, on all partitions.
+
+        Raises Unavailable after ``read_timeout``. Calls at one time share their questions to the brokers.
+        """
+        await self._parts.get().consistency.all_caught_up(topic)
+
+    async def all_folded(self, log: str) -> None:
+        """Return once all that an own log held when the call came is folded here, on all partitions.
+
+        What any replica has shown by then, this one shows as well. Raises Unavailable after ``read_timeout``. Calls
+        at one time share their questions to the brokers.
+        """
+        await self._parts.get().consistency.all_folded(log)
+
     def fresh(self) -> bool:
         """Whether a broker was heard within a session timeout. False until Kafka has answered."""
         parts = self._parts.peek()
@@ -190,6 +206,24 @@ class Bus:
         Raises Unavailable while a record stops the task of the key.
         """
         return self._parts.get().reader.read(decider, key)
+
+    def page(
+        self,
+        decider: Decider[S],
+        chosen: Mapping[str, str] | None = None,
+        *,
+        behind: Place | None = None,
+        since: int | None = None,
+        limit: int,
+    ) -> Iterator[tuple[Place, Entry[S]]]:
+        """Keys of the decider's listing on this replica, newest first, each with its place and its state.
+
+        ``chosen``: by column the value wanted; ``behind``: the place of the last entry of the page before; ``since``:
+        older ones and those of this time (ms since epoch) are left out; ``limit``: so many at most. All are of one
+        moment. Each state is decoded when it is asked for. Raises Unavailable while a record stops a task.
+        """
+        since = OLDEST if since is None else since
+        return self._parts.get().reader.page(decider, chosen or {}, behind or FRONT, since, limit)
 
     def first_answer(self, decider: Decider[S], key: str, request: str) -> Answered | None:
         """The first answer to a request to a key; None if none is folded here. Raises as :meth:`read`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from eventbus.model.decider import Decider, Reactor
@@ -15,11 +15,18 @@ from eventbus.service.answers import Sent
 from eventbus.service.local_state import LocalState
 from eventbus.service.offset_probe import OffsetProbe
 from eventbus.service.reader import Reader
+from eventbus.service.rounds import Rounds
 from eventbus.service.sender import Sender
 from eventbus.service.waits import Waits
 from eventbus.settings import Settings
 
 S = TypeVar("S")
+Here = Callable[[Partition, int], bool]
+"""Whether this replica knows by itself what a partition holds up to an offset."""
+Elsewhere = Callable[[Partition, int], Awaitable[bool]]
+"""The same, by what the brokers say."""
+ASK_FIRST = 0.05
+"""Seconds in which a replica that follows sees most decisions by their events, without a question."""
 ASK_AGAIN = 0.25
 """Seconds after which a replica that does not decide a command itself asks whether another has decided it."""
 
@@ -43,6 +50,9 @@ class Consistency:
         self.waits = Waits(local.progress.changes, reader.read)
         self._without_event: dict[Partition, int] = {}
         """By partition, the offset after the last command from here that is known to have led to no event."""
+        self._known: dict[tuple[str, str], dict[Partition, int]] = {}
+        """By what is asked and topic, up to where each partition was once found known. No fold goes back."""
+        self._rounds: dict[tuple[str, str], Rounds] = {}
 
     async def answer(self, sent: Sent, timeout: float) -> list[Message]:
         decided = False
@@ -109,6 +119,51 @@ class Consistency:
                 f"a message of {topic} waits for another try, or for a person: it is not decided"
             )
 
+    async def all_caught_up(self, topic: str) -> None:
+        await self._reach_ends("decided", topic, self._is_decided_here, self._is_decided_elsewhere)
+
+    async def all_folded(self, log: str) -> None:
+        await self._reach_ends("folded", log, self._is_folded)
+
+    async def _reach_ends(
+        self, what: str, topic: str, here: Here, elsewhere: Elsewhere | None = None
+    ) -> None:
+        """Return once a topic is known to its end on all partitions. Who asks at one time asks together."""
+        known = self._known.setdefault((what, topic), {})
+
+        async def ask() -> None:
+            async with asyncio.timeout(self._settings.read_timeout):
+                for partition, end in (await self._probe.all_ends(topic, self._local.partitions)).items():
+                    if known.get(partition, 0) < end:
+                        await self._reach(partition, end, here, elsewhere)
+                        known[partition] = end
+
+        rounds = self._rounds.setdefault((what, topic), Rounds(ask))
+        try:
+            async with asyncio.timeout(self._settings.read_timeout):
+                await rounds.asked()
+        except (TimeoutError, Unavailable) as error:
+            raise Unavailable(f"this replica has not caught up with {topic} yet") from error
+
+    async def _reach(self, partition: Partition, end: int, here: Here, elsewhere: Elsewhere | None) -> None:
+        """Return once a partition is known up to ``end``. What this replica sees by itself costs no question."""
+        clock = asyncio.get_running_loop().time
+        ask_at = clock() + ASK_FIRST
+        while not here(partition, end):
+            if elsewhere and clock() >= ask_at:
+                if await elsewhere(partition, end):
+                    return
+                ask_at = clock() + ASK_AGAIN
+            await self._progress.anything(ASK_FIRST)
+
+    def _is_folded(self, partition: Partition, end: int) -> bool:
+        """Whether an own log is folded here up to there. A leader has folded what it has committed."""
+        upto = self._local.positions().get(partition)
+        return self._is_any_input_led(partition.number) if upto is None else upto >= end
+
+    def _is_any_input_led(self, task: int) -> bool:
+        return any(p.number == task and self._is_led(p) for p in self._progress.decided_partitions())
+
     def _waits(self, topic: str, key: str) -> bool:
         """Whether a message of this key is parked here: what it will lead to is not known."""
         parked = self._local.store.parked
@@ -124,11 +179,13 @@ class Consistency:
         The leader knows it by itself. Another replica knows it from an event that answers the last of them. Or it
         asks what the group has committed, and must then have read the own logs up to the end they have after that.
         """
+        return self._is_decided_here(partition, end) or await self._is_decided_elsewhere(partition, end)
+
+    def _is_decided_here(self, partition: Partition, end: int) -> bool:
+        """What this replica knows of it without a question."""
         if self._progress.decided(partition) >= end:
             return True
-        if self._progress.answered(partition) >= end and self._answers_in_order(partition.topic):
-            return True
-        return await self._is_decided_elsewhere(partition, end)
+        return self._progress.answered(partition) >= end and self._answers_in_order(partition.topic)
 
     async def _is_decided_elsewhere(self, partition: Partition, end: int) -> bool:
         """Whether another replica has committed that all before ``end`` is decided, and this one has folded it."""

@@ -7,7 +7,7 @@ import asyncio
 from confluent_kafka import KafkaException, TopicPartition
 
 from eventbus.kafka.clients import probe_consumer
-from eventbus.kafka.records import end_of
+from eventbus.kafka.records import end_of, ends_of
 from eventbus.model.errors import Unavailable
 from eventbus.model.places import Partition
 from eventbus.settings import Settings
@@ -30,6 +30,10 @@ class OffsetProbe:
         """The end of a partition, records of open transactions included."""
         return await asyncio.to_thread(self._end, partition)
 
+    async def all_ends(self, topic: str, partitions: int) -> dict[Partition, int]:
+        """The end of every partition of a topic, records of open transactions included."""
+        return await asyncio.to_thread(self._all_ends, topic, partitions)
+
     async def decided(self, partition: Partition) -> int:
         """Up to where the service has committed that a partition is decided; negative if nowhere."""
         return await asyncio.to_thread(self._committed, partition)
@@ -40,6 +44,14 @@ class OffsetProbe:
             return end_of(self._uncommitted, topic, number, self._settings.read_timeout)
         except KafkaException as error:
             raise self._unavailable(topic, error) from error
+
+    def _all_ends(self, topic: str, partitions: int) -> dict[Partition, int]:
+        named = self._settings.topic(topic)
+        try:
+            ends = ends_of(self._uncommitted, named, partitions, self._settings.read_timeout)
+        except KafkaException as error:
+            raise self._unavailable(named, error) from error
+        return {Partition(topic, number): end for number, end in ends.items()}
 
     def _committed(self, partition: Partition) -> int:
         asked = TopicPartition(self._settings.topic(partition.topic), partition.number)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ from eventbus.http.freshness import STALE, require_fresh
 from eventbus.model.decider import Decider
 from eventbus.model.errors import Unavailable
 from eventbus.model.folding import Entry
+from eventbus.model.listing import Place
 from eventbus.model.places import Entity
 from eventbus.model.requests import Answered
 from eventbus.service.changes import Told
@@ -64,6 +65,14 @@ class Reader:
 
     def end(self) -> None:
         self._local.progress.changes.end()
+
+    def page(
+        self, decider: Decider[S], chosen: Mapping[str, str], behind: Place, since: int, limit: int
+    ) -> Iterator[tuple[Place, Entry[S]]]:
+        for place, stop in self._local.stops().items():
+            if place.topic == decider.log:
+                raise Unavailable(f"this replica cannot list what it does not know: {stop.reason}")
+        return self._store.page(decider, chosen, behind, since, limit)
 
     def held(self, key: str) -> HoldStatus | None:
         return self._store.parked.held(key)

@@ -16,19 +16,27 @@ from typing import Any
 import msgspec
 
 from eventbus.model.decider import Decider
+from eventbus.state.listing import tables_of
 
 _LAYOUT = re.compile(r"""('(?:[^']|'')*'|"(?:[^"]|"")*")|(?:--[^\n]*|/\*.*?\*/|\s)+""", re.DOTALL)
 """A quoted text, which is kept, or comments and white space, which are not."""
 
 
 def shape_of(decider: Decider[Any]) -> list[str]:
-    """The state's fields with their types, at any depth, and the DDL of the projection's tables.
+    """The state's fields with their types, at any depth, and the DDL of its projection and its listing.
 
     Names of classes, the order of fields, defaults, comments and the layout of the DDL are left out: rows that
     were written under others read the same.
     """
-    ddl = decider.projection.tables if decider.projection else ""
-    return [type_text(type(decider.initial)), _LAYOUT.sub(lambda found: found[1] or " ", ddl).strip()]
+    ddl = _LAYOUT.sub(lambda found: found[1] or " ", ddl_of(decider)).strip()
+    return [type_text(type(decider.initial)), ddl]
+
+
+def ddl_of(decider: Decider[Any]) -> str:
+    """The statements that make the tables of the decider's projection and of its listing, with ``;`` between."""
+    parts = [decider.projection.tables] if decider.projection else []
+    parts += [tables_of(decider.listing)] if decider.listing else []
+    return ";".join(parts)
 
 
 def type_text(hint: Any, inside: tuple[Any, ...] = ()) -> str:

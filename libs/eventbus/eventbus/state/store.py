@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,14 +17,16 @@ import msgspec
 
 from eventbus.model.decider import Decider
 from eventbus.model.folding import RULES, Entry, Folded
+from eventbus.model.listing import Listing, Place
 from eventbus.model.messages import Envelope
 from eventbus.model.places import Entity, Partition, Position
 from eventbus.retry.parked import FORMAT as RETRY_FORMAT
 from eventbus.retry.parked import Parked
+from eventbus.state.listing import Change, Choice, page_query, write_rows
 from eventbus.state.parked import ParkedStore
 from eventbus.state.recent import RecentStates
 from eventbus.state.serializer import Row, StateSerializer, to_json
-from eventbus.state.shape import shape_of
+from eventbus.state.shape import ddl_of, shape_of
 
 S = TypeVar("S")
 FORMAT = 4
@@ -148,7 +150,7 @@ class Store:
             self.db.execute(f"DELETE FROM {table} WHERE log = ? AND partition = ?", (topic, partition))
         self.db.execute("DELETE FROM parked WHERE topic = ? AND partition = ?", (topic, partition))
         decider = self.deciders.get(topic)
-        for table in _tables(decider.projection.tables) if decider and decider.projection else ():
+        for table in _tables(decider) if decider else ():
             self.db.execute(f"DELETE FROM {table} WHERE partition = ?", (partition,))
 
     def _adopt_retry(self, topic: str, mark: str) -> None:
@@ -164,11 +166,10 @@ class Store:
         self.recent.clear()
         for table in ("checkpoints", "passed_over", "states", "table_rows"):
             self.db.execute(f"DELETE FROM {table} WHERE log = ?", (decider.log,))
-        if decider.projection:
-            for table in _tables(decider.projection.tables):
-                self.db.execute(f"DROP TABLE IF EXISTS {table}")
-            for statement in decider.projection.tables.split(";"):
-                self.db.execute(statement)
+        for table in _tables(decider):
+            self.db.execute(f"DROP TABLE IF EXISTS {table}")
+        for statement in ddl_of(decider).split(";"):
+            self.db.execute(statement)
 
     def checkpoint(self, log: str, partition: int) -> int:
         """The offset from which the log is not folded yet."""
@@ -221,6 +222,7 @@ class Store:
                 projection = self.deciders[event.topic].projection
                 if projection:
                     projection.apply(db, event)
+            self._write_listings(folds)
             for topic, waits in parked:
                 self.parked.write(topic, [waits])
             db.executemany(
@@ -261,6 +263,36 @@ class Store:
         self.db.executemany("INSERT OR REPLACE INTO table_rows VALUES (?, ?, ?, ?, ?, ?)", of_tables)
         return written
 
+    def _write_listings(self, folds: Mapping[Entity, tuple[int, Folded[Any]]]) -> None:
+        for log, decider in self.deciders.items():
+            if listing := decider.listing:
+                of_log = ((entity, *fold) for entity, fold in folds.items() if entity.log == log)
+                write_rows(self.db, listing, self._changes(listing, of_log))
+
+    def _changes(
+        self, listing: Listing[Any], folds: Iterable[tuple[Entity, int, Folded[Any]]]
+    ) -> Iterator[Change]:
+        for entity, partition, folded in folds:
+            if row := listing.row(folded.state):
+                stored = self.recent.get(entity)
+                before = listing.row(stored.state) if stored else None
+                yield Change(entity.key, partition, row, before)
+
+    def page(
+        self, decider: Decider[S], chosen: Choice, behind: Place, since: int, limit: int
+    ) -> Iterator[tuple[Place, Entry[S]]]:
+        """A page of the decider's listing: so many entries at most that stand behind a place and are later than
+        ``since``. Each is decoded when it is asked for; all are of the moment of the call."""
+        assert decider.listing
+        query = page_query(decider.listing, decider.log, chosen, behind, since, limit)
+        freezer, rows = self._freezers[decider.log], self.db.execute(*query).fetchall()
+
+        def entry(row: sqlite3.Row) -> Entry[S]:
+            state = freezer.load(row["body"], self._row_of(decider.log, row["key"]))
+            return Entry(row["key"], row["version"], state, row["updated"])
+
+        return ((Place(row["at"], row["key"]), entry(row)) for row in rows)
+
     def due(self, now: int, partitions: Iterable[int]) -> list[tuple[Entity, int]]:
         """The keys of these partitions whose deadline has passed, each with the deadline; oldest first."""
         wanted = list(partitions)
@@ -282,6 +314,7 @@ class Store:
         return row
 
 
-def _tables(ddl: str) -> list[str]:
+def _tables(decider: Decider[Any]) -> list[str]:
+    """The tables of its projection and of its listing."""
     marker = "CREATE TABLE IF NOT EXISTS "
-    return [part.split("(")[0].split()[0] for part in ddl.split(marker)[1:]]
+    return [part.split("(")[0].split()[0] for part in ddl_of(decider).split(marker)[1:]]
