@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -65,18 +65,20 @@ def load_packages(names: Iterable[str]) -> list[SchemaPackage]:
 
 
 class Codec:
-    """Reads every version ever released, and writes the one that ``written.json`` names, or else the latest."""
+    """Reads every version ever released, and writes the latest, or the one that is said to be written still."""
 
     def __init__(
         self,
         *packages: str,
         ids: Mapping[Version, int] | None = None,
         find: Callable[[int], Version | None] = lambda schema_id: None,
+        write_as: Iterable[str] = (),
     ) -> None:
         """Knows the messages of these schema packages, such as ``schemas``, and what operators say.
 
         ``ids``: what a schema registry gives to versions. They are written under these ids then, and read under both.
         ``find``: asks the registry which version another id stands for; it must answer soon.
+        ``write_as``: versions that are written instead of what ``written.json`` says, such as ``OrderCreated.v2``.
         Raises ValueError if a package is incomplete, or two claim the same message, schema or id.
         """
         self._wire = WireVersions(ids or {}, find)
@@ -86,6 +88,8 @@ class Codec:
         self._by_name: dict[str, Shape] = {}
         for package in load_packages(packages):
             self._add(package)
+        for version in write_as:
+            self._hold(version)
 
     def _add(self, package: SchemaPackage) -> None:
         for cls in package.classes:
@@ -98,6 +102,14 @@ class Codec:
             self._shapes[cls] = self._by_name[cls.name] = Shape.of(cls, latest, written)
         self._upcasts |= package.upcasts
         self._downcasts |= package.downcasts
+
+    def _hold(self, text: str) -> None:
+        name = Version.parse(text).name
+        if name not in self._by_name:
+            raise ValueError(f"{text} is to be written, but no schema package has a message {name}")
+        cls = next(cls for cls in self._shapes if cls.name == name)
+        held = replace(self._shapes[cls], written=self._writable(cls, text))
+        self._shapes[cls] = self._by_name[name] = held
 
     def encode(self, message: Message) -> bytes:
         """The value of a message. Raises Poison if a field does not fit its schema.

@@ -111,6 +111,14 @@ class Settings(BaseSettings):
     """Write ``correlationid``, ``cause`` and ``keyversion`` beside ``ce_correlationid``, ``ce_cause`` and
     ``ce_keyversion``. Turn it off once no process reads the old names only, and none may be rolled back to that."""
 
+    write_as: str = ""
+    """Versions in which messages are written, separated by commas, such as ``OrderCreated.v2``: as long as processes
+    of older code run that cannot read the latest. They go before ``written.json``."""
+
+    def versions_written(self) -> list[str]:
+        """The versions of :attr:`write_as`."""
+        return [version.strip() for version in self.write_as.split(",") if version.strip()]
+
     def limits(self) -> Limits:
         """How large records may be."""
         return Limits(self.max_event_bytes, self.max_command_bytes, self.max_input_bytes)

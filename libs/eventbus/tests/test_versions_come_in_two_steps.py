@@ -294,3 +294,25 @@ def test_a_cast_that_would_never_be_called_is_refused(changed: Callable[..., str
         ValueError, match=r"UPCASTS has \('MeterRead', 2\), but ids\.json has no such older major"
     ):
         Codec(changed(upcasts_py="UPCASTS = {('MeterRead', 2): dict}"))
+
+
+def test_an_operator_says_what_is_written_while_older_code_runs() -> None:
+    codec = Codec("meters", write_as=["MeterRead.v1"])
+    old = MeterRead(meter_id="m1", timestamp=5, counters=(Counter(name="", units=3),))
+    value = codec.encode(old)
+    assert codec.version_of(value) == "MeterRead.v1"
+    assert HELD.version_of(HELD.encode(old)) == "MeterRead.v2", "it goes before written.json"
+    assert codec.as_read(old, value) == codec.decode_value(value)
+
+
+@pytest.mark.parametrize(
+    ("version", "what"),
+    [
+        ("MeterRead.v9", "MeterRead has no version MeterRead.v9"),
+        ("MeterLost.v1", "no schema package has a message MeterLost"),
+        ("MeterRead", "MeterRead"),
+    ],
+)
+def test_a_version_that_cannot_be_written_is_named(version: str, what: str) -> None:
+    with pytest.raises(ValueError, match=what):
+        Codec("meters", write_as=[version])

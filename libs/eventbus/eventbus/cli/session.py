@@ -19,12 +19,13 @@ from eventbus.settings import Settings
 def settings_and_codec() -> tuple[Settings, Codec]:
     """As the environment says. Raises CommandError if the environment is wrong."""
     try:
-        return Settings(), Codec(*os.environ.get(SCHEMAS, "").split())
+        settings = Settings()
+        return settings, Codec(*os.environ.get(SCHEMAS, "").split(), write_as=settings.versions_written())
     except ValidationError as error:
         wrong = error.errors()[0]
         raise CommandError(Exit.USAGE, f"EVENTBUS_{str(wrong['loc'][0]).upper()}: {wrong['msg']}.") from error
     except ValueError as error:
-        raise CommandError(Exit.USAGE, f"{SCHEMAS}: {error}.") from error
+        raise CommandError(Exit.USAGE, f"{SCHEMAS}, EVENTBUS_WRITE_AS: {error}.") from error
 
 
 class Session:

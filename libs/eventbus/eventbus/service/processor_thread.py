@@ -10,11 +10,11 @@ import threading
 import time
 from collections.abc import Callable
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eventbus.codec import Codec, load_packages
 from eventbus.kafka.cluster import Cluster
-from eventbus.model.errors import Unavailable
+from eventbus.model.errors import Misconfigured, Unavailable
 from eventbus.model.mirror import check_mirrors
 from eventbus.model.rules import check_definition, check_sends
 from eventbus.model.start import start_of
@@ -60,7 +60,7 @@ class ProcessorThread:
         self._service, self._settings, self._slot, self._loop = service, settings, slot, loop
         self._bus_parts, self._after_step, self._on_failure = bus_parts, after_step, on_failure
         self._state = slot.directory / "state.sqlite"
-        self._codec = Codec(*service.schemas)
+        self._codec = self._new_codec()
         self._registry = self._registry_of(service, RegistrySettings())
         for decider in service.deciders:
             check_definition(decider)
@@ -118,6 +118,15 @@ class ProcessorThread:
             if self._registry:
                 self._registry.close()
 
+    def _new_codec(self, **registry: Any) -> Codec:
+        write_as = self._settings.versions_written()
+        try:
+            return Codec(*self._service.schemas, write_as=write_as, **registry)
+        except ValueError as error:
+            if not write_as:
+                raise
+            raise Misconfigured(f"EVENTBUS_WRITE_AS={self._settings.write_as}: {error}") from error
+
     def _registry_of(self, service: Service, settings: RegistrySettings) -> SchemaRegistry | None:
         if not settings.url:
             return None
@@ -131,7 +140,7 @@ class ProcessorThread:
         ids = registry.wait_for_ids(self._stopping, self._wait_because)
         if ids is None:
             return False
-        self._codec = Codec(*self._service.schemas, ids=ids, find=registry.find)
+        self._codec = self._new_codec(ids=ids, find=registry.find)
         self._wait_because("")
         return True
 
