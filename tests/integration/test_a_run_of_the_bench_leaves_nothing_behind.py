@@ -80,9 +80,9 @@ def test_rows_are_measured_and_nothing_is_left(run_dir: Path) -> None:
 
 
 def assert_plausible(row: Row, about: dict[str, Any]) -> None:
-    """An order costs more than a POST, and all who work for it are counted."""
+    """An order costs more than a POST, and all who work for it are counted; the gateway too, where HAProxy is there."""
     assert row.ratio > 1
-    assert set(row.details["ms by process"]) == {
+    assert set(row.details["ms by process"]) - {"gateway"} == {
         "kafka",
         "simulator",
         "order",
