@@ -80,7 +80,7 @@ def test_rows_are_measured_and_nothing_is_left(run_dir: Path) -> None:
 
 
 def assert_plausible(row: Row, about: dict[str, Any]) -> None:
-    """An order costs more than a POST, and all who work for it are counted; the gateway too, where HAProxy is there."""
+    """An order costs more than a POST, and all who work for it are counted, a gateway too where there is one."""
     assert row.ratio > 1
     assert set(row.details["ms by process"]) - {"gateway"} == {
         "kafka",
