@@ -11,8 +11,8 @@ from typing import Any
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
-CREATED = "order.events/OrderCreated.v2"
-COMMAND = "order.commands/CreateOrder.v1"
+CREATED = "order.events/OrderCreated.v2.1"
+COMMAND = "order.commands/CreateOrder.v1.1"
 
 
 def plain(schema: Any) -> Any:

@@ -23,6 +23,7 @@ COPIED = (
     *(
         "schemas",
         "services",
+        "clients",
         "libs",
         "examples",
         "tools",
