@@ -74,7 +74,11 @@ def test_a_volume_of_older_code_goes_on(system: System) -> None:
 
     simulator = system.simulator()
     services["payment"] = system.service("payment").start().wait_ready()
-    assert answers(services["payment"], "payment") == as_answered_today("payment")
+    payments = answers(services["payment"], "payment")
+    for payment in payments.values():  # older code showed neither
+        assert payment.pop("userId") in ("anne", None)
+        assert payment.pop("createdAt") <= payment["updatedAt"]
+    assert payments == as_answered_today("payment")
     (new,) = order_ids(1)
     system.topics.send(create(new))
     Operator(system, {"payment": services["payment"]}).dlq("redrive", "--key", "held", "--yes")
