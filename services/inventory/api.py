@@ -14,6 +14,7 @@ from eventbus import Bus, Rule, Rules, Scope
 from eventbus.http import (
     MALFORMED_JSON,
     METHOD_NOT_ALLOWED,
+    NOT_FOUND,
     ONE_LINE,
     UNAVAILABLE,
     Problem,
@@ -52,7 +53,13 @@ STOCK = {
 ADJUST: Responses = {
     202: json_example(STOCK, "The stock after the adjustment."),
     **problem_responses(
-        MALFORMED_JSON, NOT_ENOUGH_STOCK, PRODUCT_NOT_FOUND, UNAVAILABLE, NOT_DECIDED_IN_TIME, NOT_DECIDED
+        MALFORMED_JSON,
+        NOT_ENOUGH_STOCK,
+        NOT_FOUND,
+        PRODUCT_NOT_FOUND,
+        UNAVAILABLE,
+        NOT_DECIDED_IN_TIME,
+        NOT_DECIDED,
     ),
 }
 PAGE: Responses = {
@@ -61,7 +68,7 @@ PAGE: Responses = {
 }
 ONE: Responses = {
     200: json_example(STOCK),
-    **problem_responses(PRODUCT_NOT_FOUND, METHOD_NOT_ALLOWED, UNAVAILABLE),
+    **problem_responses(NOT_FOUND, PRODUCT_NOT_FOUND, METHOD_NOT_ALLOWED, UNAVAILABLE),
 }
 
 RULES: Rules = {
