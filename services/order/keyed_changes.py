@@ -7,30 +7,19 @@ all replicas give the same one, at any time, whatever happened to the order sinc
 from __future__ import annotations
 
 import json
-from typing import NamedTuple
 
 from fastapi import Response
 
-import schemas
-from eventbus import Bus, Decider, Entry, Position, RequestId
+from eventbus import Bus, Decider, Position, RequestId
 from eventbus.http import IDEMPOTENCY_KEY, JsonResponse, Problem, invalid
 from schemas import CancelOrder, CancelRefused, CompleteOrder, CompleteRefused
 from services.order.ids import change_id
+from services.order.past import Replayed, replayed
 from services.order.problems import ORDER_CANNOT_BE_CANCELLED, ORDER_CANNOT_BE_COMPLETED
-from services.order.state import Order, evolve
-from services.order.timeline import Timeline, from_camel_case_json
+from services.order.state import Order
 from services.order.views import order_view
 
 REFUSALS = (CancelRefused.name, CompleteRefused.name)
-
-
-class FirstAnswer(NamedTuple):
-    """The event that answered a request first, and the order after it."""
-
-    type: str
-    cause: str | None
-    data: str
-    order: Entry[Order]
 
 
 def request_of(scope: str, key: str, command: CancelOrder | CompleteOrder) -> RequestId:
@@ -39,24 +28,18 @@ def request_of(scope: str, key: str, command: CancelOrder | CompleteOrder) -> Re
     return change_id(scope, command.order_id, command.name, key, *asked)
 
 
-def first_answer(bus: Bus, decider: Decider[Order], order_id: str, request: RequestId) -> FirstAnswer | None:
+def first_answer(bus: Bus, decider: Decider[Order], order_id: str, request: RequestId) -> Replayed | None:
     """The first answer to the request; None if none is folded here. Raises Problem 422 if other was asked for."""
     answered = bus.first_answer(decider, order_id, request.request)
     if answered is None:
         return None
     if answered.fingerprint != request.fingerprint:
         raise invalid([(IDEMPOTENCY_KEY, "was used before with another request body")])
-    state, row = decider.initial, None
-    for row in bus.query(Timeline.up_to, (order_id, answered.version)):
-        state = evolve(state, from_camel_case_json(getattr(schemas, row["type"]), row["data"]))
-    if row is None or row["version"] != answered.version:
-        return None  # the state is read before the timeline: its rows are there
-    return FirstAnswer(
-        row["type"], row["cause"], row["data"], Entry(order_id, row["version"], state, row["time"])
-    )
+    # The state is read before the timeline, so the rows are there.
+    return replayed(bus, order_id, answered.version)
 
 
-def response(answer: FirstAnswer, sent: Position | None) -> Response:
+def response(answer: Replayed, sent: Position | None) -> Response:
     """The answer as it was given first. It is a replay unless the command ``sent`` for this request led to it."""
     headers = {} if sent is not None and answer.cause == str(sent) else {"Idempotent-Replay": "true"}
     if answer.type not in REFUSALS:

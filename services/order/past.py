@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import schemas
 from eventbus import Bus, Decider, Entry, Message
@@ -23,6 +24,26 @@ EVENTS: Mapping[str, type[Message]] = {
     if isinstance(cls, type) and issubclass(cls, Message) and getattr(cls, "topic", "") == "order.events"
 }
 """The events of orders by their names."""
+
+
+class Replayed(NamedTuple):
+    """An order after one of its events, and that event's type, cause and body (JSON in camelCase)."""
+
+    order: Entry[Order]
+    type: str
+    cause: str | None
+    data: str
+
+
+def replayed(bus: Bus, order_id: str, version: int) -> Replayed | None:
+    """The order after the event of a version; None if this replica's timeline has no such event."""
+    rows = bus.query(Timeline.up_to, (order_id, version))
+    if not rows or rows[-1]["version"] != version:
+        return None
+    order, last = Order(), rows[-1]
+    for row in rows:
+        order = evolve(order, from_camel_case_json(EVENTS[row["type"]], row["data"]))
+    return Replayed(Entry(order_id, version, order, last["time"]), last["type"], last["cause"], last["data"])
 
 
 @dataclass(frozen=True)
@@ -45,15 +66,12 @@ class Past:
         await self.bus.all_folded(self.decider.log)
         if version is None:
             version = self._version_at(order_id, at)
-        rows = self.bus.query(Timeline.up_to, (order_id, version))
-        if not rows or rows[-1]["version"] != version:
+        found = replayed(self.bus, order_id, version)
+        if (
+            found is None or found.order.state.status is Status.NEW
+        ):  # refused commands may come before the order
             raise _none(order_id, as_of)
-        order = Order()
-        for row in rows:
-            order = evolve(order, from_camel_case_json(EVENTS[row["type"]], row["data"]))
-        if order.status is Status.NEW:  # refused commands may come before the order
-            raise _none(order_id, as_of)
-        return Entry(order_id, version, order, rows[-1]["time"])
+        return found.order
 
     def _version_at(self, order_id: str, at: int) -> int:
         """The version at an instant (ms since epoch), 0 before the first event."""
