@@ -124,7 +124,10 @@ async def test_streams_go_on_where_they_stood_while_the_service_is_killed(stack:
         for order_id, events in zip(placed, seen, strict=True):
             told = [(one["version"], one["type"]) async for one in orders.events(order_id)]
             assert events == told[: len(events)], "no gap, no repeat"
-            assert [version for of, version in together if of == order_id] == [v for v, _ in events]
+            versions = [version for of, version in together if of == order_id]
+            # A repeat of the cancellation may be told after the release, up to where the other orders are released.
+            assert len(versions) >= len(events)
+            assert versions == [version for version, _ in told[: len(versions)]], "no gap, no repeat"
 
 
 async def test_a_batch_places_each_order_once_while_the_service_is_killed(
