@@ -14,7 +14,7 @@ from uuid import UUID, uuid5
 from fastapi import Request
 
 from eventbus import Bus, Message, Position, RequestId
-from eventbus.http import IDEMPOTENCY_KEY, Problem, caller, invalid, trace
+from eventbus.http import IDEMPOTENCY_KEY, Problem, caller, key_reused, trace
 from schemas import AdjustStock, StockRefused, StockRepeated
 from services.inventory.problems import NOT_DECIDED, NOT_DECIDED_IN_TIME, NOT_ENOUGH_STOCK
 from services.inventory.stock_projection import adjusted
@@ -78,7 +78,7 @@ def first_answer(row: sqlite3.Row, command: AdjustStock, sent: Position | None) 
     """The stock that the first answer told. Raises Problem: 409 as it was told first, 422 for another adjustment."""
     identical = row["fingerprint"] in (None, command.fingerprint) and row["quantity"] == command.quantity
     if not identical:
-        raise invalid([(IDEMPOTENCY_KEY, "was used before for another adjustment of this product")])
+        raise key_reused("was used before for another adjustment of this product")
     if row["refused"] is not None:
         replay = {} if row["cause"] == str(sent) else {"Idempotent-Replay": "true"}
         raise refused(command.product_id, row["refused"], row["available"], replay)
@@ -91,7 +91,7 @@ def raise_if_refused(event: Message) -> None:
         case StockRefused():
             raise refused(event.product_id, event.reason, event.available_qty)
         case StockRepeated(identical=False):
-            raise invalid([(IDEMPOTENCY_KEY, "was used before for another adjustment of this product")])
+            raise key_reused("was used before for another adjustment of this product")
 
 
 def refused(product_id: str, reason: str, available: int, headers: dict[str, str] | None = None) -> Problem:

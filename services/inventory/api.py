@@ -12,6 +12,7 @@ from pydantic import AfterValidator
 
 from eventbus import Bus, Rule, Rules, Scope
 from eventbus.http import (
+    IDEMPOTENCY_KEY_REUSED,
     MALFORMED_JSON,
     METHOD_NOT_ALLOWED,
     NOT_FOUND,
@@ -54,6 +55,7 @@ ADJUST: Responses = {
     202: json_example(STOCK, "The stock after the adjustment."),
     **problem_responses(
         MALFORMED_JSON,
+        IDEMPOTENCY_KEY_REUSED,
         NOT_ENOUGH_STOCK,
         NOT_FOUND,
         PRODUCT_NOT_FOUND,

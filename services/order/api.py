@@ -11,7 +11,6 @@ from fastapi import FastAPI, Query, Request, Response
 
 from eventbus import Bus, Decider, Entry, HoldStatus, Message, Position, RequestId, Unavailable
 from eventbus.http import (
-    IDEMPOTENCY_KEY,
     JsonResponse,
     Problem,
     SlicedWork,
@@ -20,6 +19,7 @@ from eventbus.http import (
     caller,
     idempotency_key,
     invalid,
+    key_reused,
     matches,
     preferred_wait,
     read_body,
@@ -237,7 +237,7 @@ class OrderApi:
             if not events and entry is not None:  # a repeat that is recorded no more
                 repeated, identical = True, entry.state.fingerprint == command.fingerprint
         if not identical:
-            raise invalid([(IDEMPOTENCY_KEY, "was used before with another request body")])
+            raise key_reused("was used before with another request body")
         if entry is not None and entry.state.failure is not None and entry.state.refused:
             failure = entry.state.failure
             raise invalid([(failure.field or "body", failure.reason)])

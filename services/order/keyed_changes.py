@@ -11,7 +11,7 @@ import json
 from fastapi import Response
 
 from eventbus import Bus, Decider, Position, RequestId
-from eventbus.http import IDEMPOTENCY_KEY, JsonResponse, Problem, invalid
+from eventbus.http import JsonResponse, Problem, key_reused
 from schemas import CancelOrder, CancelRefused, CompleteOrder, CompleteRefused
 from services.order.ids import change_id
 from services.order.past import Replayed, replayed
@@ -34,7 +34,7 @@ def first_answer(bus: Bus, decider: Decider[Order], order_id: str, request: Requ
     if answered is None:
         return None
     if answered.fingerprint != request.fingerprint:
-        raise invalid([(IDEMPOTENCY_KEY, "was used before with another request body")])
+        raise key_reused("was used before with another request body")
     # The state is read before the timeline, so the rows are there.
     return replayed(bus, order_id, answered.version)
 

@@ -20,8 +20,9 @@ from eventbus.http import (
     require_fresh,
     require_known,
 )
-from schemas import CreateOrder
+from schemas import CreateOrder, OrderCreated
 from services.order import openapi
+from services.order.positions import positions_text
 from services.order.rules import MAX_TEXT
 from services.order.state import Order, Payment
 from services.order.views import order_view
@@ -92,7 +93,8 @@ class OrderLists:
 
         The first page holds every order that was accepted before the request. On the pages from there to the last,
         every order of the first moment that matches all the time is shown once, and none is shown twice, whatever
-        arrives and changes meanwhile, and whichever replicas answer.
+        arrives and changes meanwhile, and whichever replicas answer. `position` is where a stream of a user's orders
+        goes on from this page (`lastEventId` of `GET /orders/stream`), at any replica.
         """
         require_known(request, PARAMETERS)
         require_fresh(self.bus)
@@ -103,11 +105,15 @@ class OrderLists:
         of_cursor = chosen | ({} if since is None else {"created_after": str(since)})
         behind = None if cursor is None else place_of(cursor, of_cursor)
         await self.bus.all_caught_up(CreateOrder.topic)
+        # Read before the page: what comes in between is on the page and in the stream that follows it.
+        position = positions_text(self.bus.folded_up_to(OrderCreated.topic))
         if not who.acts_for(chosen.get("user_id", "")):
-            return JsonResponse({"orders": [], "next": None})  # as if the orders of others did not exist
+            return JsonResponse(
+                {"orders": [], "next": None, "position": position}
+            )  # as if the orders of others did not exist
         found = self.bus.page(self.decider, chosen, behind=behind, since=since, limit=limit + 1)
         entries, following = page_of(
             found, of_cursor, limit, size=lambda entry: len(entry.state.items), most=MAX_LINES
         )
         orders = [order_view(entry, self.bus.held(entry.key)) for entry in entries]
-        return JsonResponse({"orders": orders, "next": following})
+        return JsonResponse({"orders": orders, "next": following, "position": position})

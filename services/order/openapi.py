@@ -9,6 +9,7 @@ from fastapi import Response
 from pydantic import BaseModel
 
 from eventbus.http import (
+    IDEMPOTENCY_KEY_REUSED,
     MALFORMED_JSON,
     TOO_MANY_STREAMS,
     UNAVAILABLE,
@@ -170,7 +171,7 @@ def create(limits: Limits, default_currency: str) -> dict[str, Any]:
                     }
                 },
             },
-            **problem_responses(MALFORMED_JSON, TOO_MANY_ORDERS, UNAVAILABLE),
+            **problem_responses(MALFORMED_JSON, IDEMPOTENCY_KEY_REUSED, TOO_MANY_ORDERS, UNAVAILABLE),
         },
         "openapi_extra": {
             **_priced(body, default_currency),
@@ -206,12 +207,16 @@ EVENTS: dict[str, Any] = {
     }
 }
 
+_POSITION = "17.0.204.31.8.90"
 LIST: dict[str, Any] = {
     "summary": "Orders, newest first",
     "responses": {
         200: {
             "model": OrderPage,
-            **json_example({"orders": [_CONFIRMED], "next": "0sEwfls0NSwibzEiXQ"}, "A page of orders."),
+            **json_example(
+                {"orders": [_CONFIRMED], "next": "0sEwfls0NSwibzEiXQ", "position": _POSITION},
+                "A page of orders.",
+            ),
         },
         **problem_responses(UNAVAILABLE),
     },
@@ -249,7 +254,7 @@ def _stream(position: str, example: str) -> dict[str, Any]:
 
 
 ORDER_STREAM = _stream(VERSION, "2")
-USER_STREAM = _stream(POSITION, "17.0.204.31.8.90")
+USER_STREAM = _stream(POSITION, _POSITION)
 _KEY = {
     "parameters": [
         idempotency_key_parameter(
@@ -259,24 +264,22 @@ _KEY = {
 }
 
 
-def _change(after: dict[str, Any], refusal: ProblemType) -> Responses:
+def _change(after: dict[str, Any], *refusals: ProblemType) -> Responses:
     return {
         202: {"model": OrderView, **json_example(after, "Done, now or before.")},
-        **problem_responses(MALFORMED_JSON, ORDER_NOT_FOUND, refusal, UNAVAILABLE),
+        **problem_responses(MALFORMED_JSON, ORDER_NOT_FOUND, *refusals, UNAVAILABLE),
     }
 
 
 CANCEL: dict[str, Any] = {
     "status_code": 202,
     "responses": _change(
-        _CONFIRMED | {"status": "CANCELLED", "version": 5}, refusal=ORDER_CANNOT_BE_CANCELLED
+        _CONFIRMED | {"status": "CANCELLED", "version": 5}, ORDER_CANNOT_BE_CANCELLED, IDEMPOTENCY_KEY_REUSED
     ),
     "openapi_extra": {**_body({"reason": {"value": {"reason": "ordered twice"}}}, CancelBody), **_KEY},
 }
 COMPLETE: dict[str, Any] = {
     "status_code": 202,
-    "responses": _change(
-        _CONFIRMED | {"status": "COMPLETED", "version": 5}, refusal=ORDER_CANNOT_BE_COMPLETED
-    ),
+    "responses": _change(_CONFIRMED | {"status": "COMPLETED", "version": 5}, ORDER_CANNOT_BE_COMPLETED),
     "openapi_extra": {**_body({"nothing": {"value": {}}}, CompleteBody), **_KEY},
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -123,6 +124,29 @@ def test_pages_of_both_replicas_neither_skip_nor_repeat_under_load(replicas: Rep
     confirmed = ids(walk(both, status="CONFIRMED", payment="PAID", limit=50))
     assert set(before) <= set(confirmed)
     assert all(order["failure"]["stage"] == "PAYMENT" for order in walk(both, status="FAILED", limit=50))
+
+
+def test_a_stream_of_any_replica_goes_on_from_a_page_of_another(replicas: Replicas) -> None:
+    first, second = replicas.first, replicas.second
+    listed = [post(first, "follower") for _ in range(3)]
+    shown = page(first, userId="follower")
+    assert sorted(ids(shown["orders"])) == sorted(listed)
+    later = post(second, "follower")
+    for order_id in (*listed, later):
+        page(second, f"/orders/{order_id}", wait=30)
+    missed = second.http.get(
+        "/orders/stream", params={"userId": "follower", "lastEventId": shown["position"], "seconds": "0"}
+    )
+    known = {order["orderId"]: order["version"] for order in shown["orders"]}
+    for line in missed.text.splitlines():
+        if line.startswith("data: "):
+            event = json.loads(line.removeprefix("data: "))
+            order_id, version = event["data"]["orderId"], event["version"]
+            assert version <= known.get(order_id, 0) + 1, "an event is neither on the page nor in the stream"
+            known[order_id] = max(version, known.get(order_id, 0))
+    assert known == {
+        order["orderId"]: order["version"] for order in page(second, userId="follower")["orders"]
+    }
 
 
 def poll(replica: ServiceProcess, order_id: str, polled: dict[int, Json], *ends: str) -> None:

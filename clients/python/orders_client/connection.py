@@ -20,6 +20,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any, Self
 
 import aiohttp
@@ -193,8 +194,14 @@ def unanswered(method: str, path: str, error: Exception) -> Later:
 
 
 def _seconds(response: aiohttp.ClientResponse) -> float | None:
+    """``Retry-After``: a number of seconds, or a date (RFC 9110, 10.2.3). None if it is neither."""
     text = response.headers.get("Retry-After", "")
-    return float(text) if text.isdecimal() else None
+    if text.isdecimal():
+        return float(text)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except ValueError:
+        return None
 
 
 def _texts(query: Mapping[str, Any]) -> dict[str, str]:

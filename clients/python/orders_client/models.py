@@ -119,10 +119,12 @@ class OrderOfOne(TypedDict):
 
 
 class OrderPage(TypedDict):
-    """Orders, the newest first. `next` is the `cursor` of the page after this one, null on the last."""
+    """Orders, the newest first. `next` is the `cursor` of the page after this one, null on the last;
+    `position` is where a stream of a user's orders goes on from this page, as its `lastEventId`."""
 
     orders: list[OrderView]
     next: str | None
+    position: str
 
 
 class OrderView(TypedDict):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from email.utils import formatdate
 
 import pytest
 from aiohttp import web
@@ -103,6 +104,22 @@ async def test_patience_ends(fake: Fake) -> None:
             await payments.show("o-1")
     assert len(fake.requests) > 1
     assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize(
+    ("seconds", "attempts"), [(-5, 3), (3600, 1)], ids=["over already", "beyond the patience"]
+)
+async def test_when_to_come_back_may_be_a_date(fake: Fake, seconds: float, attempts: int) -> None:
+    date = formatdate(time.time() + seconds, usegmt=True)
+    later = problem(503, "unavailable", Retry_After=date)
+    fake.answers(later, later, says({"orderId": "o-1"}))
+    async with Orders(fake.url) as orders:
+        if attempts == 1:
+            with pytest.raises(ProblemAnswer, match="503"):
+                await orders.show("o-1")
+        else:
+            assert (await orders.show("o-1"))["orderId"] == "o-1"
+    assert len(fake.requests) == attempts
 
 
 async def test_a_wait_longer_than_the_patience_is_not_begun(fake: Fake) -> None:

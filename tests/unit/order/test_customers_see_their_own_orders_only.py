@@ -121,7 +121,7 @@ def test_a_cursor_of_one_caller_shows_another_nothing(shop: Shop) -> None:
         answer = shop.ask(BEN, "GET", f"/orders?limit=1&cursor={cursor}")
         assert answer.status_code == 422
         answer = shop.ask(BEN, "GET", f"/orders?limit=1&userId=anna&cursor={cursor}")
-        assert answer.status_code == 422 or answer.json() == {"orders": [], "next": None}
+        assert answer.status_code == 422 or (answer.json()["orders"], answer.json()["next"]) == ([], None)
 
 
 def test_a_customer_is_told_neither_where_brokers_are_nor_the_texts_of_errors(shop: Shop) -> None:

@@ -105,6 +105,19 @@ async def test_a_stream_goes_on_after_the_last_event_that_came(app: FastAPI, bus
         assert stream.last_id == "" or stream.last_id == "4"
 
 
+async def test_a_stream_goes_on_from_a_page_of_the_list(app: FastAPI, bus: MemoryBus) -> None:
+    for order_id in ("o1", "o2", "o3"):
+        create(bus, order_id, "anne")
+    async with opened(app, "/orders", "userId=anne") as page:
+        position = page.body()["position"]
+    confirm(bus, "o2")
+    create(bus, "o4", "anne")
+    async with opened(app, "/orders/stream", f"userId=anne&lastEventId={position}") as stream:
+        found = [(event.data["data"]["orderId"], event.data["version"]) for event in await stream.events(4)]
+        assert sorted(found) == [("o2", 2), ("o2", 3), ("o2", 4), ("o4", 1)]
+        await stream.nothing()
+
+
 async def test_a_replica_that_is_behind_the_client_repeats_nothing(app: FastAPI, bus: MemoryBus) -> None:
     create(bus, "o1", "anne")
     async with opened(app, "/orders/o1/stream", last_event_id="3") as stream:

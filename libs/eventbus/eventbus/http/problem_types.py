@@ -171,6 +171,18 @@ INVALID_REQUEST = ProblemType(
         "errors": [{"field": "items[0].quantity", "message": "must be 1 or more"}],
     },
 )
+IDEMPOTENCY_KEY_REUSED = ProblemType(
+    "idempotency-key-reused",
+    422,
+    "Idempotency-Key used before",
+    "This caller sent another request with the same `Idempotency-Key` before. A key stands for one request.",
+    "Make a key for each new request, a UUID for instance. For the answer to the first request, send that one again.",
+    "Yes, with a key of its own. Nothing was done.",
+    {
+        "detail": "Idempotency-Key: was used before with another request body",
+        "errors": [{"field": "Idempotency-Key", "message": "was used before with another request body"}],
+    },
+)
 TOO_MANY_REQUESTS = ProblemType(
     "too-many-requests",
     429,

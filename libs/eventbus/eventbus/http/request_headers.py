@@ -8,7 +8,8 @@ from typing import Any, TypedDict
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from eventbus.http.problems import invalid
+from eventbus.http.problem_types import IDEMPOTENCY_KEY_REUSED
+from eventbus.http.problems import Problem, invalid
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 
@@ -83,6 +84,12 @@ def idempotency_key(headers: Headers) -> str | None:
 def is_idempotency_key(text: str) -> bool:
     """Whether a text can be the value of an Idempotency-Key."""
     return _KEY.fullmatch(text) is not None
+
+
+def key_reused(message: str) -> Problem:
+    """422: the caller sent another request with this key. ``message`` must not tell of the first one."""
+    wrong = {"field": IDEMPOTENCY_KEY, "message": message}
+    return Problem(IDEMPOTENCY_KEY_REUSED, f"{IDEMPOTENCY_KEY}: {message}", errors=[wrong])
 
 
 def matches(headers: Headers, etag: str) -> bool:
