@@ -84,7 +84,7 @@ def _read(servers: str, registry: str, topic: str) -> None:
     )
     partitions = consumer.list_topics(topic, timeout=20).topics[topic].partitions
     consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
-    # Its usual strategy first asks for "associations". Apicurio knows no such path, and sometimes never answers there.
+    # Its usual strategy first asks for "associations": Apicurio knows no such path, and sometimes never answers.
     strategy = {"subject.name.strategy": record_subject_name_strategy}
     deserialize, ended = AvroDeserializer(_registry(registry), conf=strategy), set[int | None]()
     while len(ended) < len(partitions):
