@@ -18,6 +18,7 @@ from bench.rows.cost import cost
 from bench.rows.idle import idle
 from bench.rows.invoices import invoices_against_base
 from bench.rows.post import post
+from bench.rows.post_idempotent import post_idempotent
 from bench.rows.post_with_key import post_with_key
 from bench.rows.sustained import sustained, sustained_against_base
 from bench.run import Run
@@ -44,6 +45,7 @@ ALL = (
     Measurement("sustained", sustained),
     Measurement("post", post),
     Measurement("key", post_with_key),
+    Measurement("idempotent", post_idempotent),
     Measurement("stateful-hop", hop),
     Measurement("quix-hop", QUIX.measure),
     Measurement("flechtwerk-hop", FLECHTWERK.measure),

@@ -29,9 +29,14 @@ async def session(
         yield made
 
 
-async def accepted(client: aiohttp.ClientSession, url: str, number: int) -> tuple[str, float]:
-    """Post an order; its id, and when it was answered (``time.monotonic``, s). Raises NotMeasured if refused."""
-    sent = await post(client, url, PLAN.body(number), time.monotonic())
+async def accepted(
+    client: aiohttp.ClientSession, url: str, number: int, key: str | None = None
+) -> tuple[str, float]:
+    """Post an order; its id, and when it was answered (``time.monotonic``, s). Raises NotMeasured if refused.
+
+    ``key``: its Idempotency-Key.
+    """
+    sent = await post(client, url, PLAN.body(number), time.monotonic(), key)
     if sent.outcome != str(ACCEPTED):
         raise NotMeasured(
             f"POST {url}/orders gave {sent.outcome}: nothing may be refused while it is measured."

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 
@@ -21,14 +24,14 @@ from bench.parts.generated import Generated, plan, wait_ready
 from bench.processes import Module, NotMeasured
 from bench.result import Better, Round, Row
 from bench.run import PARTITIONS, Run
-from bench.shop import confirmed_orders, fill
+from bench.shop import confirmed_orders, fill, session
 from tools.stack.ports import free_ports
 from tools.system import System
 
 FEW, MANY = 10_000, int(os.environ.get("ORDERS") or 50_000)
 CLIENTS = 16
-READ = 1_000
-"""Orders that clients read by turns."""
+READ, PAGES = 1_000, 40
+"""Orders, and pages of each list, that clients read by turns."""
 MOST_MB, LONGEST_START = 200.0, 2.0
 
 
@@ -102,14 +105,38 @@ class Shop:
 
     def read(self, seconds: float) -> Measured:
         """Clients that GET orders, spread over all that there are."""
-        orders = self._some()
+        return self._gets([f"/orders/{order}" for order in self._some()], seconds)
 
+    def read_lists(self, seconds: float) -> Measured:
+        """Clients that GET pages: of all orders, of those of a status, and of those of a user."""
+        return self._gets(run(self._pages(), 60), seconds)
+
+    async def _pages(self) -> list[str]:
+        """Where the first pages of each list are, as a client comes to them."""
+        found = []
+        async with session() as client:
+            orders = (await self._page(client, "/orders"))["orders"]
+            for chosen in ("", "&status=CONFIRMED", f"&userId={quote(orders[0]['userId'])}"):
+                cursor: str | None = ""
+                for _ in range(PAGES):
+                    found.append(f"/orders?limit=20{chosen}{cursor and f'&cursor={quote(cursor)}'}")
+                    if (cursor := (await self._page(client, found[-1]))["next"]) is None:
+                        break
+        return found
+
+    async def _page(self, client: aiohttp.ClientSession, path: str) -> Any:
+        async with client.get(f"{self.system.order}{path}") as answer:
+            if answer.status != 200:
+                raise NotMeasured(f"GET {path} gave {answer.status}")
+            return await answer.json()
+
+    def _gets(self, paths: Sequence[str], seconds: float) -> Measured:
         async def load() -> Measured:
-            async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+            async with session() as client:
 
                 async def do(number: int) -> float:
-                    url = f"{self.system.order}/orders/{orders[number % len(orders)]}"
-                    async with session.get(url) as answer:
+                    url = f"{self.system.order}{paths[number % len(paths)]}"
+                    async with client.get(url) as answer:
                         if answer.status != 200:
                             raise NotMeasured(f"GET {url} gave {answer.status}")
                         await answer.read()
@@ -152,6 +179,12 @@ def scale(bench: Run) -> list[Row]:
             few.read,
             lambda mine, other: f"p99 {mine.ms(0.99):.1f} / {other.ms(0.99):.1f} ms",
         )
+        lists = bench.pairs(
+            "GET of a page",
+            many.read_lists,
+            few.read_lists,
+            lambda mine, other: f"p99 {mine.ms(0.99):.1f} / {other.ms(0.99):.1f} ms",
+        )
         memory, less = many.memory(), few.memory()
         starts = [many.restart() for _ in range(bench.rounds)]
         quicker = few.restart()
@@ -174,6 +207,15 @@ def scale(bench: Run) -> list[Row]:
             small,
             1.15,
             [Round(mine.ms(0.99), other.ms(0.99)) for mine, other in reads],
+        ),
+        Row(
+            "scale-list-p99",
+            f"GET of a page of 20 of {MANY:,} orders, {CLIENTS} clients, p99",
+            "ms",
+            Better.LOWER,
+            small,
+            1.5,
+            [Round(mine.ms(0.99), other.ms(0.99)) for mine, other in lists],
         ),
         Row(
             "scale-memory",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -78,20 +79,25 @@ def post(bench: Run) -> list[Row]:
     ]
 
 
-async def bursts(url: str, seconds: float, decided: bool, headers: Mapping[str, str] | None = None) -> Bursts:
-    """Bursts of POSTs until they have taken ``seconds`` s. If ``decided``, each waits for the last one."""
+async def bursts(
+    url: str, seconds: float, decided: bool, headers: Mapping[str, str] | None = None, keyed: bool = False
+) -> Bursts:
+    """Bursts of POSTs until they have taken ``seconds`` s. If ``decided``, each waits for the last one.
+
+    If ``keyed``, each POST has an Idempotency-Key of its own.
+    """
     found = Bursts()
     async with session(CONNECTIONS, headers) as client:
         while found.seconds < seconds:
             began = time.monotonic()
-            ids = await _burst(client, url, found.latencies)
+            ids = await _burst(client, url, found.latencies, keyed)
             found.seconds += time.monotonic() - began
             if decided:
                 await asyncio.gather(*(_decided(client, f"{url}/orders/{order}") for order in ids))
     return found
 
 
-async def _burst(client: aiohttp.ClientSession, url: str, latencies: list[float]) -> list[str]:
+async def _burst(client: aiohttp.ClientSession, url: str, latencies: list[float], keyed: bool) -> list[str]:
     """Post :data:`BURST` orders over all connections, and give the id of the last one of each."""
     numbers = iter(range(BURST))
 
@@ -99,7 +105,8 @@ async def _burst(client: aiohttp.ClientSession, url: str, latencies: list[float]
         order = ""
         for number in numbers:
             sent = time.monotonic()
-            order, answered = await accepted(client, url, number)
+            key = str(uuid.uuid4()) if keyed else None
+            order, answered = await accepted(client, url, number, key)
             latencies.append(answered - sent)
         return order
 
