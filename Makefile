@@ -59,8 +59,8 @@ key: $(VENV)/.stack  ## an API key, shown once (SCOPES="place read" USER=u1 ID=a
 	$(if $(ID),--id "$(ID)") $(if $(EXPIRES),--expires "$(EXPIRES)")
 
 setup: $(VENV)/.dev  ## the virtual environment with everything to develop and test
-test: $(VENV)/.dev  ## all tests, in three processes (ARGS="-k payment" chooses, in one)
-	@$(BIN)/python -m pytest $(or $(ARGS),-n 3)
+test: $(VENV)/.dev  ## all tests, in two processes (ARGS="-k payment" chooses, in one)
+	@$(BIN)/python -m pytest $(or $(ARGS),-n 2)
 test-large: $(VENV)/.dev  ## the tests with a hundred thousand orders or thousands of connections
 	@$(BIN)/python -m pytest -m large $(ARGS)
 sim: $(VENV)/.dev  ## seeded worlds of all four services in one process (SEEDS=2000 SEED= FIRST=)

@@ -35,13 +35,15 @@ times = st.integers(0, 2**53)
 items = st.builds(Item, product_id=texts, quantity=whole, unit_price=times)
 MANY = (Item(product_id="cup", quantity=1, unit_price=5), Item(product_id="pot", quantity=2, unit_price=7))
 TYPES = {"string": texts, "int": whole}
+LATEST = "2.1"
+"""What only a record of version 2 says of itself: written in version 1, it becomes that of version 1."""
 old_records = {
     name: st.fixed_dictionaries(
         {
             field["name"]: TYPES[field["type"]] if field["name"] != "timestamp" else times
             for field in schema["fields"]
         }
-    )
+    ).filter(lambda record: record.get("version") != LATEST)
     for name, (_, schema) in BY_NAME.items()
 }
 
@@ -75,7 +77,7 @@ def test_an_order_of_one_item_is_in_version_1_what_an_old_reader_makes_of_versio
     latest: Event = event(name, (line,))
     old = ALONE.read(CODEC.encode_as(latest, f"{name}.v1"))
     assert (old["productId"], old["quantity"], old["version"]) == (line.product_id, line.quantity, "1.0")
-    assert REGISTRY.read(CODEC.encode(latest)) == old | {"version": "2.1"}
+    assert REGISTRY.read(CODEC.encode(latest)) == old | {"version": LATEST}
 
 
 @pytest.mark.parametrize("name", BY_NAME)

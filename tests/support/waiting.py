@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def eventually(probe: Callable[[], T], what: str, timeout: float = 30.0, every: float = 0.05) -> T:
+def eventually(probe: Callable[[], T], what: str, timeout: float = 60.0, every: float = 0.05) -> T:
     """Ask ``probe`` until its answer is truthy, and return that; fails after ``timeout`` seconds.
 
     An AssertionError raised by ``probe`` counts as "not yet" and is what a timeout reports.
