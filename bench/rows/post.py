@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import aiohttp
 
@@ -50,32 +51,35 @@ def post(bench: Run) -> list[Row]:
             "POST",
             lambda seconds: run(bursts(order.system.order, seconds, decided=True), seconds * 10),
             lambda seconds: run(bursts(app.url, seconds, decided=False), seconds * 10),
-            lambda ours, bare: (
-                f"{ours.rate:.0f} / {bare.rate:.0f} a second, p99 {ours.ms(0.99):.0f} / {bare.ms(0.99):.0f} ms"
-            ),
+            progress,
         )
-    what, bare = f"POST /orders, {CONNECTIONS} connections, order service alone", "the bare app"
+    what = f"POST /orders, {CONNECTIONS} connections, order service alone"
     share = round(found[-1][1].rate / bench.raw_produce, 3)
+    details = {"reference's share of raw produce": share}
+    return rows("post", what, "the bare app", found, (0.7, 1.5), details)
+
+
+def progress(ours: Bursts, other: Bursts) -> str:
+    """What a round gave, for people."""
+    return f"{ours.rate:.0f} / {other.rate:.0f} a second, p99 {ours.ms(0.99):.0f} / {other.ms(0.99):.0f} ms"
+
+
+def rows(
+    name: str,
+    what: str,
+    reference: str,
+    found: Sequence[tuple[Bursts, Bursts]],
+    goals: tuple[float | None, float | None],
+    details: dict[str, Any] | None = None,
+) -> list[Row]:
+    """The rows of rate and p99. ``goals``: theirs; ``details``: of the rate."""
+    rates = [Round(ours.rate, other.rate) for ours, other in found]
+    tails = [Round(ours.ms(0.99), other.ms(0.99)) for ours, other in found]
+    rate, tail = goals
+    said = f"{what}, answers a second"
     return [
-        Row(
-            "post-rate",
-            f"{what}, answers a second",
-            "/s",
-            Better.HIGHER,
-            bare,
-            0.7,
-            [Round(ours.rate, other.rate) for ours, other in found],
-            {"reference's share of raw produce": share},
-        ),
-        Row(
-            "post-p99",
-            f"{what}, p99",
-            "ms",
-            Better.LOWER,
-            bare,
-            1.5,
-            [Round(ours.ms(0.99), other.ms(0.99)) for ours, other in found],
-        ),
+        Row(f"{name}-rate", said, "/s", Better.HIGHER, reference, rate, rates, details or {}),
+        Row(f"{name}-p99", f"{what}, p99", "ms", Better.LOWER, reference, tail, tails),
     ]
 
 

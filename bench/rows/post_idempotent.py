@@ -5,8 +5,8 @@ from __future__ import annotations
 from bench.bare_app import BareApp
 from bench.load import run
 from bench.ours import Ours
-from bench.result import Better, Round, Row
-from bench.rows.post import ALONE, CONNECTIONS, bursts
+from bench.result import Row
+from bench.rows.post import ALONE, CONNECTIONS, bursts, progress, rows
 from bench.run import Run
 
 
@@ -18,14 +18,7 @@ def post_idempotent(bench: Run) -> list[Row]:
             "POST with an Idempotency-Key",
             lambda seconds: run(bursts(order.system.order, seconds, decided=True, keyed=True), seconds * 10),
             lambda seconds: run(bursts(app.url, seconds, decided=False), seconds * 10),
-            lambda ours, bare: (
-                f"{ours.rate:.0f} / {bare.rate:.0f} a second, p99 {ours.ms(0.99):.0f} / {bare.ms(0.99):.0f} ms"
-            ),
+            progress,
         )
     what = f"POST /orders with an Idempotency-Key, {CONNECTIONS} connections, order service alone"
-    rates = [Round(ours.rate, bare.rate) for ours, bare in found]
-    tails = [Round(ours.ms(0.99), bare.ms(0.99)) for ours, bare in found]
-    return [
-        Row("idempotent-rate", f"{what}, answers a second", "/s", Better.HIGHER, "the bare app", None, rates),
-        Row("idempotent-p99", f"{what}, p99", "ms", Better.LOWER, "the bare app", None, tails),
-    ]
+    return rows("idempotent", what, "the bare app", found, (None, None))

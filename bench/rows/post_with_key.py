@@ -6,8 +6,8 @@ import json
 
 from bench.load import run
 from bench.ours import Ours
-from bench.result import Better, Round, Row
-from bench.rows.post import ALONE, CONNECTIONS, bursts
+from bench.result import Row
+from bench.rows.post import ALONE, CONNECTIONS, bursts, progress, rows
 from bench.run import Run
 from eventbus.access.api_keys import new_key
 
@@ -31,17 +31,10 @@ def post_with_key(bench: Run) -> list[Row]:
                 bursts(on.system.order, seconds, decided=True, headers=headers), seconds * 10
             ),
             lambda seconds: run(bursts(off.system.order, seconds, decided=True), seconds * 10),
-            lambda ours, bare: (
-                f"{ours.rate:.0f} / {bare.rate:.0f} a second, p99 {ours.ms(0.99):.0f} / {bare.ms(0.99):.0f} ms"
-            ),
+            progress,
         )
-    what, other = f"POST /orders with an API key, {CONNECTIONS} connections", "without access control"
-    rates = [Round(with_key.rate, without.rate) for with_key, without in found]
-    tails = [Round(with_key.ms(0.99), without.ms(0.99)) for with_key, without in found]
-    return [
-        Row("key-rate", f"{what}, answers a second", "/s", Better.HIGHER, other, 0.9, rates),
-        Row("key-p99", f"{what}, p99", "ms", Better.LOWER, other, 1.2, tails),
-    ]
+    what = f"POST /orders with an API key, {CONNECTIONS} connections"
+    return rows("key", what, "without access control", found, (0.9, 1.2))
 
 
 def _line_of_another(number: int) -> str:

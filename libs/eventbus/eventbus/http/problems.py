@@ -33,14 +33,14 @@ class Problem(Exception):
         return JSONResponse(self.body, self.status, self.headers, media_type=PROBLEM)
 
 
-def invalid(errors: Iterable[tuple[str, str]]) -> Problem:
+def invalid(errors: Iterable[tuple[str, str]], kind: ProblemType = INVALID_REQUEST) -> Problem:
     """422: the request was understood but is wrong. An error: its field, as ``items[0].quantity``, and a message."""
     listed = [
         {"field": printable(field), "message": printable(message)}
         for (field, message), _ in zip(errors, range(MAX_ERRORS), strict=False)
     ]
     first = listed[0]
-    return Problem(INVALID_REQUEST, f"{first['field']}: {first['message']}", errors=listed)
+    return Problem(kind, f"{first['field']}: {first['message']}", errors=listed)
 
 
 def field_errors(

@@ -88,8 +88,7 @@ def is_idempotency_key(text: str) -> bool:
 
 def key_reused(message: str) -> Problem:
     """422: the caller sent another request with this key. ``message`` must not tell of the first one."""
-    wrong = {"field": IDEMPOTENCY_KEY, "message": message}
-    return Problem(IDEMPOTENCY_KEY_REUSED, f"{IDEMPOTENCY_KEY}: {message}", errors=[wrong])
+    return invalid([(IDEMPOTENCY_KEY, message)], IDEMPOTENCY_KEY_REUSED)
 
 
 def matches(headers: Headers, etag: str) -> bool:
