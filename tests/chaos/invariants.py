@@ -52,7 +52,7 @@ def doubles(chaos: ChaosCluster) -> list[dict[str, object]]:
     return found
 
 
-def more_settle(load: OrderLoad, count: int = 10, timeout: float = 40.0) -> None:
+def more_settle(load: OrderLoad, count: int = 10, timeout: float = 60.0) -> None:
     """Return once that many more orders have settled."""
     before = len(load.result.settled)
     eventually(lambda: len(load.result.settled) >= before + count, f"{count} more orders settle", timeout)

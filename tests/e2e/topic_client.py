@@ -101,7 +101,7 @@ class TopicClient:
         return [message for message in messages if isinstance(message, kind)]
 
     def await_record(
-        self, topic: str, since: Ends, wanted: Callable[[Raw], bool], timeout: float = 20.0
+        self, topic: str, since: Ends, wanted: Callable[[Raw], bool], timeout: float = 60.0
     ) -> Raw:
         """The first record since then that is ``wanted``."""
         return until(

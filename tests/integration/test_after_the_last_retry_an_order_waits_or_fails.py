@@ -106,7 +106,7 @@ def test_a_dead_letter_is_ended_by_its_orders_deadline(system: System) -> None:
     order_id = shop.place()
     shop.wait_dead(order_id)
 
-    eventually(lambda: shop.show(order_id)["payment"] == "VOIDED", "the deadline has ended it", timeout=20)
+    eventually(lambda: shop.show(order_id)["payment"] == "VOIDED", "the deadline has ended it")
     eventually(lambda: shop.show(order_id)["inventory"] == "RELEASED", "what was reserved is given back")
     order = shop.show(order_id)
     assert (order["status"], order["failure"]["stage"]) == ("FAILED", "EXPIRED")

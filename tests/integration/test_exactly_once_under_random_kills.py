@@ -93,7 +93,7 @@ def test_under_random_kills_every_order_ends_and_money_and_stock_agree(system: S
         return True
 
     eventually(all_settled, "every order ends", timeout=60, every=0.3)
-    eventually(lambda: consumed(system, replicas), "nothing is left to decide", timeout=30, every=0.3)
+    eventually(lambda: consumed(system, replicas), "nothing is left to decide", every=0.3)
     assert len(killed) > 10
     check_logs(system.topics, sent)
     check_money(system.topics, simulator)
@@ -103,7 +103,7 @@ def test_under_random_kills_every_order_ends_and_money_and_stock_agree(system: S
 def consumed(system: System, replicas: list[ServiceProcess]) -> bool:
     restart_dead(replicas)
     before = system.topics.ends(*LOGS, "stock.commands", "inventory.answers")
-    system.wait_consumed(*SERVICES, timeout=20)
+    system.wait_consumed(*SERVICES)
     return system.topics.ends(*LOGS, "stock.commands", "inventory.answers") == before
 
 

@@ -15,7 +15,7 @@ from tests.support.system import Simulator, System
 from tests.support.waiting import eventually
 
 FROZEN = 30.0
-"""Seconds that a replica stands still."""
+"""Seconds that a replica stands still, at least."""
 
 
 def place(order: ServiceProcess, count: int, method: str = "tok_ok") -> list[str]:
@@ -36,7 +36,7 @@ def wait_ends(order: ServiceProcess, ids: list[str], payment: str, inventory: st
         assert set(found.values()) == {wanted}, found
         return True
 
-    eventually(ended, f"all end as {wanted}", timeout=30)
+    eventually(ended, f"all end as {wanted}")
 
 
 def failures(system: System) -> Counter[str]:
@@ -113,7 +113,7 @@ def test_a_deadline_that_passes_while_nobody_is_there_is_kept_by_whoever_comes(
 
 @pytest.mark.timeout(240)
 def test_two_replicas_never_both_expire_an_order(system: System) -> None:
-    """One stands still for 30 s with the decision in hand; the other leads its tasks, decides, and it goes on.
+    """One stands still for 30 s at least, the decision in hand; the other leads its tasks, decides, and it goes on.
 
     Both took their tasks over from a third, and have read no input of them since.
     """
@@ -134,19 +134,19 @@ def test_two_replicas_never_both_expire_an_order(system: System) -> None:
     assert failures(system) == {}, "the deadline has not come yet"
     file.touch()
 
-    eventually(lambda: not file.exists(), "one has decided that orders expire, and stands still", timeout=30)
+    eventually(lambda: not file.exists(), "one has decided that orders expire, and stands still")
     began = time.monotonic()
-    eventually(lambda: len(failures(system)) == 40, "the other expires all of them", timeout=FROZEN)
-    eventually(lambda: time.monotonic() - began > FROZEN, "30 s have passed", timeout=FROZEN + 5, every=0.5)
+    eventually(lambda: len(failures(system)) == 40, "the other expires all of them")
+    eventually(lambda: time.monotonic() - began > FROZEN, "30 s have passed", every=0.5)
     for replica in replicas:
         replica.resume()
 
     def back(replica: ServiceProcess) -> bool:
         return not replica.alive or replica.is_ready()
 
-    eventually(lambda: all(map(back, replicas)), "it is back, or has ended to be started again", timeout=30)
+    eventually(lambda: all(map(back, replicas)), "it is back, or has ended to be started again")
     system.topics.send(*(create(i) for i in order_ids(20)))
-    eventually(lambda: len(failures(system)) == 60, "later orders expire too", timeout=40)
+    eventually(lambda: len(failures(system)) == 60, "later orders expire too")
     assert set(failures(system).values()) == {1}
     assert set(ids) <= set(failures(system))
 

@@ -143,14 +143,14 @@ def test_an_event_that_nobody_can_read_stops_one_task_and_keeps_no_replica_away(
     for replica in running:
         replica.start()
 
-    eventually(lambda: says(running, "leaves the consumer group"), "one steps aside", timeout=30)
+    eventually(lambda: says(running, "leaves the consumer group"), "one steps aside")
     ids = order_ids(30)
     topics.send(*(create(i) for i in ids))
     others = {i for i in ids if topics.partition(i) != place.partition}
     assert others != set(ids)
-    eventually(lambda: others <= decided(system), "all other tasks are led", timeout=30)
-    eventually(lambda: says(running, "enters the consumer group again"), "it is needed", timeout=40)
-    eventually(lambda: all(led := [r.leads() for r in running]) and sum(led) == 5, "both lead", timeout=30)
+    eventually(lambda: others <= decided(system), "all other tasks are led")
+    eventually(lambda: says(running, "enters the consumer group again"), "it is needed")
+    eventually(lambda: all(led := [r.leads() for r in running]) and sum(led) == 5, "both lead")
     assert all(replica.alive and not replica.is_ready() for replica in running)
 
     skip(system, place)

@@ -112,7 +112,7 @@ def test_while_kafka_is_away_nothing_false_is_promised(
     refuse_in_time(order, "POST", "/orders", json=BODY, headers={"Idempotency-Key": "away"})
     assert order.get("/healthz").status_code == 200
 
-    eventually(lambda: order.get(f"/orders/{known}").status_code == 503, "reads are refused", timeout=15)
+    eventually(lambda: order.get(f"/orders/{known}").status_code == 503, "reads are refused")
     assert time.monotonic() - away_at > SESSION * 0.5
     refuse_in_time(order, "GET", f"/orders/{known}")
     refuse_in_time(order, "POST", f"/orders/{known}/cancel")
@@ -155,7 +155,7 @@ def test_a_service_that_starts_before_kafka_waits_for_it(tmp_path: Path) -> None
         system = System(late.bootstrap_servers, tmp_path / "system")
     try:
         order = system.service("order").start()
-        eventually(lambda: "waiting for Kafka" in order.tail(), "it says what it waits for", timeout=30)
+        eventually(lambda: "waiting for Kafka" in order.tail(), "it says what it waits for")
         assert order.get("/healthz").status_code == 200
         refuse_in_time(order, "POST", "/orders", json=BODY)
         with late:

@@ -83,7 +83,7 @@ class ServiceProcess:
         """The last lines of its log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
-    def wait_end(self, timeout: float = 20.0) -> int:
+    def wait_end(self, timeout: float = 60.0) -> int:
         """Return the exit status of a process that ends by itself."""
         assert self._process is not None
         try:
@@ -91,7 +91,7 @@ class ServiceProcess:
         except subprocess.TimeoutExpired as error:
             raise AssertionError(f"{self.name} still runs: {self.tail()}") from error
 
-    def stop(self, timeout: float = 20.0) -> float:
+    def stop(self, timeout: float = 60.0) -> float:
         """SIGTERM; returns after how many seconds the process ended, with status 0."""
         began = time.monotonic()
         self.signal(signal.SIGTERM)

@@ -116,7 +116,7 @@ class System:
             wanted = sorted(n for n in names if not n.startswith("sqlite_") and n != "checkpoints")
             return {n: sorted(map(tuple, db.execute(f'SELECT * FROM "{n}"')), key=repr) for n in wanted}
 
-    def wait_consumed(self, *services: str, timeout: float = 30.0) -> None:
+    def wait_consumed(self, *services: str, timeout: float = 60.0) -> None:
         """Return once each service, of which a replica runs, has committed all its input."""
         for service in services:
             eventually(lambda s=service: self._is_consumed(s), f"{service} has decided all", timeout)  # type: ignore[misc]

@@ -225,7 +225,7 @@ class Rolling:
                 return found
         return {}
 
-    def wait_ended(self, timeout: float = 30.0) -> None:
+    def wait_ended(self, timeout: float = 60.0) -> None:
         """Return once every accepted order has ended as it was to."""
         wanted = self.orders.accepted
 
