@@ -19,7 +19,7 @@ from bench.shop import fill
 from tools.demo.__main__ import SAMPLE
 from tools.stack.kafka import LocalKafka
 
-PARTITIONS, REPLICATION = 6, 1
+PARTITIONS, REPLICATION = 3, 1
 """Of every topic, here and there: the defaults of this project on one machine."""
 HEAP = "512m"
 """Of the references' broker, as that of the stack."""

@@ -69,7 +69,7 @@ def test_a_row_is_measured_and_nothing_is_left(run_dir: Path) -> None:
     (cost,) = from_json(text)
     assert (cost.name, len(cost.rounds)) == ("cpu-per-order", 1)
     assert_plausible(cost, json.loads(text)["about"])
-    assert "cpu-per-order" in printed and "6 partitions, replication 1, acks=all" in printed
+    assert "cpu-per-order" in printed and "3 partitions, replication 1, acks=all" in printed
     assert processes_of(run_dir) == {}
 
 

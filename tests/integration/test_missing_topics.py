@@ -36,6 +36,23 @@ def test_a_service_whose_topics_are_missing_says_which_and_goes_on_once_they_are
     fraud.wait_ready()
 
 
+def test_a_topic_that_is_added_later_has_as_many_partitions_as_the_others(system: System) -> None:
+    """Whatever the setting says by then: a service reads them together."""
+    made = system.settings.partitions
+    later = system.settings.model_copy(update={"partitions": made + 4})
+
+    created = create_topics(later, topics([BY_NAME["fraud"]]), ["order.events"])
+
+    name = f"{later.topic_prefix}fraud.events"
+    assert name in created
+
+    def counted() -> int:
+        found = system.topics.admin.list_topics(timeout=10.0).topics
+        return len(found[name].partitions) if name in found else 0
+
+    assert eventually(counted, "it is there") == made
+
+
 def test_a_log_that_another_decider_of_the_service_reads_is_asked_for_once(system: System) -> None:
     """Kafka refuses a question that names a topic twice."""
     cluster = Cluster(system.settings, ["order.events", "order.commands", "order.events"])

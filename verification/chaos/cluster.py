@@ -25,7 +25,7 @@ from verification.chaos.processes import Child, Children
 
 SERVICES = tuple(service.name for service in STARTED)
 SIMULATOR = "simulator"
-PARTITIONS = 6
+PARTITIONS = 3
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from bench.bare.baskets import FILL, FILLED, FOLDER
 from bench.bare.record import AvroCodec
 from bench.peers import arguments
 
-PARTITIONS = 6
+PARTITIONS = 3
 
 
 def app_for(options: argparse.Namespace) -> faust.App:

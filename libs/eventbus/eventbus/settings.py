@@ -21,8 +21,8 @@ class Settings(BaseSettings):
     """Addresses of brokers, ``host:port``, with commas between."""
     topic_prefix: str = ""
     """Put before every topic, group and transactional id, so that several environments share a cluster."""
-    partitions: int = Field(default=6, ge=1, le=1000)
-    """Partitions of each topic when topics are created; a running service asks the cluster."""
+    partitions: int = Field(default=3, ge=1, le=1000)
+    """Partitions of each topic that is created where none exists yet; a running service asks the cluster."""
     replication_factor: int = Field(default=1, ge=1)
     """Replicas of each topic when topics are created; 3 on a cluster."""
 
@@ -64,8 +64,8 @@ class Settings(BaseSettings):
     max_batch_bytes: int = Field(default=1_000_000, ge=1)
     """Bytes of messages above which a transaction takes in no more."""
     transactions_share: float = Field(default=0.33, gt=0, le=1)
-    """Of the time, what transactions take at most: under load a rest follows them, of 0.05 s at most. With less,
-    batches are larger, which costs less and takes longer; 1 is no rest."""
+    """Of the time, what transactions take at most: under load a rest follows them, of 0.05 s at most (with
+    half the share, twice that). With less, batches are larger, which costs less and takes longer; 1 is no rest."""
     max_in_flight: int = Field(default=256, ge=1)
     """Calls to the outside that a reactor has under way at most."""
     max_waiting: int = Field(default=2_000, ge=1)

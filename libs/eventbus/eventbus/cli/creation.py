@@ -16,12 +16,13 @@ from eventbus.settings import Settings
 
 def create_topics(imports: Iterable[str]) -> None:
     """Create what is missing of the topics of the services at ``imports``, and say so. Raises CommandError."""
-    topics = topics_of_all(map(load, imports))
+    services = [load(name) for name in imports]
+    topics = topics_of_all(services)
     settings = Settings()
     # What the client has to say about brokers out of reach, the sentence below says better.
     logging.getLogger("librdkafka").setLevel(logging.CRITICAL)
     try:
-        created = create(settings, topics)
+        created = create(settings, topics, {name for service in services for name in service.topics()})
     except Unavailable as error:
         raise CommandError(
             Exit.AWAY, f"{error}. Does Kafka run there (EVENTBUS_BOOTSTRAP_SERVERS)?"

@@ -84,16 +84,17 @@ def topics_of(
     return tuple({topic.name: topic for topic in found}.values())
 
 
-def create(settings: Settings, topics: Sequence[Topic]) -> list[str]:
-    """Create the topics that do not exist; returns their names. Raises Unavailable."""
+def create(settings: Settings, topics: Sequence[Topic], beside: Iterable[str] = ()) -> list[str]:
+    """Create the topics that do not exist; returns their names.
+
+    They get as many partitions as those of them, and of ``beside``, that exist: services read them together. Where
+    none exists, or these do not agree, the setting says how many. Raises Unavailable.
+    """
     admin = AdminClient(common(settings))
+    together = {topic.name for topic in topics if topic.partitions is None}.union(beside)
+    count = _partitions(admin, settings, together) or settings.partitions
     wanted = [
-        NewTopic(
-            settings.topic(t.name),
-            t.partitions or settings.partitions,
-            settings.replication_factor,
-            config=t.config,
-        )
+        NewTopic(settings.topic(t.name), t.partitions or count, settings.replication_factor, config=t.config)
         for t in topics
     ]
     created = []
@@ -110,3 +111,16 @@ def create(settings: Settings, topics: Sequence[Topic]) -> list[str]:
                     f"topic {name} was not created at {settings.bootstrap_servers}: {reason}"
                 ) from exception
     return created
+
+
+def _partitions(admin: AdminClient, settings: Settings, names: Iterable[str]) -> int | None:
+    """How many partitions those of the topics have that exist; None if none does, or if they do not agree."""
+    try:
+        found = admin.list_topics(timeout=TIMEOUT).topics
+    except KafkaException as exception:
+        reason = exception.args[0].str()
+        raise Unavailable(
+            f"no answer from the brokers at {settings.bootstrap_servers}: {reason}"
+        ) from exception
+    counts = {len(found[name].partitions) for name in map(settings.topic, names) if name in found}
+    return counts.pop() if len(counts) == 1 else None

@@ -49,7 +49,7 @@ class Intake:
         tasks, room = self._tasks, self._room()
         tasks.pause(not room)
         busy = self._calls.in_flight() > 0 or (tasks.catching_up and not self._follower.stopped)
-        wait = 0.005 if busy else 0.02 if tasks.following else 0.1
+        wait = 0.005 if busy else 0.02 if tasks.following else 0.2
         tasks.touched.clear()
         raws = []
         taken = take(self._consumer, wait, room, self._settings.max_batch_bytes)

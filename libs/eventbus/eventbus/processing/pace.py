@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-LONGEST = 0.05
-"""Seconds that a rest takes at most, and of transactions that may be saved up."""
+SAVED = 0.05
+"""Seconds of transactions that may be saved up."""
+OWED = 1 / 60
+"""Seconds of transactions that may be taken in advance: a rest takes ``OWED / share`` seconds at most."""
 
 
 class Pace:
@@ -22,15 +24,15 @@ class Pace:
         if not 0 < share <= 1:
             raise ValueError(f"transactions take {share} of the time at most: it must be above 0, up to 1")
         self._share, self._monotonic = share, monotonic
-        self._left = LONGEST
+        self._left = SAVED
         """Seconds that transactions may take now. Negative: so much was taken in advance."""
         self._at = monotonic()
 
     def took(self, seconds: float) -> None:
         """A transaction has ended that took so long."""
         now = self._monotonic()
-        self._left = min(self._left + (now - self._at) * self._share, LONGEST) - seconds
-        self._left, self._at = max(self._left, -LONGEST * self._share), now
+        self._left = min(self._left + (now - self._at) * self._share, SAVED) - seconds
+        self._left, self._at = max(self._left, -OWED), now
 
     def rest(self) -> float:
         """How many seconds there are to rest now, after a turn."""

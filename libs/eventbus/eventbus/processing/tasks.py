@@ -125,7 +125,8 @@ class Tasks:
 
     @property
     def following(self) -> bool:
-        return len(self.led) < self._count or bool(self._watches)
+        """Whether other replicas write what reads here must show at once."""
+        return len(self.led) < self._count
 
     @property
     def catching_up(self) -> bool:
