@@ -28,7 +28,7 @@ from verification.chaos.rolling_upgrade import RollingUpgrade
 from verification.chaos.schedule import UPGRADE, missing, schedule
 from verification.trees import new_ids, next_release
 
-RATE = 15.0
+RATE = 30.0
 """Orders a second that two cores hold beside three brokers, with faults."""
 AFTER = 30.0
 """Seconds between the end of the load and the audit."""

@@ -122,5 +122,5 @@ def _partitions(admin: AdminClient, settings: Settings, names: Iterable[str]) ->
         raise Unavailable(
             f"no answer from the brokers at {settings.bootstrap_servers}: {reason}"
         ) from exception
-    counts = {len(found[name].partitions) for name in map(settings.topic, names) if name in found}
+    counts = {len(found[name].partitions) for name in map(settings.topic, names) if name in found} - {0}
     return counts.pop() if len(counts) == 1 else None

@@ -24,6 +24,7 @@ from eventbus.model.places import Partition, Position
 from eventbus.model.record import Raw
 from eventbus.processing import skips
 from eventbus.processing.fold_batch import FoldBatch
+from eventbus.processing.memory import give_back
 from eventbus.processing.own_log import Doubtful, Foreign, Newer
 from eventbus.processing.ports import StateStore
 from eventbus.settings import Settings
@@ -31,6 +32,8 @@ from eventbus.settings import Settings
 log = logging.getLogger("eventbus.follower")
 SKIPS = Partition(skips.TOPIC, skips.PARTITION)
 CHANGED = "other records are skipped now"
+MANY = 10_000
+"""Records: what folding so many takes of memory is worth giving back."""
 
 
 class Stop(NamedTuple):
@@ -59,6 +62,8 @@ class Follower:
         self._consumer: Consumer = clients.log(settings, service)
         self._probe: Consumer = clients.probe(settings, f"{service}.probe", "read_uncommitted")
         self._next: dict[Partition, int] = {}
+        self._folded = 0
+        """Records since memory was given back."""
         self._wanted: set[Partition] = set()
         """What is to be followed once the skips are known."""
         self._skips_end: int | None = None
@@ -121,7 +126,9 @@ class Follower:
             return []
         records = self._consumer.consume(1000, timeout)
         if not records:
+            self._caught_up()
             return []
+        self._folded += len(records)
         batch = FoldBatch(self._store, self._codec, self._service, self._partition_of)
         reached: dict[Partition, int] = {}
         changed: list[Position] = []
@@ -149,6 +156,12 @@ class Follower:
         for place in changed:
             self._set_aside(place)
         return batch.events
+
+    def _caught_up(self) -> None:
+        """Nothing has arrived. After a rebuild, or a long way behind others, the memory that it took goes back."""
+        if self._folded >= MANY:
+            self._folded = 0
+            give_back()
 
     def _take(self, raw: Raw, batch: FoldBatch) -> list[Position]:
         """Fold one record; returns which records are skipped from now on, or no more. Raises Foreign or Doubtful."""
