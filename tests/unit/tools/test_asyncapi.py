@@ -107,7 +107,7 @@ def test_every_topic_is_a_channel_with_the_configuration_that_it_is_made_with(
             topic.config.get("cleanup.policy", "delete")
         ]
         assert (channel["address"], binding["topic"], binding["bindingVersion"]) == (name, name, "0.5.0")
-        assert binding["partitions"] == (1 if name == "eventbus.skips" else 6)
+        assert binding["partitions"] == (1 if name == "eventbus.skips" else 3)
 
 
 @pytest.mark.parametrize(
