@@ -64,8 +64,8 @@ class Settings(BaseSettings):
     max_batch_bytes: int = Field(default=1_000_000, ge=1)
     """Bytes of messages above which a transaction takes in no more."""
     transactions_share: float = Field(default=0.33, gt=0, le=1)
-    """Of the time, what transactions take at most: under load a rest follows them, of 0.05 s at most (with
-    half the share, twice that). With less, batches are larger, which costs less and takes longer; 1 is no rest."""
+    """Of the time, what transactions take at most: under load a rest follows them, of 0.05 s at most (with half the
+    share, twice that, up to 0.5 s). With less, batches are larger, which costs less and takes longer. 1: no rest."""
     max_in_flight: int = Field(default=256, ge=1)
     """Calls to the outside that a reactor has under way at most."""
     max_waiting: int = Field(default=2_000, ge=1)

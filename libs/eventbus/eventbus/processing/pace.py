@@ -14,6 +14,8 @@ SAVED = 0.05
 """Seconds of transactions that may be saved up."""
 OWED = 1 / 60
 """Seconds of transactions that may be taken in advance: a rest takes ``OWED / share`` seconds at most."""
+LONGEST = 0.5
+"""Seconds that a rest takes at most, however small the share is: calls, deadlines and the group wait for a rest."""
 
 
 class Pace:
@@ -24,6 +26,7 @@ class Pace:
         if not 0 < share <= 1:
             raise ValueError(f"transactions take {share} of the time at most: it must be above 0, up to 1")
         self._share, self._monotonic = share, monotonic
+        self._owed = min(OWED, LONGEST * share)
         self._left = SAVED
         """Seconds that transactions may take now. Negative: so much was taken in advance."""
         self._at = monotonic()
@@ -32,7 +35,7 @@ class Pace:
         """A transaction has ended that took so long."""
         now = self._monotonic()
         self._left = min(self._left + (now - self._at) * self._share, SAVED) - seconds
-        self._left, self._at = max(self._left, -OWED), now
+        self._left, self._at = max(self._left, -self._owed), now
 
     def rest(self) -> float:
         """How many seconds there are to rest now, after a turn."""
