@@ -62,7 +62,7 @@ def test_an_outage_leaves_no_dead_letter_and_drains_by_itself(system: System) ->
         eventually(lambda: len(simulator.record()) > 10, "orders are charged")
         simulator.process.kill()
         away_at = time.monotonic()
-        eventually(lambda: is_open(payment), "the breaker opens")
+        eventually(lambda: is_open(payment), "the breaker opens", timeout=10)
         eventually(
             lambda: payment.metric("eventbus_calls_in_flight") <= BREAKER.at_once,
             "what was under way has ended",
@@ -80,7 +80,7 @@ def test_an_outage_leaves_no_dead_letter_and_drains_by_itself(system: System) ->
             "each try that failed is on record: no flood"
         )
         simulator.process.start().wait_ready()
-        eventually(lambda: not is_open(payment), "the breaker closes by itself")
+        eventually(lambda: not is_open(payment), "the breaker closes by itself", timeout=10)
         result = measured.result().result()
 
     assert result["answers"] == {"202": plan.orders}
@@ -100,7 +100,7 @@ def test_an_outage_longer_than_the_deadline_charges_nobody(system: System) -> No
     with load(system, order, inventory, plan, patience=60) as measured:
         eventually(lambda: len(simulator.record()) > 10, "orders are charged")
         simulator.process.pause()
-        eventually(lambda: is_open(payment), "the breaker opens")
+        eventually(lambda: is_open(payment), "the breaker opens", timeout=15)
         eventually(lambda: names(system, "order.events")["OrderFailed"] > 100, "orders expire")
         simulator.process.resume()
         result = measured.result().result()
@@ -136,7 +136,9 @@ def test_one_bad_key_never_opens_it(system: System) -> None:
 
     eventually(lambda: tried() >= 6, "it was tried again and again")
     system.topics.send(*(created(i) for i in order_ids(20)))
-    eventually(lambda: names(system, "payment.events")["PaymentSucceeded"] == 20, "others are charged")
+    eventually(
+        lambda: names(system, "payment.events")["PaymentSucceeded"] == 20, "others are charged", timeout=5
+    )
     assert not is_open(payment)
     assert simulator.doubles() == []
 

@@ -73,7 +73,7 @@ async def _follow(system: System, gateway: int) -> None:
         quiet = time.monotonic() + 2 * SECONDS
         await until(lambda: time.monotonic() > quiet, "nothing has happened for longer than the time limits")
         orders = [await _order(client)]
-        await until(lambda: len(follower.got) == 1, "the event has passed")
+        await until(lambda: len(follower.got) == 1, "the event has passed", timeout=1.0)
         assert follower.streams == 1, "the gateway has not cut the stream"
         for replica in system.processes:
             replica.kill()

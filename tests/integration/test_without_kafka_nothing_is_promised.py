@@ -112,7 +112,7 @@ def test_while_kafka_is_away_nothing_false_is_promised(
     refuse_in_time(order, "POST", "/orders", json=BODY, headers={"Idempotency-Key": "away"})
     assert order.get("/healthz").status_code == 200
 
-    eventually(lambda: order.get(f"/orders/{known}").status_code == 503, "reads are refused")
+    eventually(lambda: order.get(f"/orders/{known}").status_code == 503, "reads are refused", timeout=15)
     assert time.monotonic() - away_at > SESSION * 0.5
     refuse_in_time(order, "GET", f"/orders/{known}")
     refuse_in_time(order, "POST", f"/orders/{known}/cancel")
