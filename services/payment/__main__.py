@@ -32,7 +32,6 @@ def service(settings: PaymentSettings | None = None) -> Service:
         routes=payment_routes(payment),
         rules=RULES,
         port=8001,
-        transactions_share=0.2,  # an order waits for inventory too, whose transactions take longer
         on_stop=gateway.close,
     )
 

@@ -74,6 +74,11 @@ def own_messages_overtake() -> AbstractContextManager[Any]:
     return patch.object(Chain, "_is_next", lambda self, place, offset, positions: True)
 
 
+def foresight_unchecked() -> AbstractContextManager[Any]:
+    """Where an own message will stand is foreseen, and nobody looks whether it does."""
+    return patch.object(Chain, "check", lambda self, written: None)
+
+
 @contextmanager
 def chain_survives_abort() -> Iterator[None]:
     """What was decided when it was written still counts as decided after an abort."""
@@ -327,6 +332,7 @@ MUTANTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
         follower_overtakes,
         deadline_by_two,
         own_messages_overtake,
+        foresight_unchecked,
         chain_survives_abort,
         unfenced_group,
         hasty_takeover,

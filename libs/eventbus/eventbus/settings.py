@@ -63,9 +63,9 @@ class Settings(BaseSettings):
     """Messages a transaction takes in at most."""
     max_batch_bytes: int = Field(default=1_000_000, ge=1)
     """Bytes of messages above which a transaction takes in no more."""
-    transactions_share: float = Field(default=0.33, gt=0, le=1)
-    """Of the time, what transactions take at most: under load a rest follows them, of 0.05 s at most (with half the
-    share, twice that, up to 0.5 s). With less, batches are larger, which costs less and takes longer. 1: no rest."""
+    transactions_share: float | None = Field(default=None, gt=0, le=1)
+    """Of the time, what transactions take at most: under load a rest follows them. With less, batches are larger, which
+    costs less and takes longer; 1: no rest. Unset: as the service says (order 0.2, notification 0.05, others 0.5)."""
     max_in_flight: int = Field(default=256, ge=1)
     """Calls to the outside that a reactor has under way at most."""
     max_waiting: int = Field(default=2_000, ge=1)

@@ -1,4 +1,5 @@
-"""A message that a service sends to itself is decided when it is written, if it is the next of its input."""
+"""A message that a service sends to itself is decided when it is written, if it is the next of its input; or before,
+if this replica can foresee where it will stand."""
 
 from __future__ import annotations
 
@@ -9,9 +10,10 @@ from typing import Any, cast
 import pytest
 
 from eventbus.codec import Codec
+from eventbus.kafka.transactions import Aborted
 from eventbus.model.decider import Decider
 from eventbus.model.places import Partition
-from eventbus.processing.chain import Chain
+from eventbus.processing.chain import DOUBT, Chain
 from eventbus.processing.context import TurnContext, turn_context
 from eventbus.processing.outgoing import Outgoing
 from eventbus.processing.ports import StateReader
@@ -51,11 +53,13 @@ def record(value: bytes = b"v", partition: int = 0, topic: str = INPUT) -> Outgo
 class Writing:
     """A replica that leads task 0; its consumer has read up to ``position``, which the group has committed."""
 
-    def __init__(self, position: int = 0, most: int = 10, decider: Decider[Any] = PLAIN) -> None:
+    def __init__(
+        self, position: int = 0, most: int = 10, decider: Decider[Any] = PLAIN, led: int = 1
+    ) -> None:
         self.context = context(decider)
-        self.offsets, self.position = self.context.offsets, position
+        self.offsets, self.position, self.now = self.context.offsets, position, 50.0
         self.offsets.lead(PLACE, position)
-        self.chain = Chain(self.context, lambda: {0}, most)
+        self.chain = Chain(self.context, lambda: set(range(led)), 2, most, lambda: self.now)
 
     def goes_on_with(self, *offsets: int, partition: int = 0) -> list[int]:
         written = [(record(partition=partition), offset) for offset in offsets]
@@ -153,3 +157,92 @@ def test_what_asks_the_outside_and_what_others_take_is_not_waited_for(
     outgoing: Sequence[Outgoing] = [record(topic=topic)]
     assert not writing.chain.concerns(outgoing, {PLACE: 0})
     assert writing.chain.next([(outgoing[0], 0)], {PLACE: 0}) == []
+
+
+class Alone(Writing):
+    """A replica that leads both tasks there are. What it wrote last stands right before its position."""
+
+    def __init__(self, position: int = 5, most: int = 10) -> None:
+        super().__init__(position, most, led=2)
+        self.commits(position - 1)
+
+    def foresees(self, *records: Outgoing) -> list[int] | None:
+        found = self.chain.foresee(records, {PLACE: self.position})
+        return None if found is None else [raw.offset for raw in found]
+
+
+def test_who_alone_writes_to_an_input_foresees_offsets_behind_its_last_marker() -> None:
+    alone = Alone(position=5)
+    first, second = record(b"a"), record(b"b")
+    found = alone.chain.foresee([first, second], {PLACE: 5})
+    assert found and [(raw.offset, raw.value) for raw in found] == [(6, b"a"), (7, b"b")]
+    assert alone.decided() == 8
+    assert alone.chain.foresaw
+    alone.chain.check([(first, 6), (second, 7)])
+
+
+def test_it_does_not_matter_whether_the_marker_is_read() -> None:
+    alone = Alone(position=5)
+    alone.position = 6
+    assert alone.foresees(record()) == [6]
+
+
+def test_what_follows_in_the_same_transaction_stands_right_behind() -> None:
+    alone = Alone(position=5)
+    assert alone.foresees(record()) == [6]
+    assert alone.foresees(record(), record(topic="other.commands")) == [7]
+
+
+def test_one_transaction_after_the_other_is_foreseen() -> None:
+    alone = Alone(position=5)
+    for offset in (6, 8, 10):
+        mine = record()
+        assert alone.foresees(mine) == [offset]
+        alone.chain.check([(mine, offset)])
+        alone.chain.committed([(mine, offset)])
+        assert not alone.chain.foresaw
+
+
+def test_who_leads_not_all_tasks_foresees_nothing() -> None:
+    """Others then write to its inputs."""
+    one_of_two = Writing(position=5)
+    one_of_two.commits(4)
+    assert one_of_two.chain.foresee([record()], {PLACE: 5}) is None
+
+
+def test_behind_records_of_others_nothing_is_foreseen() -> None:
+    """Who did not write the last record does not know whether a marker follows it."""
+    alone = Alone(position=5)
+    alone.position = 7
+    assert alone.foresees(record()) is None
+    assert Writing(position=5, led=2).chain.foresee([record()], {PLACE: 5}) is None
+
+
+def test_more_than_a_transaction_goes_on_with_is_not_foreseen() -> None:
+    alone = Alone(most=1)
+    assert alone.foresees(record(), record()) is None
+    assert alone.foresees(record()) == [6]
+
+
+@pytest.mark.parametrize("stands", [[], [7], [5]])
+def test_what_stands_elsewhere_than_was_foreseen_aborts_and_is_not_foreseen_for_a_while(
+    stands: list[int],
+) -> None:
+    alone, mine = Alone(position=5), record()
+    assert alone.foresees(mine) == [6]
+    with pytest.raises(Aborted, match="was foreseen at 6, and stands at"):
+        alone.chain.check([(mine, offset) for offset in stands])
+    alone.chain.aborted()
+    alone.offsets.rewind()
+    assert not alone.chain.foresaw and alone.decided() == 5
+    alone.commits(4)
+    assert alone.foresees(record()) is None
+    alone.now += DOUBT
+    assert alone.foresees(record()) == [6]
+
+
+def test_behind_what_was_aborted_nothing_is_foreseen() -> None:
+    """Its records and its marker stand there too, and the consumer has not shown them yet."""
+    alone = Alone(position=5)
+    alone.chain.aborted()
+    assert alone.foresees(record()) is None

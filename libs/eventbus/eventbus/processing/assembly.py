@@ -63,14 +63,14 @@ def assemble(
     watches: Sequence[str] = (),
     mirrors: Sequence[Mirror] = (),
     start: Start = "earliest",
-    share: float | None = None,
+    share: float = 1.0,
 ) -> Parts:
     """The parts of a service's processor. It opens the Kafka clients, but writes and reads nothing.
 
     ``partitions``: how many each topic of the service has. ``version``: of the service, for dead letters.
     ``watches``: retry topics of other services that are followed too. ``mirrors``: how own events are also written
     in an older version. ``start``: where a new consumer group begins. ``share``: of the time, what transactions take
-    at most; as the settings say if None. Raises ValueError if that is no share.
+    at most. Raises ValueError if that is no share.
     """
     by_log, clients = {d.log: d for d in deciders}, ports.clients
     placing = partial(partition_of, count=partitions)
@@ -121,8 +121,8 @@ def assemble(
         ),
         intake=Intake(consumer, tasks, follower, ports.calls, context, settings),
         starting=Starting(start, service, deciders, consumer, follower, settings, partitions),
-        chain=Chain(context, lambda: tasks.led, settings.max_batch),
-        pace=Pace(settings.transactions_share if share is None else share, ports.monotonic),
+        chain=Chain(context, lambda: tasks.led, partitions, settings.max_batch, ports.monotonic),
+        pace=Pace(share, ports.monotonic),
         due=due,
         due_work=DueWork(due, by_log, context, ports.calls, settings.max_batch),
         writer=writer,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as Record
@@ -20,6 +21,9 @@ from eventbus.processing.tasks import Tasks
 from eventbus.settings import Settings
 
 log = logging.getLogger("eventbus.intake")
+GATHER = 0.001
+"""Seconds for which more is gathered behind a record that had to be waited for: what one transaction wrote is shown
+partition by partition, and is to be decided together."""
 SLICE = 16
 """Records taken at a time: a batch may exceed its bytes by so many records at most."""
 
@@ -49,7 +53,7 @@ class Intake:
         tasks, room = self._tasks, self._room()
         tasks.pause(not room)
         busy = self._calls.in_flight() > 0 or (tasks.catching_up and not self._follower.stopped)
-        wait = 0.005 if busy else 0.02 if tasks.following else 0.2
+        wait = 0.01 if busy else 0.02 if tasks.following else 0.2
         tasks.touched.clear()
         raws = []
         taken = take(self._consumer, wait, room, self._settings.max_batch_bytes)
@@ -143,7 +147,10 @@ def take(consumer: Consumer, wait: float, most: int, most_bytes: int) -> list[Re
 
     A batch is one transaction. Without the bound in bytes, small messages would wait for the large ones beside them.
     """
+    began = time.monotonic()
     first = consumer.poll(wait)
+    if first is not None and time.monotonic() - began > GATHER:
+        time.sleep(GATHER)
     records = [] if first is None else [first]
     size = _bytes(records)
     while 0 < len(records) < most and size < most_bytes:

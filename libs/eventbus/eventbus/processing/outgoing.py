@@ -40,6 +40,11 @@ class Outgoing(Struct, frozen=True):
     """The mirror that this own event is not in, since the older version cannot say what it says."""
 
     @property
+    def place(self) -> Partition:
+        """Where it is to stand."""
+        return Partition(self.topic, self.partition)
+
+    @property
     def size(self) -> int:
         """Bytes of key, value and headers."""
         return size_of(self.key, self.value, self.headers)

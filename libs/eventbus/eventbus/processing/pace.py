@@ -1,19 +1,28 @@
 """How long the processor rests after a transaction, so that batches grow with the load.
 
 A transaction costs the brokers about the same, however much it holds. So transactions take a share of the time at
-most; whatever arrives while the processor rests goes together into the next one. Time in which there was nothing to
-do is saved up, so that a service with little to do does not rest at all. After a full batch there is no rest either:
-what it would gather waits already.
+most; whatever arrives while the processor rests goes together into the next one. A rest that would gather next to
+nothing is not taken: a service with little to do answers at once. After a full batch there is no rest either: what it
+would gather waits already.
+
+Rests are even, since services that work together fall into step: what one has written, the others answer while it
+rests. So the rest goes by what transactions take lately, not by what the last one took.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
-SAVED = 0.05
-"""Seconds of transactions that may be saved up."""
-OWED = 1 / 60
-"""Seconds of transactions that may be taken in advance: a rest takes ``OWED / share`` seconds at most."""
+WORTH = 3.0
+"""Messages that a transaction would hold if it came after a rest. With fewer there is none."""
+LATELY = 1.0
+"""Seconds after which what happened counts a third."""
+NEWS = 0.1
+"""How much the last transaction counts in what they take lately."""
+TAKEN = 1 / 60
+"""Seconds of a transaction that rests go by at most: one that took longer met a trouble that rests do not help. So a
+rest takes ``TAKEN / share`` seconds at most."""
 LONGEST = 0.5
 """Seconds that a rest takes at most, however small the share is: calls, deadlines and the group wait for a rest."""
 
@@ -26,18 +35,22 @@ class Pace:
         if not 0 < share <= 1:
             raise ValueError(f"transactions take {share} of the time at most: it must be above 0, up to 1")
         self._share, self._monotonic = share, monotonic
-        self._owed = min(OWED, LONGEST * share)
-        self._left = SAVED
-        """Seconds that transactions may take now. Negative: so much was taken in advance."""
-        self._at = monotonic()
+        self._usual = 0.0
+        """Seconds that a transaction takes lately."""
+        self._messages = 0.0
+        """Messages decided lately, those of long ago for less."""
+        self._ended = monotonic()
 
-    def took(self, seconds: float) -> None:
-        """A transaction has ended that took so long."""
+    def took(self, seconds: float, messages: int) -> None:
+        """A transaction has ended that took so long, and held what so many messages led to."""
         now = self._monotonic()
-        self._left = min(self._left + (now - self._at) * self._share, SAVED) - seconds
-        self._left, self._at = max(self._left, -self._owed), now
+        self._messages = messages + self._messages * math.exp((self._ended - now) / LATELY)
+        self._usual += (min(seconds, TAKEN) - self._usual) * NEWS if self._usual else min(seconds, TAKEN)
+        self._ended = now
 
     def rest(self) -> float:
         """How many seconds there are to rest now, after a turn."""
-        passed = self._monotonic() - self._at
-        return max(0.0, -self._left / self._share - passed)
+        every = min(self._usual / self._share, LONGEST)
+        if self._messages / LATELY * every < WORTH:
+            return 0.0
+        return max(0.0, self._ended + every - self._usual - self._monotonic())

@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 
 from eventbus import metrics
 from eventbus.kafka.guard import Stuck
-from eventbus.kafka.transactions import Aborted
+from eventbus.kafka.transactions import ONE_TRY, Aborted
 from eventbus.model.errors import Fenced
 from eventbus.model.messages import Envelope
 from eventbus.model.places import Partition
@@ -152,7 +152,7 @@ class Processor:
                 return
             self._after_step(Step.COMMITTED, len(turn.outgoing))
             self._chain.committed(written)
-            self._pace.took(self._monotonic() - began)
+            self._pace.took(self._monotonic() - began, turn.decided)
             events = self._fold(turn, written)  # step 6
             self._after_step(Step.STORED, len(turn.outgoing))
             self._publish(events, decided)
@@ -166,28 +166,36 @@ class Processor:
     def _write(self, turn: Turn, positions: Mapping[Partition, int]) -> None:
         """Begin step 5: produce what the turn decided, and what follows from it at once. Raises Aborted."""
         self._writer.begin()
-        self._produce(turn.outgoing)
-        upto = 0
+        decided = produced = 0
         for _ in range(HOPS):
-            if not self._chain.concerns(turn.outgoing[upto:], positions):
+            fresh = turn.outgoing[decided:]
+            if not self._chain.concerns(fresh, positions):
                 break
-            upto = len(turn.outgoing)
-            items = turn.decode(self._chain.next(self._writer.written(WRITTEN_IN), positions))
+            own = self._chain.foresee(fresh, positions)
+            if own is None:
+                produced = self._produce(turn.outgoing, produced)
+                own = self._chain.next(self._writer.written(WRITTEN_IN), positions)
+            decided = len(turn.outgoing)
+            items = turn.decode(own)
             turn.load(items)
             turn.decide(items)
             turn.conclude()
-            self._produce(turn.outgoing[upto:])
+        self._produce(turn.outgoing, produced)
         self._after_step(Step.PRODUCED, len(turn.outgoing))
 
-    def _produce(self, outgoing: Sequence[Outgoing]) -> None:
-        for record in outgoing:
+    def _produce(self, outgoing: Sequence[Outgoing], already: int) -> int:
+        """Produce what was not produced ``already``; returns how many are produced now."""
+        for record in outgoing[already:]:
             self._writer.produce(record)
+        return len(outgoing)
 
     def _commit(self, offsets: dict[Partition, int], outputs: int = 0) -> Written:
         """End step 5. Returns what was written, with its offsets. Raises Aborted, or Stuck: nobody knows how it
         ended."""
         self._writer.send_offsets(offsets, self._intake.metadata)
         self._after_step(Step.OFFSETS_SENT, outputs)
+        if self._chain.foresaw:
+            self._chain.check(self._writer.written(ONE_TRY))
         written = self._writer.commit()
         self._offsets.committed(offsets)
         return written
@@ -211,6 +219,7 @@ class Processor:
         """Step 5 failed: forget what was decided and read again from what is committed."""
         log.warning("transaction aborted, its input is read again: %s", reason)
         metrics.ABORTED.labels(self.service).inc()
+        self._chain.aborted()
         self._writer.restart()
         for record in self._writer.refused():
             self._context.blame(record.cause, record.topic)
@@ -225,6 +234,7 @@ class Processor:
         """It is not known how step 5 ended. The new producer ends the transaction; the logs show how."""
         log.warning("how a transaction ended is not known, its tasks are taken over anew: %s", reason)
         metrics.ABORTED.labels(self.service).inc()
+        self._chain.aborted()
         self._writer.restart()
         self.tasks.lead_again()
         self._due.forget_answered()

@@ -47,9 +47,10 @@ class Service:
     start_from: str = "earliest"
     """Where its consumer group, if it has committed nothing there, begins in event logs of other services:
     ``earliest``, ``now``, or a time (RFC 3339). Commands, answers and own logs begin with their oldest record."""
-    transactions_share: float | None = None
-    """Of the time, what its transactions take at most, above 0 and up to 1; ``EVENTBUS_TRANSACTIONS_SHARE`` if None.
-    Little suits a service whose events nobody waits for: it rests longer under load, and costs less."""
+    transactions_share: float = 0.5
+    """Of the time, what its transactions take at most, above 0 and up to 1, unless ``EVENTBUS_TRANSACTIONS_SHARE`` says
+    otherwise. Little suits a service whose events nobody waits for, and one that others answer at once: it rests
+    longer under load, and costs less."""
     on_start: Callable[[], Awaitable[None]] | None = None
     """Awaited on the event loop before anything else."""
     on_stop: Callable[[], Awaitable[None]] | None = None

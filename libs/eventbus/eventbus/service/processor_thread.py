@@ -177,7 +177,7 @@ class ProcessorThread:
             watches=self._service.watches,
             mirrors=self._service.mirrors,
             start=self._start,
-            share=self._service.transactions_share,
+            share=self._settings.transactions_share or self._service.transactions_share,
         )
         return Processor(parts)
 
