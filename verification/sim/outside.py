@@ -260,3 +260,6 @@ class SimulatedCalls:
 
     def in_flight(self) -> int:
         return len(self._current)
+
+    def wait(self, seconds: float) -> None:
+        """Answers come by the clock of the simulation, between turns."""

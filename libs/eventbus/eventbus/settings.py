@@ -64,8 +64,8 @@ class Settings(BaseSettings):
     max_batch_bytes: int = Field(default=1_000_000, ge=1)
     """Bytes of messages above which a transaction takes in no more."""
     transactions_share: float | None = Field(default=None, gt=0, le=1)
-    """Of the time, what transactions take at most: under load a rest follows them. With less, batches are larger, which
-    costs less and takes longer; 1: no rest. Unset: as the service says (order 0.2, notification 0.05, others 0.5)."""
+    """Of the time, what transactions take at most: under load a rest follows them. With less, batches are larger,
+    which costs less and takes longer; 1: no rest. Unset: as the service says, which is 0.5 if it says nothing."""
     max_in_flight: int = Field(default=256, ge=1)
     """Calls to the outside that a reactor has under way at most."""
     max_waiting: int = Field(default=2_000, ge=1)

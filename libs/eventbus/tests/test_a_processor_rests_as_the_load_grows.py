@@ -66,9 +66,7 @@ def test_a_single_long_transaction_hardly_changes_the_rest() -> None:
     assert pace.rest() < 1.1 * usual
 
 
-@pytest.mark.parametrize(
-    ("share", "every"), [(0.2, TAKEN / 0.2), (0.05, TAKEN / 0.05), (0.0001, LONGEST)]
-)
+@pytest.mark.parametrize(("share", "every"), [(0.2, TAKEN / 0.2), (0.05, TAKEN / 0.05), (0.0001, LONGEST)])
 def test_a_rest_has_an_end_however_long_transactions_take(share: float, every: float) -> None:
     clock = Clock()
     assert max(live(Pace(share, clock), clock, took=3.0, rate=100, turns=3)) == pytest.approx(every - TAKEN)

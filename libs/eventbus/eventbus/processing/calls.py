@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections import deque
 from typing import Any
 
@@ -25,10 +26,13 @@ class Calls:
         self._begun: deque[tuple[WorkItem, Request]] = deque()
         self._begin_scheduled = False
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ended = threading.Event()
+        """Set when the last call under way ends."""
 
     def start(self, item: WorkItem, request: Request) -> None:
         """Begin a call. Its outcome, or the exception that ended it, comes out of :meth:`collect`."""
         self._current.add(item)
+        self._ended.clear()
         self._begun.append((item, request))
         if not self._begin_scheduled:  # the event loop is woken once for all calls of a turn
             self._begin_scheduled = True
@@ -39,7 +43,12 @@ class Calls:
         while self._begun:
             task = self._loop.create_task(self._run(*self._begun.popleft()))
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(self._end)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not self._tasks and not self._begun:
+            self._ended.set()
 
     def collect(self) -> list[tuple[WorkItem, Request, Outcome | Exception]]:
         """What has finished since the last time, without what was forgotten meanwhile."""
@@ -58,7 +67,12 @@ class Calls:
         }
 
     def in_flight(self) -> int:
+        """How many calls are under way."""
         return len(self._current)
+
+    def wait(self, seconds: float) -> None:
+        """Wait until all of them have ended, so many seconds at most."""
+        self._ended.wait(seconds)
 
     async def _run(self, item: WorkItem, request: Any) -> None:
         assert isinstance(item.decider, Reactor)

@@ -6,9 +6,9 @@ its partition is decided here. The offset at which the message was written shows
 without a gap. Only the marker that ended the last transaction takes an offset too. If anybody else wrote in between,
 the message waits until it is read, as any other does.
 
-To learn that offset costs a way to the broker and back, for each hop. A replica that leads all tasks of its service is
-mostly the only one who writes to these inputs, so it foresees the offset, goes on at once, and looks before the commit
-whether it was right. If it was not, the transaction aborts.
+To learn that offset costs a way to the broker and back, for each hop. A replica that leads all tasks of its service
+is mostly the only one who writes to these inputs, so it foresees the offset, goes on at once, and looks before the
+commit whether it was right. If it was not, the transaction aborts.
 
 If the transaction aborts, all of this is forgotten with it, and decided again.
 """
@@ -75,11 +75,15 @@ class Chain:
             return None
         records = [record for record in outgoing if self._is_input(record)]
         gone_on = {record.place for record, _ in self._foreseen}
-        ends = {
-            place: self._reached(place, positions) if place in gone_on else self._after_marker(place, positions)
-            for place in {record.place for record in records}
-        }
-        if len(records) > self._most or None in ends.values():
+        ends: dict[Partition, int] = {}
+        for place in {record.place for record in records}:
+            end = (
+                self._reached(place, positions) if place in gone_on else self._after_marker(place, positions)
+            )
+            if end is None:
+                return None
+            ends[place] = end
+        if len(records) > self._most:
             return None
         found: list[Raw] = []
         for record in records:

@@ -21,6 +21,8 @@ from eventbus.processing.tasks import Tasks
 from eventbus.settings import Settings
 
 log = logging.getLogger("eventbus.intake")
+ANSWERS = 0.01
+"""Seconds that input waits at most for the answers of calls under way."""
 GATHER = 0.001
 """Seconds for which more is gathered behind a record that had to be waited for: what one transaction wrote is shown
 partition by partition, and is to be decided together."""
@@ -52,8 +54,13 @@ class Intake:
         """Records that have arrived, or arrive within a moment. The callbacks of the consumer group run in here."""
         tasks, room = self._tasks, self._room()
         tasks.pause(not room)
-        busy = self._calls.in_flight() > 0 or (tasks.catching_up and not self._follower.stopped)
-        wait = 0.01 if busy else 0.02 if tasks.following else 0.2
+        wait = 0.02 if tasks.following else 0.2
+        if tasks.catching_up and not self._follower.stopped:
+            wait = 0.005
+        if self._calls.in_flight():
+            # Their answers go into one transaction, as soon as the last is there.
+            self._calls.wait(ANSWERS)
+            wait = 0.0
         tasks.touched.clear()
         raws = []
         taken = take(self._consumer, wait, room, self._settings.max_batch_bytes)

@@ -98,6 +98,10 @@ class CallRunner(Protocol):
         """How many calls are under way."""
         ...
 
+    def wait(self, seconds: float) -> None:
+        """Wait until all of them have ended, so many seconds at most."""
+        ...
+
 
 class Step(StrEnum):
     """What a turn has just done: the places between which a process may die. Crash tests stop at each."""

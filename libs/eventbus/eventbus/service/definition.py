@@ -48,9 +48,9 @@ class Service:
     """Where its consumer group, if it has committed nothing there, begins in event logs of other services:
     ``earliest``, ``now``, or a time (RFC 3339). Commands, answers and own logs begin with their oldest record."""
     transactions_share: float = 0.5
-    """Of the time, what its transactions take at most, above 0 and up to 1, unless ``EVENTBUS_TRANSACTIONS_SHARE`` says
-    otherwise. Little suits a service whose events nobody waits for, and one that others answer at once: it rests
-    longer under load, and costs less."""
+    """Of the time, what its transactions take at most, above 0 and up to 1, unless
+    ``EVENTBUS_TRANSACTIONS_SHARE`` says otherwise. Little suits a service whose events nobody waits for, and one that
+    others answer at once: it rests longer under load, and costs less."""
     on_start: Callable[[], Awaitable[None]] | None = None
     """Awaited on the event loop before anything else."""
     on_stop: Callable[[], Awaitable[None]] | None = None
