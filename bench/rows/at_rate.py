@@ -8,7 +8,7 @@ from bench.chain import HOPS, Chain
 from bench.load import Measured, closed_loop, open_loop, run
 from bench.ours import Ours
 from bench.result import Better, Round, Row
-from bench.rows.cost import WARM_UPS, settle
+from bench.rows.cost import settle
 from bench.run import PARTITIONS, REPLICATION, Run
 from bench.shop import confirmed_orders
 
@@ -18,6 +18,8 @@ MANY = 2_000
 """Records in a chain at a time, so that its batches are large."""
 FEW = 32
 """Orders or records under way, so that transactions are small and many: the broker's code is compiled sooner."""
+WARM_UPS = 2
+"""Windows for which that goes on before a rate is measured: until then latencies still fall, on both sides."""
 
 
 def at_rate(bench: Run, rate: int) -> list[Row]:

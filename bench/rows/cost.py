@@ -10,16 +10,14 @@ from bench.run import Run
 from bench.shop import confirmed_orders
 
 CLIENTS = 128
-WARM_UPS = 2
-"""Windows of load before anything is measured, on both sides: until then the broker's code is still compiled."""
 
 
 def cost(bench: Run) -> list[Row]:
     """CPU of a one-item order from POST to CONFIRMED, as a multiple of that of one bare POST."""
     stack = bench.ours
     with BareApp(bench) as app:
-        settle(stack, CLIENTS, 0.0, WARM_UPS * bench.seconds)
-        app.load(CLIENTS, 0.0, WARM_UPS * bench.seconds)
+        settle(stack, CLIENTS, 0.0, bench.seconds)
+        app.load(CLIENTS, 0.0, bench.seconds)
         found = bench.pairs(
             "CPU per order",
             lambda seconds: settle(stack, CLIENTS, bench.warm, seconds),

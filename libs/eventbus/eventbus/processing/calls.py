@@ -27,13 +27,13 @@ class Calls:
         self._begin_scheduled = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._ended = threading.Event()
-        """Set when the last call under way ends."""
+        """Set when the last call under way has ended, until its answer is collected or another begins."""
 
     def start(self, item: WorkItem, request: Request) -> None:
         """Begin a call. Its outcome, or the exception that ended it, comes out of :meth:`collect`."""
         self._current.add(item)
-        self._ended.clear()
         self._begun.append((item, request))
+        self._ended.clear()  # after that: the last call before it may end at this moment
         if not self._begin_scheduled:  # the event loop is woken once for all calls of a turn
             self._begin_scheduled = True
             self._loop.call_soon_threadsafe(self._begin)
@@ -47,12 +47,13 @@ class Calls:
 
     def _end(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not self._tasks and not self._begun:
+        if self._finished and not self._tasks and not self._begun:
             self._ended.set()
 
     def collect(self) -> list[tuple[WorkItem, Request, Outcome | Exception]]:
         """What has finished since the last time, without what was forgotten meanwhile."""
         done = []
+        self._ended.clear()
         while self._finished:
             item, request, outcome = self._finished.popleft()
             if item in self._current:
