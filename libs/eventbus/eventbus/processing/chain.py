@@ -74,6 +74,8 @@ class Chain:
         if len(self._led()) < self._partitions or self._monotonic() < self._certain_from:
             return None
         records = [record for record in outgoing if self._is_input(record)]
+        if len(records) > self._most:
+            return None
         gone_on = {record.place for record, _ in self._foreseen}
         ends: dict[Partition, int] = {}
         for place in {record.place for record in records}:
@@ -83,8 +85,6 @@ class Chain:
             if end is None:
                 return None
             ends[place] = end
-        if len(records) > self._most:
-            return None
         found: list[Raw] = []
         for record in records:
             offset = ends[record.place]

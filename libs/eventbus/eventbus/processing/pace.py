@@ -45,7 +45,8 @@ class Pace:
         """A transaction has ended that took so long, and held what so many messages led to."""
         now = self._monotonic()
         self._messages = messages + self._messages * math.exp((self._ended - now) / LATELY)
-        self._usual += (min(seconds, TAKEN) - self._usual) * NEWS if self._usual else min(seconds, TAKEN)
+        counted = min(seconds, TAKEN)
+        self._usual += (counted - self._usual) * (NEWS if self._usual else 1)
         self._ended = now
 
     def rest(self) -> float:
