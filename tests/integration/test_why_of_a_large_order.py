@@ -91,7 +91,7 @@ def test_an_order_of_a_thousand_lines_is_told_whole_twice_at_once_and_others_are
     answer = eventually(lambda: complete(url), "there is time enough to read all of it")
     body = answer.json()
     types = Counter(row["type"] for row in body["records"])
-    for name in ("ReserveStock", "StockReserved", "ReleaseStock", "StockReleased"):
+    for name in ("ProductReserved", "StockReserved", "ProductReleased", "StockReleased"):
         assert types[name] == LINES, types
     assert types["OrderCreated"] == types["OrderCancelled"] == types["InventoryReleased"] == 1
     assert not [row for row in body["records"] if row.get("problem")]

@@ -9,7 +9,7 @@ from verification.sim.mutants import MUTANTS
 from verification.sim.run import SeedResult, run_seeds
 
 WITHIN = 5_000
-LONG = ("stable_target", "hasty_takeover", "unfenced_group", "answered_again", "foresight_unchecked")
+LONG = ("stable_target", "hasty_takeover", "unfenced_group", "answered_again")
 """Found too, but later."""
 
 

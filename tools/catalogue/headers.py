@@ -24,7 +24,8 @@ MESSAGE = {
     "content-type": "The encoding of the value.",
     "ce_correlationid": "The same in everything that one request led to.",
     "ce_causationid": "The `ce_id` of the message that led to this one. What came over HTTP has none.",
-    "ce_cause": "The record that led to it, as topic-partition-offset. What came over HTTP has none.",
+    "ce_cause": "The record that led to it, as topic-partition-offset. What came over HTTP has none. After "
+    "`….unwritten` stands an offset of the record that `ce_causationid` names: a message between was not written.",
     "ce_keyversion": "Which event of its key it is, from 1. Only events of a log have it.",
     "traceparent": "W3C Trace Context, copied from the input.",
 }

@@ -227,8 +227,8 @@ class Ledger:
 
     def _follow_cause(self, envelope: Envelope, order: str, time: int) -> None:
         """An event that came about after the frontier was taken keeps its order from being judged in this cut."""
-        assert envelope.cause is not None
-        topic, partition, offset = Position.parse(envelope.cause)
+        assert envelope.led_by is not None
+        topic, partition, offset = Position.parse(envelope.led_by)
         if topic not in LISTENERS:
             return  # a deadline: it is no record of a topic
         group = WRITERS[envelope.topic]

@@ -42,7 +42,7 @@ class Journal:
         answered = set[tuple[Entity, str]]()
         for record in events:
             envelope = self._world.codec.decode(record.raw())
-            entity, cause = (record.topic, envelope.message.key), envelope.cause or ""
+            entity, cause = (record.topic, envelope.message.key), envelope.led_by or ""
             yield from self._overtaken(entity, cause, before.get(entity, {}), transaction)
             if (entity, cause) in self._decided:
                 yield f"decided twice: {cause} by {entity}, {record.topic}-{record.partition}-{record.offset}"

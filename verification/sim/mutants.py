@@ -5,7 +5,7 @@ Each changes one thing in the real code for as long as its context lasts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -70,27 +70,35 @@ def deadline_by_two() -> AbstractContextManager[Any]:
 
 
 def own_messages_overtake() -> AbstractContextManager[Any]:
-    """A message of its own is decided when it is written, whatever stands before it unread."""
-    return patch.object(Chain, "_is_next", lambda self, place, offset, positions: True)
+    """A message of its own is decided as soon as it is sent, whatever stands before it unread."""
+    return patch.object(Chain, "_may_be_next", lambda self, place, positions: place.number in self._led())
 
 
-def foresight_unchecked() -> AbstractContextManager[Any]:
-    """Where an own message will stand is foreseen, and nobody looks whether it does."""
-    return patch.object(Chain, "check", lambda self, written: None)
+def own_messages_of_others_overtaken() -> AbstractContextManager[Any]:
+    """A replica that gets more tasks does not know that their last leader may have left messages unread."""
+    return patch.object(Chain, "forget", lambda self: None)
 
 
-@contextmanager
-def chain_survives_abort() -> Iterator[None]:
-    """What was decided when it was written still counts as decided after an abort."""
-    rewind = OffsetTracker.rewind
+def own_message_overtakes_parked() -> AbstractContextManager[Any]:
+    """A message of its own is decided as soon as it is sent, though one of its key is parked."""
+    follow = Turn.follow
 
-    def keep(self: OffsetTracker) -> None:
-        passed = self._passed.copy()
-        rewind(self)
-        self._passed = passed
+    def decide(self: Turn, item: WorkItem) -> bool:
+        with patch.object(self.retry_queues, "queue", lambda entity: ()):
+            return follow(self, item)
 
-    with patch.object(OffsetTracker, "rewind", keep):
-        yield
+    return patch.object(Turn, "follow", decide)
+
+
+def own_message_lost() -> AbstractContextManager[Any]:
+    """A message of its own that could not be decided at once is not written either."""
+    follow = Turn.follow
+
+    def decide(self: Turn, item: WorkItem) -> bool:
+        follow(self, item)
+        return True
+
+    return patch.object(Turn, "follow", decide)
 
 
 def unfenced_group() -> AbstractContextManager[Any]:
@@ -152,9 +160,9 @@ def decided_before_published() -> AbstractContextManager[Any]:
     """The word that an input is decided is published before its events."""
     conclude = Processor._conclude
 
-    def hasty(self: Processor, turn: Turn) -> None:
-        self._publish([], self._offsets.decided(self._intake.positions()))
-        conclude(self, turn)
+    def hasty(self: Processor, turn: Turn, positions: Mapping[Partition, int]) -> None:
+        self._publish([], self._offsets.decided(positions))
+        conclude(self, turn, positions)
 
     return patch.object(Processor, "_conclude", hasty)
 
@@ -332,8 +340,9 @@ MUTANTS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
         follower_overtakes,
         deadline_by_two,
         own_messages_overtake,
-        foresight_unchecked,
-        chain_survives_abort,
+        own_messages_of_others_overtaken,
+        own_message_overtakes_parked,
+        own_message_lost,
         unfenced_group,
         hasty_takeover,
         stable_target,

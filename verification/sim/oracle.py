@@ -16,8 +16,8 @@ from schemas import CreateOrder, NotificationFailed, NotificationSent, Notificat
 from verification.audit.gateway import GatewayRecord
 from verification.audit.judge import judge
 from verification.audit.ledger import TOPICS, Ledger
+from verification.sim import decision_order, sent_order
 from verification.sim.clock import START
-from verification.sim.decision_order import out_of_order
 from verification.sim.hostile import is_hostile
 from verification.sim.outside import CALL_TIMEOUT
 
@@ -34,7 +34,8 @@ def violations_of(simulation: Simulation) -> list[str]:
         *ended(simulation),
         *charged_in_time(simulation),
         *charged_promptly(simulation),
-        *out_of_order(simulation),
+        *decision_order.out_of_order(simulation),
+        *sent_order.out_of_order(simulation),
         *requested_once(simulation),
         *notified_once(simulation),
         *agreed(simulation),

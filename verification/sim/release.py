@@ -21,7 +21,8 @@ NOBODYS = b"nobody's:"
 
 
 LATER_HEADERS = frozenset({"ce_correlationid", "ce_cause", "ce_keyversion", "ce_causationid"})
-"""What the release before neither writes nor reads: it has the same headers without ``ce_``."""
+"""What the release before neither writes nor reads: it has the same headers without ``ce_``. It writes all messages
+that it sends to itself, too."""
 
 
 class Release(StrEnum):

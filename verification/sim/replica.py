@@ -7,12 +7,14 @@ call, and returns from it when it thaws: it has noticed nothing, and the others 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from eventbus.kafka.guard import Stuck
 from eventbus.model.errors import ProcessMustEnd
 from eventbus.model.messages import Envelope
 from eventbus.model.places import Partition, Position
 from eventbus.processing.assembly import assemble
+from eventbus.processing.chain import Chain
 from eventbus.processing.follower import CHANGED
 from eventbus.processing.ports import Ports, Step
 from eventbus.processing.processor import Processor
@@ -73,6 +75,8 @@ class Process:
             transactional_id=replica.name,
             start=service.start_from,
         )
+        if replica.release.hidden:
+            parts = replace(parts, chain=Chain(parts.context.offsets, lambda: (), 0))
         self.processor = Processor(parts)
 
     def _publish(self, events: Sequence[Envelope], decided: dict[Partition, int]) -> None:

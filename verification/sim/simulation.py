@@ -138,6 +138,7 @@ class Simulation:
     def unfinished_work(self) -> list[str]:
         """What is still to be done; empty once the simulation has come to rest."""
         found = [f"{r.name} does not run" for r in self.replicas if not (r.process or r.retired)]
+        found += [f"a transaction of {t.producer} shows in part" for t in self.broker.committed if t.unmarked]
         for name, group in self.broker.groups.items():
             for topic in self.services[name].inputs:
                 for i in range(self.partitions):

@@ -103,6 +103,30 @@ def test_it_goes_from_the_command_to_the_last_effect_also_through_records_with_o
     assert {node.link.key.decode() for node in found.nodes} == {"o1", "o1/product 0", "o1/product 1"}
 
 
+def test_what_messages_led_to_that_were_never_written_stands_below_the_record_before_them() -> None:
+    topics = shop()
+    for key in ("o0", "o1"):
+        command = topics.put("order.commands", key)
+        created = topics.put("order.events", key, command, at=100, by="order")
+        for topic, about, unwritten in (
+            ("stock.events", f"{key}/cup", "stock.commands"),
+            ("inventory.events", key, "inventory.answers"),
+        ):
+            topics.put(
+                topic,
+                about,
+                created,
+                at=200,
+                by="inventory",
+                ce_cause=f"{unwritten}.unwritten-{created.partition}-{created.offset}",
+                ce_causationid=created.coordinates,
+            )
+    found = tell(topics, "o1", 100)
+    assert places(found) == ["order.commands", "  order.events", "    inventory.events", "    stock.events"]
+    assert not [node.problem for node in found.nodes if node.problem] and not found.why_not_all
+    assert {node.link.key.decode() for node in found.nodes} == {"o1", "o1/cup"}
+
+
 def test_each_record_stands_below_its_cause() -> None:
     topics = shop()
     order = one_order(topics)

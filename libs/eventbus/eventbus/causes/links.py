@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from eventbus.headers import Told
 from eventbus.model.errors import Poison
-from eventbus.model.places import Position
+from eventbus.model.places import Position, led_by
 from eventbus.model.record import LATEST, Raw
 from eventbus.retry.dead_letter import dead_letter
 from eventbus.retry.parked import Parked, State
@@ -75,7 +75,8 @@ def link_of(raw: Raw, name_of: NameOf) -> Link:
         return _about(
             raw, name_of, (raw.key or b"").decode("utf-8", "replace"), "Skip" if raw.value else "Skip ended"
         )
-    return _about(raw, name_of, Told(raw).extension("cause") or "", None)
+    told = Told(raw)
+    return _about(raw, name_of, led_by(told.extension("cause"), told.extension("causationid")) or "", None)
 
 
 def correlation_of(raw: Raw) -> str:

@@ -144,11 +144,6 @@ class TransactionalWriter(Generic[R]):
                 self._note_size(record, error)
                 raise Aborted(error.str()) from exception
 
-    def written(self, timeout: float) -> list[tuple[R, int]]:
-        """Wait until what was produced is written, ``timeout`` seconds at most; returns what is, with its offsets."""
-        self._producer.flush(timeout)
-        return self._delivered.copy()
-
     def send_offsets(self, offsets: Mapping[Partition, int], group: object) -> None:
         """Add the offsets up to which input is decided. ``group``: the group's metadata as of the poll."""
         if not offsets:

@@ -15,7 +15,7 @@ from typing import Annotated, ClassVar, NamedTuple, TypeVar
 from msgspec import Struct
 from msgspec.structs import astuple, replace
 
-from eventbus.model.places import Position
+from eventbus.model.places import Position, led_by
 from eventbus.model.randomness import random_piece
 from eventbus.model.versions import Version
 
@@ -109,6 +109,11 @@ class Envelope(Struct, frozen=True, eq=False):
     @property
     def position(self) -> Position:
         return Position(self.topic, self.partition, self.offset)
+
+    @property
+    def led_by(self) -> str | None:
+        """The position of the record that led to it: its cause, if that was written."""
+        return led_by(self.cause, self.causation_id)
 
     @classmethod
     def from_outside(

@@ -8,6 +8,11 @@ LARGEST = 2**63 - 1
 """What a signed 64-bit integer holds: offsets, times and counts of Kafka and of the state fit."""
 
 
+UNWRITTEN = ".unwritten"
+"""How the name of the input ends from which a message came that was decided as soon as it was sent: no topic, for
+nobody wrote it. Its place has the partition of its key and the offset of the record that led to it."""
+
+
 class Partition(NamedTuple):
     """One partition of a topic."""
 
@@ -33,6 +38,14 @@ class Position(NamedTuple):
         """The inverse of ``str``; raises ValueError."""
         topic, partition, offset = text.rsplit("-", 2)
         return cls(topic, whole_number(partition), whole_number(offset))
+
+
+def led_by(cause: str | None, causation_id: str | None) -> str | None:
+    """The position of the record that led to an event, which the event names as the id of its cause where the cause
+    itself was not written."""
+    if cause and causation_id and cause.rsplit("-", 2)[0].endswith(UNWRITTEN):
+        return causation_id
+    return cause
 
 
 class Entity(NamedTuple):

@@ -121,7 +121,7 @@ def assemble(
         ),
         intake=Intake(consumer, tasks, follower, ports.calls, context, settings),
         starting=Starting(start, service, deciders, consumer, follower, settings, partitions),
-        chain=Chain(context, lambda: tasks.led, partitions, settings.max_batch, ports.monotonic),
+        chain=Chain(context.offsets, lambda: tasks.led, settings.max_batch),
         pace=Pace(share, ports.monotonic),
         due=due,
         due_work=DueWork(due, by_log, context, ports.calls, settings.max_batch),

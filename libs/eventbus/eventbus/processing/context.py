@@ -9,7 +9,7 @@ from typing import Any
 
 from eventbus import metrics
 from eventbus.codec import Codec
-from eventbus.model.decider import Decider
+from eventbus.model.decider import Decider, Reactor
 from eventbus.model.errors import Poison, UnknownSchema
 from eventbus.model.limits import Limits
 from eventbus.model.messages import Message
@@ -41,6 +41,11 @@ class Router:
                 self._by_name.setdefault((cls.topic, cls.name), []).append(decider)
             for topic in {cls.topic for cls in decider.inputs}:
                 self.takers.setdefault(topic, []).append(decider)
+        self._prompt = {
+            topic
+            for topic, takers in self.takers.items()
+            if not any(isinstance(taker, Reactor) for taker in takers)
+        }
 
     def route(self, raw: Raw) -> Sequence[Decider[Any]]:
         """The deciders that take records of this type, found without decoding the body; raises Poison.
@@ -56,6 +61,16 @@ class Router:
                 return takers
             raise Poison(f"{raw.topic} takes no {name[:100]}")
         return deciders
+
+    def taker(self, topic: str, name: str) -> Decider[Any] | None:
+        """The one decider that may decide a message of this type as soon as it is sent; None if there is none.
+
+        A reactor's call would outlast the transaction. What waits for such a call holds back what stands behind it.
+        """
+        if topic not in self._prompt:
+            return None
+        deciders = self._by_name.get((topic, name), [])
+        return deciders[0] if len(deciders) == 1 else None
 
     def _is_of_newer_code(self, raw: Raw) -> bool:
         try:

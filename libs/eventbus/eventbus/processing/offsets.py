@@ -22,8 +22,8 @@ class OffsetTracker:
         self._committed: dict[Partition, int] = {}
         self._concluded: dict[Partition, int] = {}
         self._passed: dict[Partition, int] = {}
-        """Offsets before which everything is passed over: it is unreadable, or was decided when it was written. The
-        consumer's position does not show them."""
+        """Offsets before which everything is passed over, since it is unreadable. The consumer's position does not
+        show them."""
         self._unfinished: dict[Partition, dict[int, int]] = {}
         """By offset, how many deciders have not finished the record. Offsets are in rising order."""
 
@@ -49,7 +49,7 @@ class OffsetTracker:
         return sum(len(offsets) for offsets in self._unfinished.values())
 
     def pass_over(self, partition: Partition, after: int) -> None:
-        """The records before ``after`` are not to be decided: they are unreadable, or decided already."""
+        """The records before ``after`` are not to be decided: they are unreadable."""
         self._passed[partition] = after
 
     def has_passed(self, partition: Partition, offset: int) -> bool:

@@ -36,6 +36,8 @@ class Outgoing(Struct, frozen=True):
     """The coordinates of the input that led to it."""
     event: Envelope | None = None
     parked: Parked | None = None
+    next: WorkItem | None = None
+    """It, for the decider here that takes it; None if none may decide it at once."""
     unrepresentable: Mirror | None = None
     """The mirror that this own event is not in, since the older version cannot say what it says."""
 
@@ -70,7 +72,8 @@ def produced(
         version += own
         place = f"{before.version}.{index}"
         envelope = _envelope(context, item, message, place, now, version if own else None)
-        record = _record(context, item, envelope, value, own)
+        then = None if own else _next(context, item, envelope, place)
+        record = _record(context, item, envelope, value, own, then)
         if own:
             folded = fold(item.decider, folded, envelope)
         for one in _mirrored(context, record, decided) if own else [record]:
@@ -84,7 +87,15 @@ def produced(
     return records, folded
 
 
-def _record(context: TurnContext, item: WorkItem, envelope: Envelope, value: bytes, own: bool) -> Outgoing:
+def _next(context: TurnContext, item: WorkItem, envelope: Envelope, place: str) -> WorkItem | None:
+    """An output as an input of the decider here that may decide it at once; None if there is none."""
+    decider = context.router.taker(envelope.topic, envelope.message.name)
+    return None if decider is None else WorkItem.next(decider, item, envelope, place)
+
+
+def _record(
+    context: TurnContext, item: WorkItem, envelope: Envelope, value: bytes, own: bool, then: WorkItem | None
+) -> Outgoing:
     """The record of one output, in the topic of its message."""
     headers = headers_of(envelope, old_names=context.old_headers)
     headers += context.codec.schema_headers(value)
@@ -96,6 +107,7 @@ def _record(context: TurnContext, item: WorkItem, envelope: Envelope, value: byt
         headers,
         item.raw.coordinates,
         envelope if own else None,
+        next=then,
     )
 
 
@@ -145,7 +157,7 @@ def _envelope(
         topic=message.topic,
         partition=context.partition_of(message.key.encode()),
         offset=-1,
-        causation_id=item.message_id or item.origin,
+        causation_id=item.causation_id,
         author=None if version is None else item.author,
     )
 

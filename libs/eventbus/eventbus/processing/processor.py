@@ -3,9 +3,9 @@
     1. poll a batch, of all tasks led
     2. decode; what cannot be decoded becomes a dead letter as the bytes it was
     3. load the state of the keys in the batch
-    4. decide; collect what goes out; fold own events into the new state, in memory
-    5. begin a transaction, produce (what it sends to an input led here, it may decide too: 2 to 4 again), send the
-       offsets with the group's metadata taken at the poll, commit
+    4. decide; collect what goes out; fold own events into the new state, in memory; decide what is sent to an input
+       led here too, if it is next there
+    5. begin a transaction, produce, send the offsets with the group's metadata taken at the poll, commit
     6. only now write state and checkpoint to SQLite, in one local transaction
 
 If 5 fails, 4 is forgotten and the input read again. If the process dies between 5 and 6, or cannot tell how 5 ended,
@@ -18,18 +18,17 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from eventbus import metrics
 from eventbus.kafka.guard import Stuck
-from eventbus.kafka.transactions import ONE_TRY, Aborted
+from eventbus.kafka.transactions import Aborted
 from eventbus.model.errors import Fenced
 from eventbus.model.messages import Envelope
 from eventbus.model.places import Partition
 from eventbus.processing.assembly import Parts
-from eventbus.processing.chain import HOPS
 from eventbus.processing.follower import Stop
-from eventbus.processing.outgoing import Outgoing, Written, own_records
+from eventbus.processing.outgoing import Written, own_records
 from eventbus.processing.ports import Step
 from eventbus.processing.turn import Turn
 
@@ -38,8 +37,6 @@ CALLS_END = 5.0
 """Seconds that calls under way have to end when the processor stops."""
 COMMIT_EVERY = 1.0
 """Seconds after which the offsets of input without outputs are committed."""
-WRITTEN_IN = 1.0
-"""Seconds that a transaction waits for what it wrote, to go on with it. What is written later is read instead."""
 
 
 class Processor:
@@ -116,8 +113,10 @@ class Processor:
         turn.decide(items)  # step 4
         self._due_work.decide(turn, self.tasks.led)
         turn.conclude()
+        positions = self._intake.positions()
+        self._chain.follow(turn, positions)
         self._after_step(Step.DECIDED, len(turn.outgoing))
-        self._conclude(turn)  # steps 5 and 6
+        self._conclude(turn, positions)  # steps 5 and 6
         if events := self._follower.turn():
             self._publish(events, {})
         self.tasks.advance()
@@ -127,21 +126,19 @@ class Processor:
             gauge.set(value())
         self.turned_at = self._monotonic()
 
-    def _conclude(self, turn: Turn) -> None:
+    def _conclude(self, turn: Turn, positions: Mapping[Partition, int]) -> None:
         """Steps 5 and 6. The offsets of input without outputs wait for the next commit, a second at most.
 
         The transaction holds the offsets of every task that it writes for, moved or not. They carry the group's
         metadata, so a replica that no longer leads the task cannot commit.
         """
-        positions = self._intake.positions()
         decided = self._offsets.decided(positions)
         moved = self._offsets.moved(decided)
         if turn.outgoing or (moved and self._monotonic() - self._writer.committed_at > COMMIT_EVERY):
             began = self._monotonic()
             try:
                 with metrics.COMMIT.labels(self.service).time():
-                    self._write(turn, positions)  # step 5
-                    decided = self._offsets.decided(positions)
+                    self._write(turn)  # step 5
                     offsets = self._offsets.moved(decided) | self._standing(turn.tasks, decided)
                     written = self._commit(offsets, len(turn.outgoing))
             except Aborted as reason:
@@ -163,39 +160,18 @@ class Processor:
         for item, request in turn.requests:
             self._calls.start(item, request)
 
-    def _write(self, turn: Turn, positions: Mapping[Partition, int]) -> None:
-        """Begin step 5: produce what the turn decided, and what follows from it at once. Raises Aborted."""
+    def _write(self, turn: Turn) -> None:
+        """Begin step 5: produce what the turn decided. Raises Aborted."""
         self._writer.begin()
-        decided = produced = 0
-        for _ in range(HOPS):
-            fresh = turn.outgoing[decided:]
-            if not self._chain.concerns(fresh, positions):
-                break
-            own = self._chain.foresee(fresh, positions)
-            if own is None:
-                produced = self._produce(turn.outgoing, produced)
-                own = self._chain.next(self._writer.written(WRITTEN_IN), positions)
-            decided = len(turn.outgoing)
-            items = turn.decode(own)
-            turn.load(items)
-            turn.decide(items)
-            turn.conclude()
-        self._produce(turn.outgoing, produced)
-        self._after_step(Step.PRODUCED, len(turn.outgoing))
-
-    def _produce(self, outgoing: Sequence[Outgoing], already: int) -> int:
-        """Produce what was not produced ``already``; returns how many are produced now."""
-        for record in outgoing[already:]:
+        for record in turn.outgoing:
             self._writer.produce(record)
-        return len(outgoing)
+        self._after_step(Step.PRODUCED, len(turn.outgoing))
 
     def _commit(self, offsets: dict[Partition, int], outputs: int = 0) -> Written:
         """End step 5. Returns what was written, with its offsets. Raises Aborted, or Stuck: nobody knows how it
         ended."""
         self._writer.send_offsets(offsets, self._intake.metadata)
         self._after_step(Step.OFFSETS_SENT, outputs)
-        if self._chain.foresaw:
-            self._chain.check(self._writer.written(ONE_TRY))
         written = self._writer.commit()
         self._offsets.committed(offsets)
         return written
@@ -219,7 +195,6 @@ class Processor:
         """Step 5 failed: forget what was decided and read again from what is committed."""
         log.warning("transaction aborted, its input is read again: %s", reason)
         metrics.ABORTED.labels(self.service).inc()
-        self._chain.aborted()
         self._writer.restart()
         for record in self._writer.refused():
             self._context.blame(record.cause, record.topic)
@@ -234,7 +209,7 @@ class Processor:
         """It is not known how step 5 ended. The new producer ends the transaction; the logs show how."""
         log.warning("how a transaction ended is not known, its tasks are taken over anew: %s", reason)
         metrics.ABORTED.labels(self.service).inc()
-        self._chain.aborted()
+        self._chain.forget()
         self._writer.restart()
         self.tasks.lead_again()
         self._due.forget_answered()
@@ -244,6 +219,7 @@ class Processor:
 
         A beginning is committed at once. Otherwise ``now`` would be later for the next replica.
         """
+        self._chain.forget()
         if begun := self._starting.of(committed):
             try:
                 self._writer.begin()
@@ -295,7 +271,7 @@ class Processor:
             for item, request, outcome in self._calls.collect():
                 turn.resume(item, request, outcome)
             turn.conclude()
-            self._conclude(turn)
+            self._conclude(turn, self._intake.positions())
 
     def _report(self, turn: Turn) -> None:
         metrics.DECIDED.labels(self.service).inc(turn.decided)

@@ -123,6 +123,24 @@ class Turn:
                     self.retry_queues.discard(parked, by)
                 self._drain(entity, decider)
 
+    def follow(self, item: WorkItem) -> bool:
+        """Decide an own message at once. False if that is not possible: nothing has changed then, and it is to be
+        written."""
+        refused = item.raw.coordinates in self._context.refused
+        if refused or item.entity in self._context.queues or self.retry_queues.queue(item.entity):
+            return False
+        try:
+            if outputs := item.decider.decide(item.message, self._state(item).state):
+                self._emit(item, outputs)
+        except ProcessMustEnd:
+            raise
+        except Exception as error:
+            # It fails again when it is read, and waits there where a person sees it.
+            log.info("an own message of %s is written, deciding it failed: %r", item.entity, error)
+            return False
+        self.decided += 1
+        return True
+
     def conclude(self) -> None:
         """After decisions: what changed among the parked messages, since this was last called, is written too."""
         for parked in self.retry_queues.died[self._buried :]:

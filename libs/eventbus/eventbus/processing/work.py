@@ -13,7 +13,7 @@ from eventbus.model.decider import DeadlinePassed, Decider, Outcome
 from eventbus.model.errors import UnknownSchema
 from eventbus.model.messages import Author, Command, Envelope, Message
 from eventbus.model.once import once
-from eventbus.model.places import Entity
+from eventbus.model.places import UNWRITTEN, Entity
 from eventbus.model.record import Raw
 
 
@@ -25,7 +25,8 @@ class Unread:
 
 
 class WorkItem(Struct, frozen=True, eq=False, dict=True):
-    """Something for a decider to decide: an input record, a parked one whose turn has come, or a deadline."""
+    """Something for a decider to decide: an input record, a parked one whose turn has come, a deadline, or an own
+    message that is not written. The last two have a ``raw`` that stands nowhere."""
 
     decider: Decider[Any]
     raw: Raw
@@ -34,10 +35,13 @@ class WorkItem(Struct, frozen=True, eq=False, dict=True):
     correlation_id: str
     traceparent: str | None = None
     message_id: str | None = None
-    """The message's own id (``ce_id``); None for a deadline."""
+    """The message's own id (``ce_id``); None for a deadline, and for what is not written."""
     parked: bool = False
     author: Author | None = None
     """Who wished it, if it is a command: its events say so too. No event is the wish of who led to its cause."""
+    sent_as: str = ""
+    """Of an own message that is not written: what tells it from all others. It begins with the coordinates of the
+    record that led to it."""
 
     @classmethod
     def of(cls, decider: Decider[Any], raw: Raw, envelope: Envelope, parked: bool = False) -> WorkItem:
@@ -60,16 +64,43 @@ class WorkItem(Struct, frozen=True, eq=False, dict=True):
         """``raw`` for ``decider``, which waits until its schema is known. ``key``: that of the record."""
         return cls(decider, raw, key, Unread(error), raw.coordinates)
 
+    @classmethod
+    def next(cls, decider: Decider[Any], cause: WorkItem, envelope: Envelope, place: str) -> WorkItem:
+        """What ``cause`` sends, for the ``decider`` here. ``place``: which output it is; it tells them apart."""
+        message, raw = envelope.message, cause.raw
+        return cls(
+            decider,
+            Raw(
+                f"{envelope.topic}{UNWRITTEN}", envelope.partition, raw.offset, None, None, [], raw.timestamp
+            ),
+            message.key,
+            message,
+            correlation_id=envelope.correlation_id,
+            traceparent=envelope.traceparent,
+            sent_as=f"{cause.origin}/{place}",
+        )
+
     @once
     def entity(self) -> Entity:
         return Entity(self.decider.log, self.key)
 
     @property
     def origin(self) -> str:
-        """Unique in the service: the coordinates of the record, with the key for a deadline that keys may share."""
+        """Unique in the service: the coordinates of the record, with the key for a deadline that keys may share, or
+        with what tells apart the own messages that it led to."""
+        if self.sent_as:
+            return self.sent_as
         if isinstance(self.message, DeadlinePassed):
             return f"{self.raw.coordinates}/{self.key}"
         return self.raw.coordinates
+
+    @property
+    def causation_id(self) -> str:
+        """The id of what leads to the outputs. An own message that is not written stands for the record that led to
+        it, and has its coordinates."""
+        if self.sent_as:
+            return self.sent_as.partition("/")[0]
+        return self.message_id or self.origin
 
 
 class KeyQueue(deque[WorkItem]):
