@@ -115,7 +115,7 @@ class Intake:
             log.warning("input: %s", error.str())
             return None
         if self._offsets.has_passed(*self._place(record)):
-            return None  # it was decided when it was written
+            return None  # what it stands in cannot be read
         raw = raw_of(record, self._settings.topic_prefix)
         if raw.position in self._follower.skips:
             metrics.SKIPPED.labels(raw.topic).inc()
