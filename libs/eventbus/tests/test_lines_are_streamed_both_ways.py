@@ -71,7 +71,7 @@ async def serving(limits: HttpLimits | None = None) -> AsyncIterator[tuple[Clien
         yield client, echo
     finally:
         client.writer.close()
-        server.should_exit = True
+        server.stop()
         for connection in tuple(server.server_state.connections):
             connection.transport.abort()
         await running

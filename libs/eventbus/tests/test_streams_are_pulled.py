@@ -137,7 +137,7 @@ async def streaming(limits: HttpLimits = PATIENT, padding: int = 0) -> AsyncIter
     try:
         yield service
     finally:
-        service.server.should_exit = True
+        service.server.stop()
         for connection in tuple(service.server.server_state.connections):
             connection.transport.abort()
         await running
@@ -298,7 +298,7 @@ async def test_the_reason_of_an_end_forges_no_event() -> None:
 async def test_a_server_that_stops_ends_its_streams_in_good_order_at_once() -> None:
     async with streaming() as service:
         clients = [await service.connect() for _ in range(20)]
-        service.server.should_exit = True
+        service.server.stop()
         async with asyncio.timeout(3):
             ends = [await client.reader.read() for client in clients]
         assert all(b": it is enough\n\n\r\n0\r\n\r\n" in end for end in ends)

@@ -15,8 +15,9 @@ from eventbus.http.connection import Connection
 from eventbus.http.connections import OpenConnections, Refusals
 from eventbus.model.limits import HttpLimits
 
-SWEEP_EVERY = 5
-"""Ticks of uvicorn, ten a second, between two sweeps over all connections."""
+TICK = 0.5
+"""Seconds between two sweeps over all connections. uvicorn ticks ten times a second, and each tick wakes a processor
+that has nothing else to do."""
 
 
 class HttpServer(uvicorn.Server):
@@ -33,6 +34,8 @@ class HttpServer(uvicorn.Server):
     ) -> None:
         """``on_shutdown``: ends what requests wait for, so that all are answered before the server has stopped."""
         self._on_shutdown = on_shutdown
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopped = asyncio.Event()
         self.connections = OpenConnections(limits, refusals)
         super().__init__(
             uvicorn.Config(
@@ -51,11 +54,20 @@ class HttpServer(uvicorn.Server):
             )
         )
 
-    async def on_tick(self, counter: int) -> bool:
-        """Ten times a second."""
-        if counter % SWEEP_EVERY == 0:
-            self.connections.sweep(asyncio.get_running_loop().time())
-        return await super().on_tick(counter)
+    async def main_loop(self) -> None:
+        """Until it is to stop."""
+        self._loop = asyncio.get_running_loop()
+        stopped = self._loop.create_task(self._stopped.wait())
+        while not await self.on_tick(0):
+            self.connections.sweep(self._loop.time())
+            await asyncio.wait((stopped,), timeout=TICK)
+        stopped.cancel()
+
+    def stop(self) -> None:
+        """Answer what is under way, and end. Any thread."""
+        self.should_exit = True
+        if self._loop:
+            self._loop.call_soon_threadsafe(self._stopped.set)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept nothing more, and end what is open."""

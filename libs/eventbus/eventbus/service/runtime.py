@@ -157,7 +157,7 @@ class Replica:
         self._processing.stop()
 
     def _end_http(self) -> None:
-        self._server.should_exit = True
+        self._server.stop()
 
 
 def _say_who_may_call(access: Access, host: str) -> None:

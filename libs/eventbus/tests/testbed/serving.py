@@ -66,13 +66,13 @@ async def serving(
         hosts=hosts,
     )
     server = HttpServer(app, "127.0.0.1", 0, limits, Refusals())
-    service.stop = lambda: setattr(server, "should_exit", True)
+    service.stop = server.stop
     running = asyncio.create_task(server.serve())
     await until(lambda: server.started)
     try:
         yield server.servers[0].sockets[0].getsockname()[1], service
     finally:
-        server.should_exit = True
+        server.stop()
         for connection in tuple(server.server_state.connections):
             connection.transport.abort()
         await running
