@@ -259,18 +259,22 @@ def test_two_hops_are_decided_and_what_follows_is_written(office: Office) -> Non
     ]
 
 
-def test_one_turn_goes_on_with_so_many_messages_and_writes_the_others(tmp_path: Path) -> None:
+def test_each_hop_goes_on_with_so_many_messages_and_the_others_are_written(tmp_path: Path) -> None:
     office = Office(tmp_path, most=2)
     office.settles()
     names = [name for name, _ in sent(office.weighs("cup", pieces=3))]
     assert names == ["CourierNoted", "SendParcel", "ParcelSent", "RecallParcel", "ParcelSent", "RecallParcel"]
+    office.reads_all()
+    assert sent(office.weighs("cup", pieces=1)) == AT_ONCE, "so many in each hop"
 
 
-def test_what_leads_to_nothing_is_decided_and_not_written(office: Office) -> None:
+def test_what_leads_to_nothing_is_written_since_no_transaction_shows_that_its_task_is_led(
+    office: Office,
+) -> None:
     office.settles()
     turn = office.weighs("nobody")
-    assert sent(turn) == [("CourierNoted", "nobody")]
-    assert turn.decided == 2
+    assert sent(turn) == [("CourierNoted", "nobody"), ("SendParcel", "nobody/1")]
+    assert turn.decided == 1
 
 
 def test_what_its_rule_fails_on_is_written_and_what_is_sent_behind_it_too_and_waits_when_read(

@@ -6,8 +6,8 @@ A message may be decided at once only if nothing older from this service stands 
 one key would change places. Who led the tasks before may have left some. So the first message to each partition is
 written, and so is what follows it, until it is read: then all that stood before it is read too.
 
-What cannot be decided at once is written, and read as any other message: what its rule fails on, whose key is
-parked, or whose task another replica leads. If the transaction aborts, all of this is forgotten with it.
+What cannot be decided at once is written, and read as any other message: what its rule fails on or makes nothing of,
+whose key is parked, or whose task another replica leads. If the transaction aborts, all of this is forgotten with it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Chain:
     """Has a turn decide what it sends to an input led here. Lives on the processor's thread."""
 
     def __init__(self, offsets: OffsetTracker, led: Callable[[], Collection[int]], most: int) -> None:
-        """``led``: the tasks led. ``most``: messages that one turn goes on with at most."""
+        """``led``: the tasks led. ``most``: messages that a turn goes on with at most, in each hop."""
         self._offsets, self._led, self._most = offsets, led, most
         self._last: dict[Partition, int] = {}
         """By input, the offset of the last message that was written to it here since the tasks led have changed."""
@@ -37,9 +37,10 @@ class Chain:
 
         ``positions``: what the consumer reads next; all before that is decided, or waits for its turn.
         """
-        followed, seen = 0, 0
+        seen = 0
         written: set[Partition] = set()
         for _ in range(HOPS):
+            followed = 0
             fresh = turn.outgoing[seen:]
             if all(record.next is None for record in fresh):
                 return

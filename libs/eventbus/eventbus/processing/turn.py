@@ -125,13 +125,18 @@ class Turn:
 
     def follow(self, item: WorkItem) -> bool:
         """Decide an own message at once. False if that is not possible: nothing has changed then, and it is to be
-        written."""
+        written.
+
+        What leads to nothing is written too. Only a transaction shows whether its task is still led here.
+        """
         refused = item.raw.coordinates in self._context.refused
         if refused or item.entity in self._context.queues or self.retry_queues.queue(item.entity):
             return False
         try:
-            if outputs := item.decider.decide(item.message, self._state(item).state):
-                self._emit(item, outputs)
+            outputs = item.decider.decide(item.message, self._state(item).state)
+            if not outputs:
+                return False
+            self._emit(item, outputs)
         except ProcessMustEnd:
             raise
         except Exception as error:
