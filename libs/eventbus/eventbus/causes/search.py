@@ -26,15 +26,15 @@ from eventbus.causes.links import LETTERS, RETRY, SKIPS, Link, NameOf, link_of, 
 from eventbus.causes.source import Exhausted, Source
 from eventbus.causes.spans import Span
 from eventbus.kafka.records import partition_of
-from eventbus.model import places
-from eventbus.model.places import Partition, Position
+from eventbus.model.places import UNWRITTEN, Partition, Position
 from eventbus.model.record import Raw
 
 RESETS = 3
 """How often everything is read again because a record has a correlation id of its own."""
-UNWRITTEN = f"{places.UNWRITTEN}-".encode()
 UNKNOWN = 20_000
 """Records kept whose cause is not known yet."""
+NOT_WRITTEN = f"{UNWRITTEN}-".encode()
+"""Stands in the cause of an event that names the record which led to it as the id of its cause."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class Search:
         # Most records are about other keys, so their headers are compared as they came.
         named = raw.named
         cause = named.get("cause", named.get("ce_cause"))
-        if cause and UNWRITTEN in cause:
+        if cause and NOT_WRITTEN in cause:
             cause = named.get("ce_causationid")
         if cause:
             self._note_progress(named.get("ce_source", b""), cause)
