@@ -77,7 +77,8 @@ class Decider(Generic[S]):
     listing: Listing[S] | None = None
     """How its keys are listed; ``Bus.page`` reads it."""
     sends: tuple[type[Message], ...] = ()
-    """The messages for other topics that ``decide`` may return beside own events. Any other is refused."""
+    """The messages for other topics that ``decide`` may return beside own events. Any other is refused. What a
+    decider of the same service takes is mostly decided at once, and then not written: no other may rely on it."""
     settling: tuple[type[Message], ...] = ()
     """Inputs that end an entity's life: they are decided at once, even if messages of their key wait for a retry."""
     deadline: Callable[[S], int | None] | None = None
