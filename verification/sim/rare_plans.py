@@ -6,6 +6,7 @@ from dataclasses import replace
 from random import Random
 
 from eventbus import Message
+from eventbus.processing.aside import SPREAD
 from eventbus.processing.ports import Step
 from schemas import AdjustStock, CreateOrder
 from verification.sim.clock import START
@@ -13,11 +14,13 @@ from verification.sim.commands import PRODUCTS, draw_order
 from verification.sim.fault import Fault, StepFault
 from verification.sim.plan import SimulationPlan
 from verification.sim.release import Release
+from verification.sim.replica import IDLE
 
 PROMPT = 3_500
 """Ms within which a good order is charged: 3 s, and half a second for the services before payment."""
-GIVEN_UP = 8_000
-"""Ms within which a good order is charged while a task goes to a replica that cannot lead it, and back."""
+GIVEN_UP = int(1_000 * SPREAD) + IDLE + 2_000
+"""Ms within which a good order is charged while a task goes to a replica that cannot lead it, and back: that replica
+leaves at a random moment, takes its next turn after that, and the task is taken over."""
 
 EVOLVING = (
     "CreateOrder",
