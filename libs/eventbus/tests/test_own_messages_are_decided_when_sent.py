@@ -14,7 +14,7 @@ from eventbus.headers import headers_of
 from eventbus.model.decider import Decider
 from eventbus.model.errors import Fenced
 from eventbus.model.messages import Envelope, Message
-from eventbus.model.places import Entity, Partition
+from eventbus.model.places import Entity, Partition, led_by
 from eventbus.model.record import Raw
 from eventbus.processing.chain import Chain
 from eventbus.processing.context import turn_context
@@ -226,6 +226,24 @@ def test_events_name_the_record_that_led_to_them_and_ids_are_their_own_and_the_s
     assert {event.correlation_id for event in events} == {"c"}
     assert len({event.id for event in events}) == 5
     assert [event.id for event in events] == [out.event.id for out in again.outgoing if out.event]
+
+
+@pytest.mark.parametrize(
+    ("cause", "causation_id", "record"),
+    [
+        ("stock.commands.unwritten-2-17", "order.events-0-17", "order.events-0-17"),
+        ("stock.commands-2-17", "order.events-0-17", "stock.commands-2-17"),
+        ("stock.commands.unwritten-2-17", "somebody's id", "stock.commands.unwritten-2-17"),
+        ("stock.commands.unwritten-2-17", "order.events-0-" + "9" * 5_000, "stock.commands.unwritten-2-17"),
+        ("stock.commands.unwritten-2-17", None, "stock.commands.unwritten-2-17"),
+        ("unwritten", "order.events-0-17", "unwritten"),
+        (None, "order.events-0-17", None),
+    ],
+)
+def test_the_record_that_led_to_an_event_is_a_place_whatever_it_says(
+    cause: str | None, causation_id: str | None, record: str | None
+) -> None:
+    assert led_by(cause, causation_id) == record
 
 
 def test_a_key_of_another_partition_led_here_is_written_for_there(tmp_path: Path) -> None:

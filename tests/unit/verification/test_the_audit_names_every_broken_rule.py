@@ -88,6 +88,20 @@ def test_a_forgery_is_named(forgery: Forgery) -> None:
     assert forgery.subject in text(verdict)
 
 
+@pytest.mark.parametrize(
+    "led_by", [b"order.events-0-1", b"order.events-999-1", b"no place", b"x-" + b"9" * 5_000]
+)
+def test_events_that_unwritten_messages_led_to_are_judged_whatever_they_name(led_by: bytes) -> None:
+    recorded = honest()
+    unwritten = b"stock.commands.unwritten-0-1"
+    said = [("cause", unwritten), ("ce_cause", unwritten), ("ce_causationid", led_by)]
+    recorded.records = [
+        raw._replace(headers=[*raw.headers, *said]) if raw.topic == "stock.events" else raw
+        for raw in recorded.records
+    ]
+    assert audited(recorded).violations == []
+
+
 def test_what_is_on_its_way_is_open_and_not_judged() -> None:
     recorded = honest()
     created = recorded.create("o9", PRODUCT)

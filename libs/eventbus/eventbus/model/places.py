@@ -41,10 +41,13 @@ class Position(NamedTuple):
 
 
 def led_by(cause: str | None, causation_id: str | None) -> str | None:
-    """The position of the record that led to an event, which the event names as the id of its cause where the cause
-    itself was not written."""
+    """The position of the record that led to an event. Where its cause was not written, that stands in the place of
+    the id of its cause; if there is no position there, it is the cause after all."""
     if cause and causation_id and cause.rsplit("-", 2)[0].endswith(UNWRITTEN):
-        return causation_id
+        try:
+            return str(Position.parse(causation_id))
+        except ValueError:
+            return cause
     return cause
 
 
