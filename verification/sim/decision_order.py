@@ -82,9 +82,3 @@ def _follows(cause: str, coordinates: str) -> bool:
 
 def _name(record: Stored) -> str:
     return next((v.decode() for k, v in record.headers if k == "ce_type" and v), "")
-
-
-def out_of_order(simulation: Simulation) -> list[str]:
-    """What was decided out of order, or twice."""
-    journal = Journal(simulation)
-    return [found for transaction in simulation.broker.committed for found in journal.take(transaction)]

@@ -34,8 +34,7 @@ def violations_of(simulation: Simulation) -> list[str]:
         *ended(simulation),
         *charged_in_time(simulation),
         *charged_promptly(simulation),
-        *decision_order.out_of_order(simulation),
-        *sent_order.out_of_order(simulation),
+        *out_of_order(simulation),
         *requested_once(simulation),
         *notified_once(simulation),
         *agreed(simulation),
@@ -97,6 +96,14 @@ def charged_promptly(simulation: Simulation) -> Iterator[str]:
     for order, by in simulation.plan.prompt:
         if (at := made.get(order)) is None or at > by:
             yield f"held up: {order} was to be charged by {by} ms, and was at {at}"
+
+
+def out_of_order(simulation: Simulation) -> Iterator[str]:
+    """What was decided twice, or before something that had to be decided before it."""
+    journals = (decision_order.Journal(simulation), sent_order.Journal(simulation))
+    for transaction in simulation.broker.committed:
+        for journal in journals:
+            yield from journal.take(transaction)
 
 
 def requested_once(simulation: Simulation) -> Iterator[str]:

@@ -61,9 +61,3 @@ class Journal:
         for sent in self._unread.get(place, []):
             if (sent.task, sent.key) == (led_by.partition, record.key):
                 yield f"overtaken: {event.id} was decided before {place}-{sent.offset}, which was sent before"
-
-
-def out_of_order(simulation: Simulation) -> list[str]:
-    """What was decided as soon as it was sent, before something that was sent before it."""
-    journal = Journal(simulation)
-    return [found for transaction in simulation.broker.committed for found in journal.take(transaction)]

@@ -50,7 +50,7 @@ def at_the_desk(message: Message, seen: Seen) -> Sequence[Message]:
 
 
 def in_the_hall(message: Message, seen: Seen) -> Sequence[Message]:
-    """Each parcel is sent, and the desk hears of it. A second one of the same id fails: the rule has a bug."""
+    """Each parcel is sent, and the desk hears of it; but from some senders nothing comes, or an error."""
     assert isinstance(message, SendParcel)
     if message.sender == "nobody":
         return []
@@ -119,8 +119,14 @@ class Office:
         topic, offset, key = message.topic, self.inputs, message.key.encode()
         self.inputs += 1
         partition = self.context.partition_of(key)
-        envelope = Envelope(
-            message, f"id-{offset}", 7, "/test", "c", None, None, None, topic, partition, offset
+        envelope = Envelope.from_outside(
+            message,
+            topic,
+            partition,
+            time=7,
+            source="/test",
+            correlation_id="c",
+            identity=f"id-{offset}",
         )
         value = self.codec.encode(message)
         return Raw(topic, partition, offset, key, value, headers_of(envelope), 7)

@@ -6,8 +6,6 @@ from typing import NamedTuple
 
 LARGEST = 2**63 - 1
 """What a signed 64-bit integer holds: offsets, times and counts of Kafka and of the state fit."""
-
-
 UNWRITTEN = ".unwritten"
 """How the name of the input ends from which a message came that was decided as soon as it was sent: no topic, for
 nobody wrote it. Its place has the partition of its key and the offset of the record that led to it."""

@@ -114,8 +114,6 @@ class Intake:
                 raise KafkaException(error)
             log.warning("input: %s", error.str())
             return None
-        if self._offsets.has_passed(*self._place(record)):
-            return None  # what it stands in cannot be read
         raw = raw_of(record, self._settings.topic_prefix)
         if raw.position in self._follower.skips:
             metrics.SKIPPED.labels(raw.topic).inc()
@@ -125,8 +123,9 @@ class Intake:
 
     def _pass_unreadable(self, record: Record, error: KafkaError) -> Raw | None:
         """Go on behind an unreadable batch. A record that stands for it becomes a dead letter, once."""
-        partition, first = self._place(record)
-        topic, number = self._settings.topic(partition.topic), partition.number
+        topic, number, first = record.topic(), record.partition(), record.offset()
+        assert topic is not None and number is not None and first is not None
+        partition = self._partition(topic, number)
         if self._offsets.has_passed(partition, first):
             return None
         try:
@@ -139,11 +138,6 @@ class Intake:
         self._offsets.pass_over(partition, after)
         log.error("%s from %d to %d is passed over: %s", partition, first, after - 1, error.str())
         return unreadable(*partition, first, error)
-
-    def _place(self, record: Record) -> tuple[Partition, int]:
-        topic, number, offset = record.topic(), record.partition(), record.offset()
-        assert topic is not None and number is not None and offset is not None
-        return self._partition(topic, number), offset
 
     def _partition(self, topic: str, number: int) -> Partition:
         return Partition(topic.removeprefix(self._settings.topic_prefix), number)

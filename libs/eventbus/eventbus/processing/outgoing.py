@@ -72,8 +72,7 @@ def produced(
         version += own
         place = f"{before.version}.{index}"
         envelope = _envelope(context, item, message, place, now, version if own else None)
-        then = None if own else _next(context, item, envelope, place)
-        record = _record(context, item, envelope, value, own, then)
+        record = _record(context, item, envelope, value, own)
         if own:
             folded = fold(item.decider, folded, envelope)
         for one in _mirrored(context, record, decided) if own else [record]:
@@ -87,15 +86,13 @@ def produced(
     return records, folded
 
 
-def _next(context: TurnContext, item: WorkItem, envelope: Envelope, place: str) -> WorkItem | None:
+def _next(context: TurnContext, item: WorkItem, envelope: Envelope) -> WorkItem | None:
     """An output as an input of the decider here that may decide it at once; None if there is none."""
     decider = context.router.taker(envelope.topic, envelope.message.name)
-    return None if decider is None else WorkItem.next(decider, item, envelope, place)
+    return None if decider is None else WorkItem.next(decider, item.raw, envelope)
 
 
-def _record(
-    context: TurnContext, item: WorkItem, envelope: Envelope, value: bytes, own: bool, then: WorkItem | None
-) -> Outgoing:
+def _record(context: TurnContext, item: WorkItem, envelope: Envelope, value: bytes, own: bool) -> Outgoing:
     """The record of one output, in the topic of its message."""
     headers = headers_of(envelope, old_names=context.old_headers)
     headers += context.codec.schema_headers(value)
@@ -107,7 +104,7 @@ def _record(
         headers,
         item.raw.coordinates,
         envelope if own else None,
-        next=then,
+        next=None if own else _next(context, item, envelope),
     )
 
 

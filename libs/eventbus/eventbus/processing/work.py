@@ -65,19 +65,17 @@ class WorkItem(Struct, frozen=True, eq=False, dict=True):
         return cls(decider, raw, key, Unread(error), raw.coordinates)
 
     @classmethod
-    def next(cls, decider: Decider[Any], cause: WorkItem, envelope: Envelope, place: str) -> WorkItem:
-        """What ``cause`` sends, for the ``decider`` here. ``place``: which output it is; it tells them apart."""
-        message, raw = envelope.message, cause.raw
+    def next(cls, decider: Decider[Any], cause: Raw, envelope: Envelope) -> WorkItem:
+        """What ``cause`` leads to, for the ``decider`` here."""
+        message, topic = envelope.message, f"{envelope.topic}{UNWRITTEN}"
         return cls(
             decider,
-            Raw(
-                f"{envelope.topic}{UNWRITTEN}", envelope.partition, raw.offset, None, None, [], raw.timestamp
-            ),
+            Raw(topic, envelope.partition, cause.offset, None, None, [], cause.timestamp),
             message.key,
             message,
             correlation_id=envelope.correlation_id,
             traceparent=envelope.traceparent,
-            sent_as=f"{cause.origin}/{place}",
+            sent_as=envelope.id.partition("/")[2],  # without the name of the service
         )
 
     @once
