@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as Record
@@ -50,7 +51,7 @@ class Intake:
         self.is_full = False
         """Whether the last poll took as much as it may, so that more waits."""
 
-    def poll(self) -> list[Raw]:
+    def poll(self) -> list[Record]:
         """Records that have arrived, or arrive within a moment. The callbacks of the consumer group run in here."""
         tasks, room = self._tasks, self._room()
         tasks.pause(not room)
@@ -62,16 +63,23 @@ class Intake:
             self._calls.wait(ANSWERS)
             wait = 0.0
         tasks.touched.clear()
-        raws = []
         taken = take(self._consumer, wait, room, self._settings.max_batch_bytes)
         self.is_full = is_full(taken, room, self._settings.max_batch_bytes)
-        for record in taken:
-            raw = self._raw(record)
-            # A partition that came or went while this batch was gathered is read again from its committed offset.
-            if raw and raw.partition in tasks.led and raw.partition not in tasks.touched:
-                raws.append(raw)
         self.metadata = self._consumer.consumer_group_metadata()
-        return raws
+        return taken
+
+    def raws(self, taken: list[Record]) -> Iterator[Raw]:
+        """The records of the last poll that are to be looked at, one by one; ``taken`` is empty then.
+
+        Most are of no interest here. So each is let go before the next one is read, and that takes its memory.
+        """
+        led = self._tasks.led - self._tasks.touched
+        taken.reverse()
+        while taken:
+            raw = self._raw(taken.pop())
+            # A partition that came or went while this batch was gathered is read again from its committed offset.
+            if raw and raw.partition in led:
+                yield raw
 
     def positions(self) -> dict[Partition, int]:
         """The input partitions of the tasks led, each with the offset that the consumer reads next."""
@@ -115,7 +123,7 @@ class Intake:
             log.warning("input: %s", error.str())
             return None
         raw = raw_of(record, self._settings.topic_prefix)
-        if raw.position in self._follower.skips:
+        if self._follower.skips and raw.position in self._follower.skips:
             metrics.SKIPPED.labels(raw.topic).inc()
             log.warning("%s is skipped: an operator set it aside", raw.coordinates)
             return None

@@ -101,10 +101,10 @@ class Processor:
 
     def turn(self) -> None:
         """The six steps, once; then follow, and take over tasks that are ready."""
-        raws = self._intake.poll()  # step 1
-        self._after_step(Step.POLLED, len(raws))
+        taken = self._intake.poll()  # step 1
+        self._after_step(Step.POLLED, len(taken))
         turn = Turn(self._context)
-        items = turn.decode(raws)  # step 2
+        items = turn.decode(self._intake.raws(taken))  # step 2
         self._after_step(Step.DECODED, len(items))
         turn.load(items)  # step 3
         self._after_step(Step.LOADED, len(items))

@@ -8,7 +8,7 @@ that are not finished.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -49,7 +49,7 @@ class Turn:
         self._buried = 0
         self._noted: dict[str, Parked] = {}
 
-    def decode(self, raws: Sequence[Raw]) -> list[WorkItem]:
+    def decode(self, raws: Iterable[Raw]) -> list[WorkItem]:
         """Step 2. What cannot be decoded becomes a dead letter at once; what no decider takes is passed over."""
         items: list[WorkItem] = []
         for raw in raws:
