@@ -11,7 +11,7 @@ from bench.shop import confirmed_orders
 
 CLIENTS = 128
 WARM_UPS = 6
-"""Windows of load before the cost is measured, those of rows before it included: until then the cost of ours falls."""
+"""Windows of load before the cost is measured, with those of earlier rows: until then the cost of ours falls."""
 
 
 def cost(bench: Run) -> list[Row]:
