@@ -43,8 +43,6 @@ class Run:
     base: Path | None = None
     """The tree of the commit that rows compare with, its environment in ``.venv``."""
     python: Path = field(default_factory=lambda: Path(sys.executable))
-    loaded: float = 0.0
-    """Seconds of load that both sides have borne: what a broker costs falls for a minute, while it is compiled."""
 
     @property
     def warm(self) -> float:

@@ -39,7 +39,6 @@ def at_rate(bench: Run, rate: int) -> list[Row]:
         share = _closed(chain, pids, MANY, bench.seconds / 2).rate * HOPS / bench.raw_produce
         details = {"reference's share of raw produce, batches large": round(share, 3)}
         found = bench.pairs(f"{rate}/s", ours, bare, _show)
-        bench.loaded += (WARM_UPS + len(found)) * bench.seconds
     what, hops = f"POST to CONFIRMED at {rate} orders/s", f"{HOPS} bare exactly-once hops at the same rate"
     rows = [
         Row(

@@ -10,17 +10,14 @@ from bench.run import Run
 from bench.shop import confirmed_orders
 
 CLIENTS = 128
-WARM_UPS = 6
-"""Windows of load before the cost is measured, with those of earlier rows: until then the cost of ours falls."""
 
 
 def cost(bench: Run) -> list[Row]:
     """CPU of a one-item order from POST to CONFIRMED, as a multiple of that of one bare POST."""
     stack = bench.ours
     with BareApp(bench) as app:
-        warm_up = max(bench.seconds, WARM_UPS * bench.seconds - bench.loaded)
-        settle(stack, CLIENTS, 0.0, warm_up)
-        app.load(CLIENTS, 0.0, warm_up)
+        settle(stack, CLIENTS, 0.0, bench.seconds)
+        app.load(CLIENTS, 0.0, bench.seconds)
         found = bench.pairs(
             "CPU per order",
             lambda seconds: settle(stack, CLIENTS, bench.warm, seconds),
