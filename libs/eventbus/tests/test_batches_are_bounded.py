@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from confluent_kafka import Consumer
 
-from eventbus.processing.intake import SLICE, is_full, take
+from eventbus.processing.intake import MANY, SLICE, is_full, take
 
 
 class Record:
@@ -59,3 +59,11 @@ def test_a_batch_is_full_by_its_count_or_by_its_bytes() -> None:
 
 def test_paused_input_is_not_read() -> None:
     assert taken(Arrived(), most=0) == 0
+
+
+def test_no_rest_follows_many_records_though_a_batch_may_hold_more() -> None:
+    def full(count: int) -> bool:
+        return is_full(cast(Any, [Record(1)] * count), 4 * MANY, 1_000_000)
+
+    assert not full(MANY - 1)
+    assert full(MANY)

@@ -27,6 +27,8 @@ ANSWERS = 0.01
 GATHER = 0.001
 """Seconds for which more is gathered behind a record that had to be waited for: what one transaction wrote is shown
 partition by partition, and is to be decided together."""
+MANY = 500
+"""Records of a batch after which there is no rest: what it would gather waits already, or comes meanwhile."""
 SLICE = 16
 """Records taken at a time: a batch may exceed its bytes by so many records at most."""
 
@@ -49,7 +51,7 @@ class Intake:
         self.metadata: object = None
         """The consumer group's metadata as of the last poll."""
         self.is_full = False
-        """Whether the last poll took as much as it may, so that more waits."""
+        """Whether the last poll took as much as it may, or so many records that a rest would not gather more."""
 
     def poll(self) -> list[Record]:
         """Records that have arrived, or arrive within a moment. The callbacks of the consumer group run in here."""
@@ -172,8 +174,8 @@ def take(consumer: Consumer, wait: float, most: int, most_bytes: int) -> list[Re
 
 
 def is_full(records: list[Record], most: int, most_bytes: int) -> bool:
-    """Whether a batch holds as much as it may."""
-    return bool(records) and (len(records) >= most or _bytes(records) >= most_bytes)
+    """Whether a batch holds as much as it may, or many records."""
+    return bool(records) and (len(records) >= min(most, MANY) or _bytes(records) >= most_bytes)
 
 
 def _bytes(records: list[Record]) -> int:
