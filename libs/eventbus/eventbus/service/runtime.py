@@ -7,7 +7,6 @@ import gc
 import logging
 import os
 import signal
-import sys
 from collections.abc import Callable
 
 from fastapi import FastAPI
@@ -46,8 +45,6 @@ def serve(
     settings = settings or Settings()
     write_privately()
     log_visibly(settings.log_level, service.name)
-    # Two threads share the interpreter: the processor must not wait 5 ms for its turn after each call of the client.
-    sys.setswitchinterval(0.001)
     # What is imported stays for good, and messages have no cycles. Looking for some took a fifth of the time, and a
     # twentieth while that began within each batch: 500 messages are some 50,000 objects.
     gc.freeze()
