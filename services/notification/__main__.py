@@ -46,7 +46,7 @@ def service(settings: NotificationSettings | None = None) -> Service:
         deciders=(notification,),
         schemas=("schemas",),
         port=8003,
-        transactions_share=0.05,  # nobody waits for its events
+        transactions_share=0.025,  # nobody waits for its events
         on_start=open_channels,
         on_stop=resources.aclose,
     )
