@@ -6,13 +6,13 @@ from bench.bare_app import BareApp
 from bench.load import run
 from bench.ours import Ours
 from bench.result import Row
-from bench.rows.post import ALONE, CONNECTIONS, bursts, progress, rows
+from bench.rows.post import ALONE, CONNECTIONS, ROOM, bursts, progress, rows
 from bench.run import Run
 
 
 def post_idempotent(bench: Run) -> list[Row]:
     """Throughput and p99 of POSTs over 64 connections, each with a key of its own, while no other service runs."""
-    with Ours(bench.run_dir / "keyed", bench.python) as order, BareApp(bench) as app:
+    with Ours(bench.run_dir / "keyed", bench.python, env=ROOM) as order, BareApp(bench) as app:
         order.scale(**ALONE)
         found = bench.pairs(
             "POST with an Idempotency-Key",

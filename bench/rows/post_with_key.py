@@ -7,7 +7,7 @@ import json
 from bench.load import run
 from bench.ours import Ours
 from bench.result import Row
-from bench.rows.post import ALONE, CONNECTIONS, bursts, progress, rows
+from bench.rows.post import ALONE, CONNECTIONS, ROOM, bursts, progress, rows
 from bench.run import Run
 from eventbus.access.api_keys import new_key
 
@@ -20,9 +20,9 @@ def post_with_key(bench: Run) -> list[Row]:
     key, line = new_key("bench", ["place", "price", "read"], None, None)
     file = bench.run_dir / "keys.jsonl"
     file.write_text("\n".join([line, *(_line_of_another(number) for number in range(OTHER_KEYS))]))
-    on = Ours(bench.run_dir / "on", bench.python, env={"EVENTBUS_API_KEYS_FILE": str(file)})
+    on = Ours(bench.run_dir / "on", bench.python, env={**ROOM, "EVENTBUS_API_KEYS_FILE": str(file)})
     headers = {"Authorization": f"Bearer {key}"}
-    with on, Ours(bench.run_dir / "off", bench.python) as off:
+    with on, Ours(bench.run_dir / "off", bench.python, env=ROOM) as off:
         on.scale(**ALONE)
         off.scale(**ALONE)
         found = bench.pairs(
