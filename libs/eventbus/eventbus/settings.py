@@ -59,7 +59,7 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """The least important level that is logged: DEBUG, INFO, WARNING or ERROR."""
 
-    max_batch: int = Field(default=2_000, ge=1)
+    max_batch: int = Field(default=1_000, ge=1)
     """Messages a transaction takes in at most."""
     max_batch_bytes: int = Field(default=1_000_000, ge=1)
     """Bytes of messages above which a transaction takes in no more."""
