@@ -48,7 +48,7 @@ def serve(
     # What is imported stays for good, and messages have no cycles. Looking for some took a fifth of the time, and a
     # twentieth while that began within each batch: 500 messages are some 50,000 objects.
     gc.freeze()
-    gc.set_threshold(100_000, 20, 50)
+    gc.set_threshold(100_000, 10, 10)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         failure = runner.run(_run(service, settings, after_step))
     if failure:
