@@ -79,13 +79,6 @@ def test_an_input_that_could_not_wait_is_a_dead_letter(tmp_path: Path) -> None:
     assert bench.waits("a") == []
 
 
-def test_an_event_that_nobody_takes_is_passed_over_however_large_it_is(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, replace(REACTOR, inputs=(ParcelWeighed,)))
-    large = bench.raw(sent("a"))
-    bench.read([large._replace(headers=[*large.headers, ("x", b"x" * 5_000_000)])])
-    assert bench.topic(DLQ) == []
-
-
 def raw(headers: Headers) -> Raw:
     return Raw("parcel.commands", 0, 7, b"p1", Codec("parcels").encode(PARCEL), headers, 5)
 

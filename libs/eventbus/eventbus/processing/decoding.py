@@ -17,19 +17,18 @@ def work_items(context: TurnContext, raw: Raw) -> list[WorkItem] | Envelope:
     """What a record is to be decided for, or the Redrive or Discard that an operator sent. Raises Poison."""
     if raw.flaw:
         raise Poison(raw.flaw)
-    is_admin = raw.topic == f"{context.service}.admin"
-    deciders = () if is_admin else context.router.route(raw)
-    if not (is_admin or deciders):
-        return []
     if raw.size > context.limits.input:
         raise Poison(
             f"the record has {raw.size} bytes, more than {context.limits.input} (EVENTBUS_MAX_INPUT_BYTES)"
         )
-    if is_admin:
+    if raw.topic == f"{context.service}.admin":
         command = decode(context, raw)
         if not isinstance(command.message, Redrive | Discard):
             raise Poison(f"{raw.topic} takes no {command.message.name}")
         return command
+    deciders = context.router.route(raw)
+    if not deciders:
+        return []
     try:
         envelope = decode(context, raw)
     except UnknownSchema as error:
