@@ -104,9 +104,7 @@ def _rfc3339(millis: int) -> str:
 
 def left_out(raw: Raw) -> list[str]:
     """The headers of a record that would be copied on, but are too long for that."""
-    named = raw.named
-    long = [name for name in COPIED if name in named and len(named[name]) > MAX_COPIED]
-    return [name for name in long if _short(name, named[name]) is None]
+    return [name for name in COPIED if (value := raw.named.get(name)) and _short(name, value) is None]
 
 
 def _short(name: str, value: bytes) -> str | None:

@@ -125,7 +125,7 @@ class Intake:
             log.warning("input: %s", error.str())
             return None
         raw = raw_of(record, self._settings.topic_prefix)
-        if self._follower.skips and raw.position in self._follower.skips:
+        if raw.position in self._follower.skips:
             metrics.SKIPPED.labels(raw.topic).inc()
             log.warning("%s is skipped: an operator set it aside", raw.coordinates)
             return None

@@ -27,9 +27,6 @@ class Skips:
     def __contains__(self, place: object) -> bool:
         return place in self._reasons
 
-    def __len__(self) -> int:
-        return len(self._reasons)
-
     def places(self) -> set[Position]:
         """The positions of the records that are set aside."""
         return set(self._reasons)
