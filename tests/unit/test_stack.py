@@ -163,6 +163,18 @@ def test_the_stacks_own_addresses_win_over_what_is_passed_on() -> None:
     assert "PATH" not in order.env
 
 
+@pytest.mark.parametrize(("said", "written"), [({}, "false"), ({"EVENTBUS_OLD_HEADERS": "true"}, "true")])
+def test_a_stack_writes_no_old_names_of_headers_unless_it_is_told_to(
+    said: dict[str, str], written: str
+) -> None:
+    record = Record(env=passed_on(said))
+    planned = {program.name: program for program in programs(SETTINGS, record, ["java"])}
+    written_by = {
+        program.env.get("EVENTBUS_OLD_HEADERS") for name, program in planned.items() if name != "kafka"
+    }
+    assert written_by == {written}
+
+
 @pytest.mark.parametrize("value", ["plain", "50%", "a,b=c", '{"a": 1}', "it's", "spaces in it", ""])
 def test_values_and_commands_survive_the_supervisors_syntax(value: str) -> None:
     program = Program("order", ["/with space/python", "-m", value or "x"], {"A": value, "B": "last"})

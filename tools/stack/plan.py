@@ -18,8 +18,11 @@ def program_name(service: str, replica: int) -> str:
 
 
 def defaults() -> dict[str, str]:
-    """What follows from the registry, unless the environment says otherwise."""
-    return {"ORDER_WATCHED": ",".join(service.name for service in STARTED if service.name != "order")}
+    """What follows from the registry, and from what never ran here, unless the environment says otherwise."""
+    return {
+        "ORDER_WATCHED": ",".join(service.name for service in STARTED if service.name != "order"),
+        "EVENTBUS_OLD_HEADERS": "false",  # all replicas of a stack have its code, so none reads old names only
+    }
 
 
 def service_env(settings: StackSettings, passed: Mapping[str, str]) -> dict[str, str]:
