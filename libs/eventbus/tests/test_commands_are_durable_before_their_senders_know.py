@@ -78,8 +78,9 @@ class CountingLoop:
     """The loop of the test; counts how often it was woken."""
 
     def __init__(self) -> None:
-        self._loop, self.woken = asyncio.get_running_loop(), 0
-        self.create_future = self._loop.create_future
+        loop = asyncio.get_running_loop()
+        self._loop, self.woken = loop, 0
+        self.create_future, self.time, self.call_at = loop.create_future, loop.time, loop.call_at
 
     def call_soon_threadsafe(self, call: Callable[[], None]) -> None:
         self.woken += 1
@@ -131,14 +132,43 @@ async def test_each_sender_learns_its_own_offset_however_the_reports_come(bench:
 
 async def test_the_loop_is_woken_once_for_all_that_comes_before_it_looks(bench: Bench) -> None:
     sending = [asyncio.ensure_future(bench.sender.write(command(n), None, None)) for n in range(100)]
-    await asyncio.sleep(0)
-    assert len(bench.producer.waiting) == 100
+    await until(lambda: len(bench.producer.waiting) == 100)
     reporting = threading.Thread(target=bench.producer.flush, args=(0,))
     reporting.start()
     reporting.join()  # the loop stands still meanwhile
     assert bench.loop.woken == 1
     assert len({(place.partition, place.offset) for place in await asyncio.gather(*sending)}) == 100
     assert bench.loop.woken == 1
+
+
+async def test_the_first_command_after_a_pause_waits_for_no_other_and_a_burst_goes_together(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "GATHER", 60.0)
+    sending = [asyncio.ensure_future(bench.sender.write(command(n), None, None)) for n in range(100)]
+    await asyncio.sleep(0)
+    assert len(bench.producer.waiting) == 1
+    monkeypatch.setattr(module, "GATHER", 0.0)
+    bench.sender._hand_over()  # as the loop does once the time has passed
+    assert len(bench.producer.waiting) == 100
+    late = asyncio.ensure_future(bench.sender.write(command(100), None, None))
+    await asyncio.sleep(0)
+    assert len(bench.producer.waiting) == 101, "it waits for nothing, since a pause was before it"
+    bench.producer.may_report.set()
+    offsets: dict[int, list[int]] = {0: [], 1: []}
+    for place in await asyncio.gather(*sending, late):
+        offsets[place.partition].append(place.offset)
+    assert all(found == list(range(len(found))) for found in offsets.values()), "in the order they came"
+
+
+async def test_what_was_gathered_is_written_before_the_sender_closes(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "GATHER", 60.0)
+    sending = [asyncio.ensure_future(bench.sender.write(command(n), None, None)) for n in range(3)]
+    await asyncio.sleep(0)
+    await asyncio.to_thread(bench.sender.close)
+    assert len({(place.partition, place.offset) for place in await asyncio.gather(*sending)}) == 3
 
 
 async def test_nobody_hears_of_a_command_before_its_report(bench: Bench) -> None:

@@ -111,7 +111,7 @@ def command_producer(settings: Settings) -> Producer:
             "enable.idempotence": True,
             "acks": "all",
             "message.timeout.ms": int(settings.send_timeout * 1000),
-            "linger.ms": 1,
+            "linger.ms": 0.2,  # the sender gathers; this is for what it hands over at once
             "compression.type": "lz4",
             "message.max.bytes": 2_000_000,
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections import deque
 from collections.abc import Mapping
@@ -17,11 +18,16 @@ from eventbus.kafka.clients import command_producer
 from eventbus.model.errors import Unavailable
 from eventbus.model.messages import Author, Envelope, Message
 from eventbus.model.places import Partition, Position
+from eventbus.model.record import Headers
 from eventbus.model.requests import RequestId
 from eventbus.processing.ports import epoch_ms
 from eventbus.service.answers import Sent
 from eventbus.service.local_state import LocalState
 from eventbus.settings import Settings
+
+GATHER = 0.003
+"""Seconds within which commands go to Kafka together. A request costs the broker and this process about the same,
+however many commands it holds. The first one after a pause waits for no other."""
 
 
 class Written(NamedTuple):
@@ -35,6 +41,9 @@ class Delivery(NamedTuple):
     """A command on its way to a partition, and who waits for it."""
 
     partition: Partition
+    key: bytes
+    value: bytes
+    headers: Headers
     done: asyncio.Future[Sent | Position]
     is_answered: bool
     """The events that it leads to are kept for its sender."""
@@ -43,7 +52,8 @@ class Delivery(NamedTuple):
 class Sender:
     """Lives on the event loop; a thread of its own takes the delivery reports of the producer.
 
-    That thread only puts them in a queue. It wakes the loop once for all that come before the loop looks.
+    That thread only puts them in a queue. It wakes the loop once for all that come before the loop looks. Commands go
+    to the producer in the order in which they came, those of a burst together.
     """
 
     def __init__(
@@ -58,7 +68,10 @@ class Sender:
         self._local, self._progress = local, local.progress
         self._source = f"/{service}/api"
         self._written: dict[Partition, Written] = {}
-        self._reports: deque[tuple[Delivery, int | None, str]] = deque()
+        self._gathered: deque[Delivery] = deque()
+        """What goes to the producer next."""
+        self._handed_over_at = -math.inf
+        self._reports: deque[tuple[Delivery, int | Exception]] = deque()
         self._is_woken = False
         self._producer: Producer = command_producer(settings)
         self._closing = threading.Event()
@@ -73,6 +86,7 @@ class Sender:
         """Wait for the commands under way, for ``send_timeout`` at most."""
         self._closing.set()
         self._poller.join()
+        self._hand_over()
         self._producer.flush(self._settings.send_timeout)
 
     def written(self) -> Mapping[Partition, Written]:
@@ -110,33 +124,47 @@ class Sender:
     def _durable(self, envelope: Envelope, *, is_answered: bool) -> asyncio.Future[Sent | Position]:
         value = self._codec.encode(envelope.message)
         partition = Partition(envelope.topic, envelope.partition)
-        delivery = Delivery(partition, self._loop.create_future(), is_answered)
-
-        def on_delivery(error: KafkaError | None, record: Record) -> None:
-            offset = None if error else record.offset()
-            self._report(delivery, offset, error.str() if error else "the broker named no offset")
-
+        headers = headers_of(envelope, old_names=self._settings.old_headers)
+        headers += self._codec.schema_headers(value)
+        done, key = self._loop.create_future(), envelope.message.key.encode()
         if is_answered:
             self._progress.expect(partition)
+        self._gathered.append(Delivery(partition, key, value, headers, done, is_answered))
+        if len(self._gathered) == 1:  # else it goes with the first
+            due = self._handed_over_at + GATHER
+            if self._loop.time() < due:
+                self._loop.call_at(due, self._hand_over)
+            else:
+                self._hand_over()
+        return done
+
+    def _hand_over(self) -> None:
+        """Give the producer all that was gathered, in order."""
+        self._handed_over_at = self._loop.time()
+        while self._gathered:
+            self._produce(self._gathered.popleft())
+
+    def _produce(self, delivery: Delivery) -> None:
+        def on_delivery(error: KafkaError | None, record: Record) -> None:
+            offset = None if error else record.offset()
+            reason = error.str() if error else "the broker named no offset"
+            self._report(
+                delivery, Unavailable(f"the command is not durable: {reason}") if offset is None else offset
+            )
+
         try:
             self._producer.produce(
-                self._settings.topic(envelope.topic),
-                value=value,
-                key=envelope.message.key.encode(),
-                partition=envelope.partition,
-                headers=list(
-                    headers_of(envelope, old_names=self._settings.old_headers)
-                    + self._codec.schema_headers(value)
-                ),
+                self._settings.topic(delivery.partition.topic),
+                value=delivery.value,
+                key=delivery.key,
+                partition=delivery.partition.number,
+                headers=list(delivery.headers),
                 on_delivery=on_delivery,
             )
-        except (KafkaException, BufferError) as error:
-            if is_answered:
-                self._progress.placed(partition, None)
-            if isinstance(error, BufferError):
-                raise Unavailable("too many commands wait to be written") from error
-            raise
-        return delivery.done
+        except BufferError:
+            self._report(delivery, Unavailable("too many commands wait to be written"))
+        except KafkaException as error:
+            self._report(delivery, error)
 
     def _envelope(
         self,
@@ -160,9 +188,9 @@ class Sender:
             identity=str(request) if request else None,
         )
 
-    def _report(self, delivery: Delivery, offset: int | None, reason: str) -> None:
-        """Called on the thread of the producer."""
-        self._reports.append((delivery, offset, reason))
+    def _report(self, delivery: Delivery, outcome: int | Exception) -> None:
+        """Note at which offset a command stands, or why it does not. Any thread."""
+        self._reports.append((delivery, outcome))
         if not self._is_woken:  # else the loop has not looked yet, and finds this report too
             self._is_woken = True
             self._loop.call_soon_threadsafe(self._take_reports)
@@ -173,18 +201,19 @@ class Sender:
         while self._reports:
             self._delivered(*self._reports.popleft())
 
-    def _delivered(self, delivery: Delivery, offset: int | None, reason: str) -> None:
+    def _delivered(self, delivery: Delivery, outcome: int | Exception) -> None:
         """Note where the command stands, also if its sender was cancelled and waits no more."""
-        partition, done, is_answered = delivery
-        answer = self._progress.placed(partition, offset) if is_answered else None
+        partition, done = delivery.partition, delivery.done
+        offset = None if isinstance(outcome, Exception) else outcome
+        answer = self._progress.placed(partition, offset) if delivery.is_answered else None
         if offset is not None:
             begin, end = self._written.get(partition, (offset, offset))
             self._written[partition] = Written(begin, max(end, offset + 1))
         if done.done():
             return
-        if offset is None:
-            done.set_exception(Unavailable(f"the command is not durable: {reason}"))
+        if isinstance(outcome, Exception):
+            done.set_exception(outcome)
         elif answer is None:
-            done.set_result(Position(*partition, offset))
+            done.set_result(Position(*partition, outcome))
         else:
-            done.set_result(Sent(*partition, offset, answer))
+            done.set_result(Sent(*partition, outcome, answer))
