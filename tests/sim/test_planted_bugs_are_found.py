@@ -9,19 +9,19 @@ from verification.sim.mutants import MUTANTS
 from verification.sim.run import SeedResult, run_seeds
 
 WITHIN = 5_000
-LONG = ("stable_target", "hasty_takeover", "unfenced_group", "answered_again")
-"""Found too, but later."""
+FOUND_BY = {"own_messages_overtake": 1963}
+"""Seeds, beyond the first five hundred, that found a bug: tried first. Once the code has changed so that such
+a seed finds it no more, the search takes a minute, and finds another to stand here."""
 
 
 def found(mutant: str) -> SeedResult | None:
-    """The first seed that fails with a bug planted."""
+    """A seed that fails with a bug planted: the one that is known, or the first."""
+    seeds = dict.fromkeys([FOUND_BY.get(mutant, 0), *range(WITHIN)])
     with MUTANTS[mutant]():
-        return next((outcome for outcome in run_seeds(range(WITHIN)) if outcome.violations), None)
+        return next((outcome for outcome in run_seeds(seeds) if outcome.violations), None)
 
 
-@pytest.mark.parametrize(
-    "mutant", [pytest.param(m, marks=pytest.mark.slow) if m in LONG else m for m in MUTANTS]
-)
+@pytest.mark.parametrize("mutant", MUTANTS)
 @pytest.mark.timeout(1200)
 def test_a_planted_bug_is_found(mutant: str) -> None:
     assert found(mutant), f"{mutant} lives on after {WITHIN} seeds"

@@ -15,7 +15,7 @@ from testcontainers.core.container import DockerContainer
 
 from tests.support.waiting import eventually
 from tools.stack.jars import VERSION
-from tools.stack.kafka import SETTINGS, LocalKafka, answering_cluster
+from tools.stack.kafka import SETTINGS, SHORT_LIVED, LocalKafka, answering_cluster
 
 IMAGE = f"apache/kafka:{VERSION}"
 CLUSTER_ID = "5L6g3nShT-eMCtK--X86sw"
@@ -37,7 +37,8 @@ class KafkaContainer(DockerContainer):
             [
                 "until [ -e /tmp/server.properties ]; do sleep 0.1; done; "
                 f"/opt/kafka/bin/kafka-storage.sh format -t {CLUSTER_ID} -c /tmp/server.properties && "
-                "KAFKA_HEAP_OPTS=-Xmx512m exec /opt/kafka/bin/kafka-server-start.sh /tmp/server.properties"
+                f"KAFKA_HEAP_OPTS=-Xmx512m KAFKA_JVM_PERFORMANCE_OPTS='{' '.join(SHORT_LIVED)}' "
+                "exec /opt/kafka/bin/kafka-server-start.sh /tmp/server.properties"
             ]
         )
 
