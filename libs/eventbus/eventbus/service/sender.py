@@ -71,6 +71,7 @@ class Sender:
         self._gathered: deque[Delivery] = deque()
         """What goes to the producer next."""
         self._handed_over_at = -math.inf
+        self._handing_over = threading.Lock()
         self._reports: deque[tuple[Delivery, int | Exception]] = deque()
         self._is_woken = False
         self._producer: Producer = command_producer(settings)
@@ -139,10 +140,11 @@ class Sender:
         return done
 
     def _hand_over(self) -> None:
-        """Give the producer all that was gathered, in order."""
+        """Give the producer all that was gathered, in order. On the loop; at the end on the thread that closes."""
         self._handed_over_at = self._loop.time()
-        while self._gathered:
-            self._produce(self._gathered.popleft())
+        with self._handing_over:
+            while self._gathered:
+                self._produce(self._gathered.popleft())
 
     def _produce(self, delivery: Delivery) -> None:
         def on_delivery(error: KafkaError | None, record: Record) -> None:
