@@ -18,10 +18,10 @@ def program_name(service: str, replica: int) -> str:
 
 
 def defaults() -> dict[str, str]:
-    """What follows from the registry, and from what never ran here, unless the environment says otherwise."""
+    """What holds unless the environment says otherwise: by the registry, and since this is one stack."""
     return {
         "ORDER_WATCHED": ",".join(service.name for service in STARTED if service.name != "order"),
-        "EVENTBUS_OLD_HEADERS": "false",  # all replicas of a stack have its code, so none reads old names only
+        "EVENTBUS_OLD_HEADERS": "false",  # its replicas have one code, so none reads old names only
     }
 
 
