@@ -23,6 +23,7 @@ from eventbus.processing.assembly import assemble
 from eventbus.processing.calls import Calls
 from eventbus.processing.ports import AfterStep, Ports, epoch_ms
 from eventbus.processing.processor import Processor
+from eventbus.service.batch_work import as_batch_work
 from eventbus.service.bus import BusParts
 from eventbus.service.definition import Service
 from eventbus.service.local_state import LocalState
@@ -95,6 +96,7 @@ class ProcessorThread:
         self._thread.join(timeout)
 
     def _run(self) -> None:
+        as_batch_work()
         try:
             if self._registry and not self._take_ids(self._registry):
                 return
