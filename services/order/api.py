@@ -40,7 +40,7 @@ from services.order.admission import Admission, AdmissionMiddleware
 from services.order.batch import Batch
 from services.order.bodies import CancelBody, CompleteBody, OrderBody, parse_optional, parse_order
 from services.order.create_order import create_order
-from services.order.ids import keyed_order_id, new_order_id
+from services.order.ids import keyed_order_id, random_order_id
 from services.order.keyed_changes import refused
 from services.order.list_api import OrderLists
 from services.order.parameters import OrderId
@@ -132,7 +132,7 @@ class OrderApi:
         """The command for an order. Raises Problem."""
         who, limits = caller(request), self.settings.limits
         check_terms(body, who)
-        order_id = new_order_id() if key is None else keyed_order_id(who.id, key)
+        order_id = self.bus.new_key(random_order_id) if key is None else keyed_order_id(who.id, key)
         return (yield from create_order(order_id, body, self.prices, limits, self.settings.default_currency))
 
     def exists(self, order_id: str) -> bool:

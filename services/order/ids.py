@@ -13,7 +13,7 @@ NAMESPACE = UUID("5b2f8f1e-6f0c-5c0a-9d3e-7a1f4c2b8e90")
 """Never changes: the ids of keyed orders, and so their idempotency, depend on it."""
 
 
-def new_order_id() -> str:
+def random_order_id() -> str:
     """A UUIDv7 (RFC 9562, 5.7): 48 bits of ms since epoch, then 74 random bits."""
     head = time.time_ns() // 1_000_000 << 80
     random = int.from_bytes(random_piece()[:10], "big")

@@ -24,6 +24,7 @@ from eventbus.service.answers import Answer, Sent
 from eventbus.service.bus import BusParts
 from eventbus.service.consistency import Consistency
 from eventbus.service.local_state import LocalState
+from eventbus.service.new_keys import NewKeys
 from eventbus.service.progress import Progress
 from eventbus.service.published import Published
 from eventbus.service.reader import Reader
@@ -135,7 +136,7 @@ class Replica:
         probe: Any = self.brokers
         consistency = Consistency("order", settings, self.local, sender, reader, probe)
         self.place = Published[BusParts](AWAY)
-        self.parts = BusParts(sender, reader, consistency, probe)
+        self.parts = BusParts(sender, reader, consistency, probe, NewKeys(1))
         self.bus = Bus("order", settings, self.place, (Ask,))
         self.settings = settings
 

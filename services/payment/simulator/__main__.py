@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uvicorn
 
+from eventbus.garbage import collect_seldom
 from eventbus.private import write_privately
 from eventbus.visible import log_visibly
 from services.payment.simulator.app import create_app
@@ -15,6 +16,7 @@ def main() -> None:
     settings = SimulatorSettings()
     write_privately()
     log_visibly("WARNING", "simulator")
+    collect_seldom()
     # A caller that tok_timeout keeps waiting must not keep the process from ending.
     uvicorn.run(
         create_app(settings),

@@ -66,6 +66,9 @@ class MemoryBus:
         assert self.decider.projection is not None
         self._db.executescript(self.decider.projection.tables)
 
+    def new_key(self, draw: Callable[[], str]) -> str:
+        return draw()
+
     def happens(
         self, message: Message, offset: int = 1_000_000, request: RequestId | None = None
     ) -> list[Message]:

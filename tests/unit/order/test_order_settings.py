@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from services.order.__main__ import service
-from services.order.ids import keyed_order_id, new_order_id
+from services.order.ids import keyed_order_id, random_order_id
 from services.order.prices import OnePrice
 from services.order.settings import OrderSettings
 
@@ -54,7 +54,7 @@ def test_a_setting_that_makes_no_sense_stops_the_start(
 
 def test_a_new_id_is_a_uuid_of_version_7_that_tells_its_time() -> None:
     before = time.time_ns() // 1_000_000
-    ids = [UUID(new_order_id()) for _ in range(1000)]
+    ids = [UUID(random_order_id()) for _ in range(1000)]
     after = time.time_ns() // 1_000_000
     assert {(i.version, i.variant) for i in ids} == {(7, "specified in RFC 4122")}
     assert all(before <= i.int >> 80 <= after for i in ids)

@@ -28,6 +28,7 @@ from eventbus.service.changes import Told
 from eventbus.service.consistency import Consistency
 from eventbus.service.inquiries import Inquiries
 from eventbus.service.local_state import LocalState
+from eventbus.service.new_keys import NewKeys
 from eventbus.service.offset_probe import OffsetProbe
 from eventbus.service.published import Published
 from eventbus.service.reader import Reader
@@ -48,6 +49,7 @@ class BusParts:
     reader: Reader
     consistency: Consistency
     probe: OffsetProbe
+    keys: NewKeys
 
     @classmethod
     def open(
@@ -62,7 +64,8 @@ class BusParts:
         sender = Sender(service, settings, codec, loop, local)
         reader = Reader(settings, codec, local)
         probe = OffsetProbe(service, settings)
-        return cls(sender, reader, Consistency(service, settings, local, sender, reader, probe), probe)
+        consistency = Consistency(service, settings, local, sender, reader, probe)
+        return cls(sender, reader, consistency, probe, NewKeys(local.partitions))
 
     def close(self) -> None:
         """Wait for commands under way, then disconnect. Blocks."""
@@ -87,6 +90,14 @@ class Bus:
         """``sends``: the commands that :meth:`send` takes."""
         self.service, self.settings, self._parts, self._sends = service, settings, parts, sends
         self._inquiries = Inquiries(settings)
+
+    def new_key(self, draw: Callable[[], str]) -> str:
+        """A key for what begins now: one of those that ``draw`` gives, each of which must be random.
+
+        Keys of one moment fall into the same partition, of many partitions into a quarter of them. So the transactions
+        that follow touch few, here and in each service that takes up the key. Over a second all get the same share.
+        """
+        return self._parts.get().keys.new(draw)
 
     async def send(
         self,
