@@ -26,7 +26,7 @@ def service(settings: OrderSettings | None = None) -> Service:
         sends=(CreateOrder, CancelOrder, CompleteOrder),
         port=8000,
         watches=settings.watched_topics,
-        transactions_share=0.2,  # while it rests, payment and inventory answer
+        transactions_share=0.16,  # while it rests, payment and inventory answer
     )
 
 

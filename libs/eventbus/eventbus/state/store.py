@@ -31,6 +31,9 @@ from eventbus.state.shape import ddl_of, shape_of
 S = TypeVar("S")
 FORMAT = 4
 """Raise it whenever these tables change, or what this library itself folds a log to: all state is then rebuilt."""
+WAL_PAGES = 4_000
+"""Pages of 4 KB in the write-ahead log before they are copied into the database: 16 MB. The pages that change in each
+transaction are copied once then, not once for every 1,000 (SQLite's own choice)."""
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -77,6 +80,7 @@ class Store:
         if not read_only:
             self.db.execute("PRAGMA journal_mode=WAL")
             self.db.execute("PRAGMA synchronous=NORMAL")
+            self.db.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES}")
             self._forget_other_formats()
             self.db.executescript(TABLES)
         self.db.execute("PRAGMA busy_timeout=5000")
