@@ -1,8 +1,8 @@
 """Keys for what begins now: those of one moment fall into the same partitions.
 
-What a transaction costs the brokers grows with the partitions that it touches. So what is begun within a moment goes to
-one partition, or to a quarter of many, then to the next ones. Whoever follows the key through other topics touches few
-partitions at a time too. Over a second all partitions get the same share.
+What a transaction costs the brokers grows with the partitions that it touches. So what begins within a moment goes to
+one partition, or to a quarter of many, and then it is the turn of the next. Whoever follows the key through other
+topics touches few partitions at a time too. Over a second all partitions get the same share.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class NewKeys:
         self,
         partitions: int,
         monotonic: Callable[[], float] = time.monotonic,
-        dice: Callable[[int], int] = random.SystemRandom().randrange,
+        dice: Callable[[int], int] = random.randrange,
     ) -> None:
         """``dice``: where this process begins, so that replicas do not all begin in one partition."""
         self._partitions, self._monotonic = partitions, monotonic
