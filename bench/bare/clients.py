@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
+
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 COMMON = {"log_level": 2, "socket.nagle.disable": True, "socket.keepalive.enable": True}
+
+
+def as_batch_work() -> None:
+    """Have this thread, and all that it starts, interrupt no other when it wakes up: it costs less, as it does here."""
+    if hasattr(os, "SCHED_BATCH"):
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def group_consumer(servers: str, group: str) -> Consumer:

@@ -12,7 +12,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 
-from bench.bare.clients import group_consumer, transactional_producer
+from bench.bare.clients import as_batch_work, group_consumer, transactional_producer
 from bench.bare.record import CREATED, AvroCodec
 
 BATCH = 1000
@@ -78,6 +78,7 @@ def run(work: Work, name: str, then: Callable[[], None] = lambda: None) -> None:
     parser.add_argument("--target", required=True, help="topic to write")
     options = parser.parse_args()
     stopped: list[int] = []
+    as_batch_work()
     signal.signal(signal.SIGTERM, lambda number, frame: stopped.append(number))
     group = f"{name}.{options.source}"
     producer, consumer = (

@@ -19,7 +19,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from bench.bare.clients import durable_producer
+from bench.bare.clients import as_batch_work, durable_producer
 from bench.bare.record import COMMAND, AvroCodec
 
 Delivery = tuple["asyncio.Future[None]", KafkaError | None]
@@ -56,15 +56,21 @@ class OrderBody(Body):
 
 
 class DurableSender:
-    """Produces, and lets each caller wait for its delivery. Deliveries that come together wake the loop once."""
+    """Produces, and lets each caller wait for its delivery. Deliveries that come together wake the loop once.
 
-    def __init__(self, producer: Producer, topic: str) -> None:
-        self._producer, self._topic = producer, topic
+    All threads but the event loop's are batch work.
+    """
+
+    _producer: Producer
+
+    def __init__(self, servers: str, topic: str) -> None:
+        self._servers, self._topic = servers, topic
         self._loop = asyncio.get_running_loop()
         self._delivered: deque[Delivery] = deque()
-        self._closing = threading.Event()
+        self._begun, self._closing = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._poll, name="deliveries", daemon=True)
         self._thread.start()
+        self._begun.wait()
 
     async def send(self, key: str, value: bytes) -> None:
         """Return once the record is durable. Raises RuntimeError if it will not be."""
@@ -83,6 +89,9 @@ class DurableSender:
                 future.set_exception(RuntimeError(error.str())) if error else future.set_result(None)
 
     def _poll(self) -> None:
+        as_batch_work()
+        self._producer = durable_producer(self._servers)
+        self._begun.set()
         while not self._closing.is_set():
             self._producer.poll(0.2)
             if self._delivered:
@@ -102,7 +111,7 @@ def app_for(servers: str, topic: str) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        senders.append(DurableSender(durable_producer(servers), topic))
+        senders.append(DurableSender(servers, topic))
         yield
         senders.pop().close()
 
