@@ -12,7 +12,7 @@ COMMON = {"log_level": 2, "socket.nagle.disable": True, "socket.keepalive.enable
 
 
 def as_batch_work() -> None:
-    """Have this thread, and all that it starts, interrupt no other when it wakes up: it costs less, as it does here."""
+    """Have this thread, and all that it starts, interrupt no other when it wakes up, as this project does."""
     if hasattr(os, "SCHED_BATCH"):
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 

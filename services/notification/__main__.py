@@ -47,6 +47,7 @@ def service(settings: NotificationSettings | None = None) -> Service:
         schemas=("schemas",),
         port=8003,
         transactions_share=0.025,  # nobody waits for its events
+        input_wait=0.5,  # a letter may
         on_start=open_channels,
         on_stop=resources.aclose,
     )

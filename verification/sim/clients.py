@@ -39,7 +39,9 @@ class MemoryClients(Clients):
         self._trouble = trouble
         self.inputs: InputConsumer | None = None
 
-    def input(self, settings: Settings, group: str, on_statistics: Callable[[str], None]) -> Consumer:
+    def input(
+        self, settings: Settings, group: str, on_statistics: Callable[[str], None], wait: float
+    ) -> Consumer:
         self.inputs = InputConsumer(self._broker, self._connection, self._group, self._name)
         return cast(Consumer, self.inputs)
 

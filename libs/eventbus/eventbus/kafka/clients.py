@@ -30,8 +30,17 @@ def common(settings: Settings) -> dict[str, Any]:
     }
 
 
-def input_consumer(settings: Settings, group: str, on_statistics: Callable[[str], None]) -> Consumer:
-    """The group's consumer: committed data only, KIP-848 protocol, co-partitioned (range) assignment."""
+FULL = 1_000_000
+"""Bytes of an answer to a fetch that a service which lets its input wait waits for no longer."""
+
+
+def input_consumer(
+    settings: Settings, group: str, on_statistics: Callable[[str], None], wait: float
+) -> Consumer:
+    """The group's consumer: committed data only, KIP-848 protocol, co-partitioned (range) assignment.
+
+    ``wait``: seconds that what has come may wait at the brokers until more is there; with 0 it comes at once.
+    """
     return Consumer(
         {
             **common(settings),
@@ -42,7 +51,8 @@ def input_consumer(settings: Settings, group: str, on_statistics: Callable[[str]
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "auto.offset.reset": "earliest",
-            "fetch.wait.max.ms": 500,
+            "fetch.min.bytes": FULL if wait else 1,
+            "fetch.wait.max.ms": int(wait * 1000) or 500,
             "fetch.queue.backoff.ms": 50,
             "queued.max.messages.kbytes": 32768,
             "fetch.message.max.bytes": 2_097_152,
@@ -121,8 +131,10 @@ def command_producer(settings: Settings) -> Producer:
 class Clients:
     """Makes the Kafka clients of a processor. The simulator makes others with the same methods."""
 
-    def input(self, settings: Settings, group: str, on_statistics: Callable[[str], None]) -> Consumer:
-        return input_consumer(settings, group, on_statistics)
+    def input(
+        self, settings: Settings, group: str, on_statistics: Callable[[str], None], wait: float
+    ) -> Consumer:
+        return input_consumer(settings, group, on_statistics, wait)
 
     def log(self, settings: Settings, name: str) -> Consumer:
         return log_consumer(settings, name)

@@ -64,13 +64,14 @@ def assemble(
     mirrors: Sequence[Mirror] = (),
     start: Start = "earliest",
     share: float = 1.0,
+    input_wait: float = 0.0,
 ) -> Parts:
     """The parts of a service's processor. It opens the Kafka clients, but writes and reads nothing.
 
     ``partitions``: how many each topic of the service has. ``version``: of the service, for dead letters.
     ``watches``: retry topics of other services that are followed too. ``mirrors``: how own events are also written
     in an older version. ``start``: where a new consumer group begins. ``share``: of the time, what transactions take
-    at most. Raises ValueError if that is no share.
+    at most. ``input_wait``: seconds that input may wait at the brokers for more. Raises ValueError if the share is none.
     """
     by_log, clients = {d.log: d for d in deciders}, ports.clients
     placing = partial(partition_of, count=partitions)
@@ -87,7 +88,7 @@ def assemble(
         mirrors=mirrors,
     )
     health, lag = BrokerHealth(), Lag(settings.topic_prefix)
-    consumer = clients.input(settings, service, statistics_callback(health.update, lag.update))
+    consumer = clients.input(settings, service, statistics_callback(health.update, lag.update), input_wait)
     follower = Follower(settings, service, codec, ports.store, clients, placing)
     writer = TransactionalWriter[Outgoing](
         partial(clients.producer, settings, transactional_id),

@@ -180,6 +180,7 @@ class ProcessorThread:
             mirrors=self._service.mirrors,
             start=self._start,
             share=self._settings.transactions_share or self._service.transactions_share,
+            input_wait=self._service.input_wait,
         )
         return Processor(parts)
 
