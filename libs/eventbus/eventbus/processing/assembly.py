@@ -71,7 +71,8 @@ def assemble(
     ``partitions``: how many each topic of the service has. ``version``: of the service, for dead letters.
     ``watches``: retry topics of other services that are followed too. ``mirrors``: how own events are also written
     in an older version. ``start``: where a new consumer group begins. ``share``: of the time, what transactions take
-    at most. ``input_wait``: seconds that input may wait at the brokers for more. Raises ValueError if the share is none.
+    at most. ``input_wait``: seconds that input may wait at the brokers for more. Raises ValueError if the share
+    is none.
     """
     by_log, clients = {d.log: d for d in deciders}, ports.clients
     placing = partial(partition_of, count=partitions)

@@ -52,8 +52,8 @@ class Service:
     ``EVENTBUS_TRANSACTIONS_SHARE`` says otherwise. Little suits a service whose events nobody waits for, and one that
     others answer at once: it rests longer under load, and costs less."""
     input_wait: float = 0.0
-    """Seconds that its input may wait at the brokers until a megabyte of it is there; 0: it comes at once. A service for
-    which nobody waits asks the brokers a few times a second then, not once for each transaction of all others."""
+    """Seconds that its input may wait at the brokers until a megabyte of it is there; 0: it comes at once. A service
+    for which nobody waits asks the brokers a few times a second then, not once for each transaction of all others."""
     on_start: Callable[[], Awaitable[None]] | None = None
     """Awaited on the event loop before anything else."""
     on_stop: Callable[[], Awaitable[None]] | None = None
