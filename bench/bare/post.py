@@ -9,6 +9,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from decimal import Decimal
 
@@ -56,21 +57,15 @@ class OrderBody(Body):
 
 
 class DurableSender:
-    """Produces, and lets each caller wait for its delivery. Deliveries that come together wake the loop once.
+    """Produces, and lets each caller wait for its delivery. Deliveries that come together wake the loop once."""
 
-    All threads but the event loop's are batch work.
-    """
-
-    _producer: Producer
-
-    def __init__(self, servers: str, topic: str) -> None:
-        self._servers, self._topic = servers, topic
+    def __init__(self, producer: Producer, topic: str) -> None:
+        self._producer, self._topic = producer, topic
         self._loop = asyncio.get_running_loop()
         self._delivered: deque[Delivery] = deque()
-        self._begun, self._closing = threading.Event(), threading.Event()
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._poll, name="deliveries", daemon=True)
         self._thread.start()
-        self._begun.wait()
 
     async def send(self, key: str, value: bytes) -> None:
         """Return once the record is durable. Raises RuntimeError if it will not be."""
@@ -90,8 +85,6 @@ class DurableSender:
 
     def _poll(self) -> None:
         as_batch_work()
-        self._producer = durable_producer(self._servers)
-        self._begun.set()
         while not self._closing.is_set():
             self._producer.poll(0.2)
             if self._delivered:
@@ -111,7 +104,11 @@ def app_for(servers: str, topic: str) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        senders.append(DurableSender(servers, topic))
+        with ThreadPoolExecutor(
+            1, initializer=as_batch_work
+        ) as thread:  # the producer's own threads are as this one
+            producer = thread.submit(durable_producer, servers).result()
+        senders.append(DurableSender(producer, topic))
         yield
         senders.pop().close()
 

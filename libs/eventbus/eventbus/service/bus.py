@@ -95,8 +95,8 @@ class Bus:
         """A key for what begins now: one of those that ``draw`` gives, each of which must be random.
 
         Keys of one moment fall into the same partition, of many partitions into a quarter of them. So the
-        transactions that follow touch few, here and in each service that takes up the key. Over a second all get
-        the same share.
+        transactions that follow touch few, here and in each service that takes up the key. Over time all get the
+        same share.
         """
         return self._parts.get().keys.new(draw)
 

@@ -2,7 +2,7 @@
 
 What a transaction costs the brokers grows with the partitions that it touches. So what begins within a moment goes to
 one partition, or to a quarter of many, and then it is the turn of the next. Whoever follows the key through other
-topics touches few partitions at a time too. Over a second all partitions get the same share.
+topics touches few partitions at a time too. Over time all partitions get the same share.
 """
 
 from __future__ import annotations
