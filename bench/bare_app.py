@@ -19,14 +19,15 @@ START = 20.0
 class BareApp:
     """``bench.bare.post`` while the ``with`` lasts."""
 
-    def __init__(self, bench: Run) -> None:
+    def __init__(self, bench: Run, topic: str | None = None) -> None:
+        """It writes to ``topic``: a new one, unless told."""
         self._bench, port = bench, free_port()
         self.url = f"http://127.0.0.1:{port}"
         arguments = [
             "--servers",
             bench.kafka.bootstrap_servers,
             "--topic",
-            bench.topic(),
+            topic or bench.topic(),
             "--port",
             str(port),
         ]
@@ -53,6 +54,11 @@ class BareApp:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._app.__exit__(kind, error, trace)
+
+    @property
+    def pid(self) -> int:
+        """The app's process."""
+        return self._app.pid
 
     def load(self, clients: int, warm: float, seconds: float) -> Measured:
         """Clients that post one order after the other. Raises NotMeasured."""

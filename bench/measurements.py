@@ -14,7 +14,7 @@ from bench.parts.scale import scale
 from bench.processes import NotMeasured
 from bench.result import Row
 from bench.rows.at_rate import at_rate
-from bench.rows.cost import cost
+from bench.rows.cost import cost, cost_over_bare
 from bench.rows.idle import idle
 from bench.rows.invoices import invoices_against_base
 from bench.rows.post import post
@@ -39,6 +39,7 @@ ALL = (
     # first, before the services have done anything
     Measurement("idle", idle),
     Measurement("cpu-per-order", cost, by_default=True),
+    Measurement("over-bare", cost_over_bare),
     Measurement("at-100", partial(at_rate, rate=100), by_default=True),
     Measurement("at-50", partial(at_rate, rate=50)),
     Measurement("at-20", partial(at_rate, rate=20)),

@@ -1,8 +1,10 @@
-"""What an order costs: clients that post and wait, beside clients of a bare app that makes a POST durable."""
+"""What an order costs: clients that post and wait, beside clients of a bare app that makes a POST durable, and of
+bare services that carry an order to CONFIRMED."""
 
 from __future__ import annotations
 
 from bench.bare_app import BareApp
+from bench.bare_flow import BareFlow
 from bench.load import Measured, closed_loop, run
 from bench.ours import Ours
 from bench.result import Better, Round, Row
@@ -10,14 +12,16 @@ from bench.run import Run
 from bench.shop import confirmed_orders
 
 CLIENTS = 128
+WARM_UPS = 2
+"""Windows for which both bear the load before it is measured: until then the broker's code is being compiled."""
 
 
 def cost(bench: Run) -> list[Row]:
     """CPU of a one-item order from POST to CONFIRMED, as a multiple of that of one bare POST."""
     stack = bench.ours
     with BareApp(bench) as app:
-        settle(stack, CLIENTS, 0.0, bench.seconds)
-        app.load(CLIENTS, 0.0, bench.seconds)
+        settle(stack, CLIENTS, 0.0, WARM_UPS * bench.seconds)
+        app.load(CLIENTS, 0.0, WARM_UPS * bench.seconds)
         found = bench.pairs(
             "CPU per order",
             lambda seconds: settle(stack, CLIENTS, bench.warm, seconds),
@@ -46,7 +50,42 @@ def cost(bench: Run) -> list[Row]:
     return [row]
 
 
-def settle(ours: Ours, clients: int, warm: float, seconds: float) -> Measured:
+def cost_over_bare(bench: Run) -> list[Row]:
+    """CPU of a one-item order from POST to CONFIRMED, beside bare services that write the same records and rows."""
+    stack = bench.ours
+    with BareFlow(bench) as flow:
+        settle(stack, CLIENTS, 0.0, WARM_UPS * bench.seconds)
+        settle(flow, CLIENTS, 0.0, WARM_UPS * bench.seconds)
+        found = bench.pairs(
+            "CPU over bare services",
+            lambda seconds: settle(stack, CLIENTS, bench.warm, seconds),
+            lambda seconds: settle(flow, CLIENTS, bench.warm, seconds),
+            lambda ours, bare: (
+                f"{ours.cost:.2f} / {bare.cost:.2f} ms, {ours.rate:.0f} / {bare.rate:.0f} orders/s"
+            ),
+        )
+    last_ours, last_bare = found[-1]
+    row = Row(
+        "over-bare",
+        f"CPU per one-item order, all services, simulator and broker, {CLIENTS} clients that post and wait",
+        "ms",
+        Better.LOWER,
+        "bare services that write the same records and rows, and do nothing else",
+        None,
+        [Round(ours.cost, bare.cost) for ours, bare in found],
+        {
+            "ms by process": last_ours.costs,
+            "reference's ms by process": last_bare.costs,
+            "orders/s": [round(ours.rate) for ours, _ in found],
+            "reference's orders/s": [round(bare.rate) for _, bare in found],
+            "p50, ms": [round(ours.ms(0.5)) for ours, _ in found],
+            "reference's p50, ms": [round(bare.ms(0.5)) for _, bare in found],
+        },
+    )
+    return [row]
+
+
+def settle(ours: Ours | BareFlow, clients: int, warm: float, seconds: float) -> Measured:
     """Clients that post an order and wait until it is CONFIRMED, one after the other."""
 
     async def load() -> Measured:

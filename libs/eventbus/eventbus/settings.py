@@ -96,7 +96,8 @@ class Settings(BaseSettings):
     max_command_bytes: int = 1_900_000
     """Key, headers and value of a command or an answer to another service; their topics take 2 MB."""
     max_input_bytes: int = 5_000_000
-    """An input that is larger, uncompressed, is a dead letter. More could not wait in the retry topic."""
+    """An input that is larger, uncompressed, is a dead letter, unless it is an event that nobody here takes. More
+    could not wait in the retry topic."""
 
     why_at_once: int = Field(default=2, ge=1)
     """Questions for the causes of a key that a replica answers at a time; it refuses further ones."""

@@ -66,12 +66,23 @@ def after_unreadable(probe: Consumer, topic: str, partition: int, first: int, ti
 
 def raw_of(record: Record, prefix: str) -> Raw:
     """A confluent-kafka message as a plain record, its topic without the prefix."""
-    topic, partition, offset = record.topic(), record.partition(), record.offset()
-    assert topic is not None and partition is not None and offset is not None
-    headers, flaw = _headers_of(record)
+    return raw_with(record, topic_of(record, prefix), *headers_of_record(record))
+
+
+def topic_of(record: Record, prefix: str) -> str:
+    """The topic of a record, without the prefix."""
+    topic = record.topic()
+    assert topic is not None
+    return topic.removeprefix(prefix)
+
+
+def raw_with(record: Record, topic: str, headers: Headers, flaw: str) -> Raw:
+    """A confluent-kafka message as a plain record, with what was asked of it already."""
+    partition, offset = record.partition(), record.offset()
+    assert partition is not None and offset is not None
     millis = record.timestamp()[1]
     return Raw(
-        topic.removeprefix(prefix),
+        topic,
         partition,
         offset,
         record.key(),
@@ -93,7 +104,7 @@ with a hole, and an error that is set but not raised (confluent-kafka 2.16). A p
 optimised checks neither: the error surfaces anywhere, and reading the tuple crashes the process."""
 
 
-def _headers_of(record: Record) -> tuple[Headers, str]:
+def headers_of_record(record: Record) -> tuple[Headers, str]:
     """A record's headers, or why it gives none. Asked a second time, the client would hand out broken tuples."""
     try:
         return cast(Headers, _call_headers(record) or []), ""

@@ -14,7 +14,7 @@ from eventbus.model.errors import Poison, UnknownSchema
 from eventbus.model.limits import Limits
 from eventbus.model.messages import Message
 from eventbus.model.mirror import Mirror
-from eventbus.model.record import Raw
+from eventbus.model.record import Headers, Raw
 from eventbus.processing.offsets import OffsetTracker
 from eventbus.processing.ports import StateReader
 from eventbus.processing.work import KeyQueues
@@ -41,6 +41,12 @@ class Router:
                 self._by_name.setdefault((cls.topic, cls.name), []).append(decider)
             for topic in {cls.topic for cls in decider.inputs}:
                 self.takers.setdefault(topic, []).append(decider)
+        self._events = {
+            topic: frozenset(name.encode() for of, name in self._by_name if of == topic)
+            for topic in self.takers
+            if not topic.endswith(COMMANDS)
+        }
+        """By topic of events, the types that a decider takes."""
         self._prompt = {
             topic
             for topic, takers in self.takers.items()
@@ -61,6 +67,11 @@ class Router:
                 return takers
             raise Poison(f"{raw.topic} takes no {name[:100]}")
         return deciders
+
+    def passes_by(self, topic: str, headers: Headers) -> bool:
+        """Whether :meth:`route` would find no decider, as far as the headers alone say: an event of another type."""
+        taken = self._events.get(topic)
+        return taken is not None and bool(name := dict(headers).get("ce_type")) and name not in taken
 
     def taker(self, topic: str, name: str) -> Decider[Any] | None:
         """The one decider that may decide a message of this type as soon as it is sent; None if there is none.

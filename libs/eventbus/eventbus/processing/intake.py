@@ -11,7 +11,7 @@ from confluent_kafka import Message as Record
 
 from eventbus import metrics
 from eventbus.kafka.errors import comes_too_early, is_unreadable, passes
-from eventbus.kafka.records import raw_of, unreadable
+from eventbus.kafka.records import headers_of_record, raw_with, topic_of, unreadable
 from eventbus.model.places import Partition, Position
 from eventbus.model.record import Raw
 from eventbus.processing.context import TurnContext
@@ -116,7 +116,8 @@ class Intake:
         return self._settings.max_batch
 
     def _raw(self, record: Record) -> Raw | None:
-        """The record that was polled. None for an error, and for a record that an operator has set aside."""
+        """The record that was polled. None for an error, an event that nobody here takes, and what an operator set
+        aside."""
         if error := record.error():
             if is_unreadable(error):
                 return self._pass_unreadable(record, error)
@@ -124,7 +125,10 @@ class Intake:
                 raise KafkaException(error)
             log.warning("input: %s", error.str())
             return None
-        raw = raw_of(record, self._settings.topic_prefix)
+        topic, (headers, flaw) = topic_of(record, self._settings.topic_prefix), headers_of_record(record)
+        if self._context.router.passes_by(topic, headers):
+            return None  # most are: no more is asked of them
+        raw = raw_with(record, topic, headers, flaw)
         if raw.position in self._follower.skips:
             metrics.SKIPPED.labels(raw.topic).inc()
             log.warning("%s is skipped: an operator set it aside", raw.coordinates)
