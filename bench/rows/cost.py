@@ -12,16 +12,17 @@ from bench.run import Run
 from bench.shop import confirmed_orders
 
 CLIENTS = 128
-WARM_UPS = 2
-"""Windows for which both bear the load before it is measured: until then the broker's code is being compiled."""
+WARM_UPS = 4
+"""Windows for which our services and the bare ones bear the load before it is measured: until then the code of both
+brokers is being compiled, and theirs is the younger one."""
 
 
 def cost(bench: Run) -> list[Row]:
     """CPU of a one-item order from POST to CONFIRMED, as a multiple of that of one bare POST."""
     stack = bench.ours
     with BareApp(bench) as app:
-        settle(stack, CLIENTS, 0.0, WARM_UPS * bench.seconds)
-        app.load(CLIENTS, 0.0, WARM_UPS * bench.seconds)
+        settle(stack, CLIENTS, 0.0, bench.seconds)
+        app.load(CLIENTS, 0.0, bench.seconds)
         found = bench.pairs(
             "CPU per order",
             lambda seconds: settle(stack, CLIENTS, bench.warm, seconds),
@@ -52,14 +53,19 @@ def cost(bench: Run) -> list[Row]:
 
 def cost_over_bare(bench: Run) -> list[Row]:
     """CPU of a one-item order from POST to CONFIRMED, beside bare services that write the same records and rows."""
-    stack = bench.ours
-    with BareFlow(bench) as flow:
+    stack, posts = bench.ours, list[Measured]()
+    with BareFlow(bench) as flow, BareApp(bench) as app:
+
+        def bare(seconds: float) -> Measured:
+            posts.append(app.load(CLIENTS, bench.warm, seconds / 2))
+            return settle(flow, CLIENTS, bench.warm, seconds)
+
         settle(stack, CLIENTS, 0.0, WARM_UPS * bench.seconds)
         settle(flow, CLIENTS, 0.0, WARM_UPS * bench.seconds)
         found = bench.pairs(
             "CPU over bare services",
             lambda seconds: settle(stack, CLIENTS, bench.warm, seconds),
-            lambda seconds: settle(flow, CLIENTS, bench.warm, seconds),
+            bare,
             lambda ours, bare: (
                 f"{ours.cost:.2f} / {bare.cost:.2f} ms, {ours.rate:.0f} / {bare.rate:.0f} orders/s"
             ),
@@ -80,6 +86,10 @@ def cost_over_bare(bench: Run) -> list[Row]:
             "reference's orders/s": [round(bare.rate) for _, bare in found],
             "p50, ms": [round(ours.ms(0.5)) for ours, _ in found],
             "reference's p50, ms": [round(bare.ms(0.5)) for _, bare in found],
+            "reference as a multiple of a bare POST beside it": [
+                round(bare.cost / post.cost, 1)
+                for (_, bare), post in zip(found, posts[-len(found) :], strict=True)
+            ],
         },
     )
     return [row]

@@ -53,6 +53,8 @@ class Processor:
         self._store, self._calls = parts.ports.store, parts.ports.calls
         self._publish, self._after_step = parts.ports.publish, parts.ports.after_step
         self._monotonic = parts.ports.monotonic
+        self._commit_time = metrics.COMMIT.labels(self.service)
+        self._decided, self._dead = metrics.DECIDED.labels(self.service), metrics.DEAD.labels(self.service)
         self._gauges = (
             (metrics.LEADING.labels(self.service), lambda: len(self.tasks.led)),
             (metrics.IN_FLIGHT.labels(self.service), self._calls.in_flight),
@@ -137,7 +139,7 @@ class Processor:
         if turn.outgoing or (moved and self._monotonic() - self._writer.committed_at > COMMIT_EVERY):
             began = self._monotonic()
             try:
-                with metrics.COMMIT.labels(self.service).time():
+                with self._commit_time.time():
                     self._write(turn)  # step 5
                     offsets = self._offsets.moved(decided) | self._standing(turn.tasks, decided)
                     written = self._commit(offsets, len(turn.outgoing))
@@ -274,8 +276,8 @@ class Processor:
             self._conclude(turn, self._intake.positions())
 
     def _report(self, turn: Turn) -> None:
-        metrics.DECIDED.labels(self.service).inc(turn.decided)
-        metrics.DEAD.labels(self.service).inc(turn.dead)
+        self._decided.inc(turn.decided)
+        self._dead.inc(turn.dead)
         for record in turn.outgoing:
             if mirror := record.unrepresentable:
                 metrics.UNREPRESENTABLE.labels(self.service, mirror.event.name, str(mirror.major)).inc()

@@ -233,9 +233,8 @@ class Store:
                 "INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)",
                 [(log, partition, upto) for (log, partition), upto in checkpoints.items()],
             )
-            db.executemany(
-                "INSERT OR REPLACE INTO passed_over VALUES (?, ?, ?)", [(*part, RULES) for part in passed]
-            )
+            if rows := [(*part, RULES) for part in passed]:
+                db.executemany("INSERT OR REPLACE INTO passed_over VALUES (?, ?, ?)", rows)
             db.execute("COMMIT")
         except BaseException:
             if db.in_transaction:  # a full disk has SQLite roll back by itself
@@ -264,7 +263,8 @@ class Store:
                 folded = Folded(stored, folded.version, folded.updated_at, folded.answered)
             written.append((entity, folded, len(body)))
         self.db.executemany("INSERT OR REPLACE INTO states VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
-        self.db.executemany("INSERT OR REPLACE INTO table_rows VALUES (?, ?, ?, ?, ?, ?)", of_tables)
+        if of_tables:
+            self.db.executemany("INSERT OR REPLACE INTO table_rows VALUES (?, ?, ?, ?, ?, ?)", of_tables)
         return written
 
     def _write_listings(self, folds: Mapping[Entity, tuple[int, Folded[Any]]]) -> None:
