@@ -7,6 +7,7 @@ from bench.bare_app import BareApp
 from bench.bare_flow import BareFlow
 from bench.load import Measured, closed_loop, run
 from bench.ours import Ours
+from bench.processes import NotMeasured
 from bench.result import Better, Round, Row
 from bench.run import Run
 from bench.shop import confirmed_orders
@@ -58,10 +59,10 @@ def cost_over_bare(bench: Run) -> list[Row]:
 
         def bare(seconds: float) -> Measured:
             posts.append(app.load(CLIENTS, bench.warm, seconds / 2))
-            return settle(flow, CLIENTS, bench.warm, seconds)
+            return carried(flow, CLIENTS, bench.warm, seconds)
 
         settle(stack, CLIENTS, 0.0, WARM_UPS * bench.seconds)
-        settle(flow, CLIENTS, 0.0, WARM_UPS * bench.seconds)
+        carried(flow, CLIENTS, 0.0, WARM_UPS * bench.seconds)
         found = bench.pairs(
             "CPU over bare services",
             lambda seconds: settle(stack, CLIENTS, bench.warm, seconds),
@@ -93,6 +94,15 @@ def cost_over_bare(bench: Run) -> list[Row]:
         },
     )
     return [row]
+
+
+def carried(flow: BareFlow, clients: int, warm: float, seconds: float) -> Measured:
+    """The same clients of the bare services. Raises NotMeasured, with the name of a service that ended."""
+    try:
+        return settle(flow, clients, warm, seconds)
+    except NotMeasured:
+        flow.check()
+        raise
 
 
 def settle(ours: Ours | BareFlow, clients: int, warm: float, seconds: float) -> Measured:
