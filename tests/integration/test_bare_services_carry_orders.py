@@ -7,8 +7,6 @@ import signal
 from contextlib import ExitStack
 from pathlib import Path
 
-import pytest
-
 from bench.bare_flow import SERVICES, BareFlow
 from bench.processes import NotMeasured
 from bench.rows.cost import carried
@@ -16,7 +14,6 @@ from bench.run import Run
 from tests.support.waiting import eventually
 
 
-@pytest.mark.slow
 def test_orders_are_confirmed_until_a_service_ends(tmp_path: Path) -> None:
     with ExitStack() as stack, BareFlow(Run(tmp_path, stack)) as flow:
         measured = carried(flow, 8, 0.0, 1.0)
