@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from types import TracebackType
 
 from bench.load import Measured, closed_loop, run
-from bench.processes import Module, NotMeasured
+from bench.processes import Module
 from bench.run import Run
 from bench.shop import posts
 from tools.stack.ports import free_port
-from tools.stack.ready import request
 
 START = 20.0
 """Seconds it may take to answer."""
@@ -36,19 +34,11 @@ class BareApp:
     def __enter__(self) -> BareApp:
         self._app.__enter__()
         try:
-            self._await()
+            self._app.wait_ready(f"{self.url}/openapi.json", START)
         except BaseException:
             self.__exit__(None, None, None)
             raise
         return self
-
-    def _await(self) -> None:
-        deadline = time.monotonic() + START
-        while request(f"{self.url}/openapi.json")[0] != 200:
-            self._app.check()
-            if time.monotonic() > deadline:
-                raise NotMeasured(f"The bare app does not answer at {self.url} after {START:.0f} s.")
-            time.sleep(0.1)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

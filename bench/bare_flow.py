@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from contextlib import ExitStack
 from types import TracebackType
 
 from bench.bare.clients import create_topics
-from bench.bare.flow.records import TOPICS
+from bench.bare.flow.records import SERVICES, TOPICS
 from bench.bare_app import START, BareApp
-from bench.processes import Module, NotMeasured
+from bench.processes import Module
 from bench.run import PARTITIONS, REPLICATION, Run
 from eventbus import Settings
 from tools.stack.ports import free_port
-from tools.stack.ready import request
 from tools.system import System
-
-SERVICES = ("order", "payment", "inventory", "notification")
 
 
 class BareFlow:
@@ -64,17 +60,9 @@ class BareFlow:
             for part in self._parts.values():
                 stack.enter_context(part)
             stack.enter_context(self._app)
-            self._await_gateway()
+            self._parts["simulator"].wait_ready(f"{self._gateway}/healthz", START)
             self._stack = stack.pop_all()
         return self
-
-    def _await_gateway(self) -> None:
-        deadline = time.monotonic() + START
-        while request(f"{self._gateway}/healthz")[0] != 200:
-            self.check()
-            if time.monotonic() > deadline:
-                raise NotMeasured(f"The simulator does not answer at {self._gateway} after {START:.0f} s.")
-            time.sleep(0.1)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 
+from tools.stack.ready import request
 from tools.stack.settings import ROOT
 
 GRACE = 10.0
 """Seconds a process may take to end in order."""
+LOOK = 0.02
+"""Seconds between two looks at a process."""
 
 
 class NotMeasured(Exception):
@@ -59,6 +64,15 @@ class Module:
         if self._process.poll() is not None:
             last = self._log.read_text(errors="replace").strip().splitlines()[-1:]
             raise NotMeasured(f"{self._command[2]} ended ({self._log}): {' '.join(last)}")
+
+    def wait_ready(self, url: str, patience: float) -> None:
+        """Return once it answers there with 200. Raises NotMeasured if it ends first, or takes longer (s)."""
+        deadline = time.monotonic() + patience
+        while request(url, timeout=2.0)[0] != HTTPStatus.OK:
+            self.check()
+            if time.monotonic() > deadline:
+                raise NotMeasured(f"{self._command[2]} does not answer at {url} after {patience:.0f} s.")
+            time.sleep(LOOK)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -9,7 +9,6 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast
@@ -17,6 +16,7 @@ from typing import cast
 from confluent_kafka import Message
 
 from bench.bare.baskets import FILL, FILLED, FOLDER
+from bench.bare.headers import headers_of, moment, place_of
 from bench.bare.hop import Headers, Work, run
 from bench.bare.record import AvroCodec
 
@@ -46,26 +46,14 @@ def adding(totals: Totals, changed: Totals) -> Work:
 
 
 def headers(record: Message, basket: str, version: int, now: float) -> Headers:
-    """The headers that this project's library writes."""
-    told = dict(cast(Headers, record.headers() or []))
-    cause = f"{record.topic()}-{record.partition()}-{record.offset()}"
-    identity, correlation, key_version = cause.encode(), told["ce_correlationid"], b"%d" % version
-    moment = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """The headers that this project's library writes, under their old names too."""
+    told = dict(cast(list[tuple[str, bytes]], record.headers() or []))
+    cause = place_of(record)
     return [
-        ("ce_specversion", b"1.0"),
-        ("ce_id", f"basket/{cause}/{version - 1}.0".encode()),
-        ("ce_type", b"BasketFilled"),
-        ("ce_source", b"/basket"),
-        ("ce_time", moment.encode()),
-        ("ce_subject", basket.encode()),
-        ("content-type", b"application/avro"),
-        ("ce_correlationid", correlation),
-        ("ce_cause", identity),
-        ("ce_keyversion", key_version),
-        ("ce_causationid", told["ce_id"]),
-        ("correlationid", correlation),
-        ("cause", identity),
-        ("keyversion", key_version),
+        *headers_of("basket", "BasketFilled", basket.encode(), cause, told, version, 0, moment(now)),
+        ("correlationid", told["ce_correlationid"]),
+        ("cause", cause.encode()),
+        ("keyversion", b"%d" % version),
     ]
 
 

@@ -21,6 +21,8 @@ BATCH = 1000
 Headers = list[tuple[str, str | bytes | None]]
 Work = Callable[[Message], tuple[bytes, Headers]]
 """What a hop makes of a record: a value, and headers."""
+Ends = dict[tuple[Any, Any], int]
+"""By topic and partition, the offset after the last record that was read."""
 
 
 def transcode() -> Work:
@@ -54,7 +56,7 @@ def batch_of(consumer: Consumer, wait: float, most: int = BATCH) -> list[Message
 
 def turn(consumer: Consumer, producer: Producer, records: list[Message], target: str, work: Work) -> None:
     """One transaction: what the records lead to, and that they were read. Raises KafkaException if it fails."""
-    ends: dict[tuple[Any, Any], int] = {}
+    ends: Ends = {}
     producer.begin_transaction()
     for record in records:
         partition, offset = record.partition(), record.offset()
@@ -62,6 +64,11 @@ def turn(consumer: Consumer, producer: Producer, records: list[Message], target:
         value, headers = work(record)
         producer.produce(target, value, record.key(), partition, headers=headers)
         ends[record.topic(), partition] = offset + 1
+    commit(consumer, producer, ends)
+
+
+def commit(consumer: Consumer, producer: Producer, ends: Ends) -> None:
+    """End a transaction, in which that much was read. Raises KafkaException if it fails."""
     offsets = [TopicPartition(topic, partition, end) for (topic, partition), end in ends.items()]
     producer.send_offsets_to_transaction(offsets, consumer.consumer_group_metadata())
     producer.commit_transaction()

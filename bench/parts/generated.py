@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-import urllib.error
-import urllib.request
 import uuid
 from pathlib import Path
 
@@ -22,8 +20,6 @@ from tools.wiring import topics
 
 SEED = 11
 PATIENCE = 1_800.0
-LOOK = 0.02
-"""Seconds between two looks at a process."""
 
 
 class Generated:
@@ -64,10 +60,15 @@ class Generated:
             "EVENTBUS_TOPIC_PREFIX": self.settings.topic_prefix,
             "EVENTBUS_STATE_DIR": str(self.folder / "state"),
             "EVENTBUS_HTTP_PORT": str(port),
-            "PAYMENT_GATEWAY_URL": f"http://127.0.0.1:{self.gateway_port}",
+            "PAYMENT_GATEWAY_URL": self.gateway_url,
             "NOTIFICATION_FILE": "none",
         }
         return Module(self.folder / f"{name}.log", BY_NAME[name].package, env={**place, **env})
+
+    @property
+    def gateway_url(self) -> str:
+        """Where the simulator answers."""
+        return f"http://127.0.0.1:{self.gateway_port}"
 
     def simulator(self, **env: str) -> Module:
         """The payment simulator."""
@@ -79,18 +80,3 @@ def plan(orders: int, **choice: object) -> Plan:
     """So many orders, of which the last one is of this moment."""
     begin = time.time_ns() // 1_000_000 - orders * PACE // PARTITIONS
     return Plan(orders, SEED, begin, **choice)  # type: ignore[arg-type]
-
-
-def wait_ready(process: Module, port: int, path: str = "/readyz") -> None:
-    """Return once the process answers there. Raises NotMeasured if it ends first, or not in time."""
-    deadline = time.monotonic() + PATIENCE
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    while True:
-        process.check()
-        try:
-            with opener.open(f"http://127.0.0.1:{port}{path}", timeout=2):
-                return
-        except (urllib.error.URLError, OSError):
-            if time.monotonic() > deadline:
-                raise NotMeasured(f"port {port} was not ready after {PATIENCE:.0f} s") from None
-        time.sleep(LOOK)

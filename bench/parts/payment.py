@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.parts.generated import Generated, plan, wait_ready
+from bench.parts.generated import PATIENCE, Generated, plan
 from bench.parts.passage import Passage, passage
 from bench.result import Better, Round, Row
 from bench.run import Run
@@ -41,7 +41,7 @@ def paid(bench: Run, orders: int) -> Passage:
     calls = {"EVENTBUS_MAX_IN_FLIGHT": str(CALLS), "PAYMENT_GATEWAY_CONNECTIONS": str(CALLS)}
     topic = system.settings.topic
     with system.simulator(SIMULATOR_LATENCY=str(LATENCY)) as simulator:
-        wait_ready(simulator, system.gateway_port, "/healthz")
+        simulator.wait_ready(f"{system.gateway_url}/healthz", PATIENCE)
         process = system.service("payment", free_port(), **calls)
         servers = system.settings.bootstrap_servers
         return passage(

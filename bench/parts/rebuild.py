@@ -11,8 +11,8 @@ import time
 from dataclasses import dataclass
 
 from bench import cpu
-from bench.parts.generated import LOOK, PATIENCE, Generated, plan
-from bench.processes import NotMeasured
+from bench.parts.generated import PATIENCE, Generated, plan
+from bench.processes import LOOK, NotMeasured
 from bench.result import Better, Round, Row
 from bench.run import Run
 from tools.stack.ports import free_port

@@ -20,7 +20,7 @@ import aiohttp
 from bench.lives import SERVICES
 from bench.load import Measured, closed_loop, run
 from bench.orders import lives
-from bench.parts.generated import Generated, plan, wait_ready
+from bench.parts.generated import PATIENCE, Generated, plan
 from bench.processes import Module, NotMeasured
 from bench.result import Better, Round, Row
 from bench.run import PARTITIONS, Run
@@ -55,7 +55,7 @@ class Shop:
         with ExitStack() as stack:
             self._generated.fill(self._plan)
             simulator = stack.enter_context(self._generated.simulator())
-            wait_ready(simulator, self._generated.gateway_port, "/healthz")
+            simulator.wait_ready(f"{self._generated.gateway_url}/healthz", PATIENCE)
             stack.callback(self._end)
             for service in SERVICES:
                 self._start(service)
@@ -73,7 +73,7 @@ class Shop:
         self._running[service] = process.__enter__()
 
     def _wait(self, service: str) -> None:
-        wait_ready(self._running[service], self._ports[service])
+        self._running[service].wait_ready(f"{self._url(service)}/readyz", PATIENCE)
 
     def _end(self) -> None:
         while self._running:

@@ -3,6 +3,8 @@ bare services that carry an order to CONFIRMED."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from bench.bare_app import BareApp
 from bench.bare_flow import BareFlow
 from bench.load import Measured, closed_loop, run
@@ -32,21 +34,14 @@ def cost(bench: Run) -> list[Row]:
                 f"{ours.cost:.2f} / {bare.cost:.2f} ms, {ours.rate:.0f} orders/s / {bare.rate:.0f} POSTs/s"
             ),
         )
-    last_ours, last_bare = found[-1]
-    row = Row(
+    row = _row(
         "cpu-per-order",
-        f"CPU per one-item order, all services, simulator and broker, {CLIENTS} clients that post and wait",
-        "ms",
-        Better.LOWER,
         "CPU of one bare POST, its broker's share included",
         8.0,
-        [Round(ours.cost, bare.cost) for ours, bare in found],
+        found,
         {
-            "ms by process": last_ours.costs,
-            "reference's ms by process": last_bare.costs,
-            "orders/s": [round(ours.rate) for ours, _ in found],
             "reference's POSTs/s": [round(bare.rate) for _, bare in found],
-            "reference's share of raw produce": round(last_bare.rate / bench.raw_produce, 3),
+            "reference's share of raw produce": round(found[-1][1].rate / bench.raw_produce, 3),
         },
     )
     return [row]
@@ -71,19 +66,12 @@ def cost_over_bare(bench: Run) -> list[Row]:
                 f"{ours.cost:.2f} / {bare.cost:.2f} ms, {ours.rate:.0f} / {bare.rate:.0f} orders/s"
             ),
         )
-    last_ours, last_bare = found[-1]
-    row = Row(
+    row = _row(
         "over-bare",
-        f"CPU per one-item order, all services, simulator and broker, {CLIENTS} clients that post and wait",
-        "ms",
-        Better.LOWER,
         "bare services that write the same records and rows, and do nothing else",
         None,
-        [Round(ours.cost, bare.cost) for ours, bare in found],
+        found,
         {
-            "ms by process": last_ours.costs,
-            "reference's ms by process": last_bare.costs,
-            "orders/s": [round(ours.rate) for ours, _ in found],
             "reference's orders/s": [round(bare.rate) for _, bare in found],
             "p50, ms": [round(ours.ms(0.5)) for ours, _ in found],
             "reference's p50, ms": [round(bare.ms(0.5)) for _, bare in found],
@@ -94,6 +82,31 @@ def cost_over_bare(bench: Run) -> list[Row]:
         },
     )
     return [row]
+
+
+def _row(
+    name: str,
+    reference: str,
+    goal: float | None,
+    found: list[tuple[Measured, Measured]],
+    details: dict[str, Any],
+) -> Row:
+    last_ours, last_bare = found[-1]
+    return Row(
+        name,
+        f"CPU per one-item order, all services, simulator and broker, {CLIENTS} clients that post and wait",
+        "ms",
+        Better.LOWER,
+        reference,
+        goal,
+        [Round(ours.cost, bare.cost) for ours, bare in found],
+        {
+            "ms by process": last_ours.costs,
+            "reference's ms by process": last_bare.costs,
+            "orders/s": [round(ours.rate) for ours, _ in found],
+            **details,
+        },
+    )
 
 
 def carried(flow: BareFlow, clients: int, warm: float, seconds: float) -> Measured:

@@ -7,7 +7,8 @@ import signal
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench.bare_flow import SERVICES, BareFlow
+from bench.bare.flow.records import SERVICES
+from bench.bare_flow import BareFlow
 from bench.processes import NotMeasured
 from bench.rows.cost import carried
 from bench.run import Run

@@ -11,17 +11,15 @@ import signal
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
-
-from confluent_kafka import TopicPartition
 
 from bench.bare.clients import as_batch_work, group_consumer, transactional_producer
 from bench.bare.flow.inventory import Inventory
 from bench.bare.flow.notification import Notification
 from bench.bare.flow.order import Order
 from bench.bare.flow.payment import Payment
+from bench.bare.flow.records import SERVICES
 from bench.bare.flow.service import Service
-from bench.bare.hop import BATCH, batch_of
+from bench.bare.hop import Ends, batch_of, commit
 
 MANY = 500
 """Records after which there is no rest."""
@@ -53,10 +51,10 @@ def serve(name: str, one: Service, servers: str, prefix: str) -> None:
     producer.init_transactions()
     consumer.subscribe([prefix + topic for topic in one.reads])
     while not stopped:
-        batch = batch_of(consumer, 0.5, BATCH)
+        batch = batch_of(consumer, 0.5)
         if not batch:
             continue
-        ends: dict[tuple[Any, Any], int] = {}
+        ends: Ends = {}
         producer.begin_transaction()
         for output in one.decide(batch):
             producer.produce(prefix + output.topic, output.value, output.key, headers=output.headers)
@@ -64,9 +62,7 @@ def serve(name: str, one: Service, servers: str, prefix: str) -> None:
             offset = record.offset()
             assert offset is not None
             ends[record.topic(), record.partition()] = offset + 1
-        offsets = [TopicPartition(topic, partition, end) for (topic, partition), end in ends.items()]
-        producer.send_offsets_to_transaction(offsets, consumer.consumer_group_metadata())
-        producer.commit_transaction()
+        commit(consumer, producer, ends)
         one.keep()
         if len(batch) < MANY:
             time.sleep(one.rest)
@@ -77,7 +73,7 @@ def serve(name: str, one: Service, servers: str, prefix: str) -> None:
 def main() -> None:
     """Serve until SIGTERM."""
     parser = argparse.ArgumentParser(prog="python -m bench.bare.flow")
-    parser.add_argument("service", choices=("order", "payment", "inventory", "notification"))
+    parser.add_argument("service", choices=SERVICES)
     parser.add_argument("--servers", required=True, help="Kafka")
     parser.add_argument("--prefix", required=True, help="before the topics' names")
     parser.add_argument("--gateway", required=True, help="URL of the payment gateway")

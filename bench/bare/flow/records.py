@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any, NamedTuple, cast
 
 from confluent_kafka import Message
 
+from bench.bare.headers import headers_of, moment, place_of
 from bench.bare.hop import Headers
 from bench.bare.record import COMMAND, CREATED, AvroCodec
 
+SERVICES = ("order", "payment", "inventory", "notification")
 TOPICS = (
     "order.commands",
     "order.events",
@@ -83,8 +84,7 @@ class Outputs(list[Output]):
         super().__init__()
         now = time.time()
         self.millis = int(now * 1000)
-        moment = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        self._service, self._moment = service, moment.encode()
+        self._service, self._moment = service, moment(now)
 
     def add(
         self,
@@ -97,20 +97,8 @@ class Outputs(list[Output]):
         place: int,
     ) -> None:
         """An event: the one of that ``version`` of its key, at that ``place`` among what its cause leads to."""
-        where = f"{cause.record.topic()}-{cause.record.partition()}-{cause.record.offset()}"
-        identity = cause.told.get("ce_id") or where.encode()
+        headers = headers_of(
+            self._service, name, key, place_of(cause.record), cause.told, version, place, self._moment
+        )
         value = CODECS[name].encode({**fields, "timestamp": self.millis})
-        headers: Headers = [
-            ("ce_specversion", b"1.0"),
-            ("ce_id", f"{self._service}/{where}/{version - 1}.{place}".encode()),
-            ("ce_type", name.encode()),
-            ("ce_source", f"/{self._service}".encode()),
-            ("ce_time", self._moment),
-            ("ce_subject", key),
-            ("content-type", b"application/avro"),
-            ("ce_correlationid", cause.told.get("ce_correlationid") or identity),
-            ("ce_cause", where.encode()),
-            ("ce_keyversion", b"%d" % version),
-            ("ce_causationid", identity),
-        ]
         self.append(Output(topic, key, value, headers))

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
-from confluent_kafka import Message as Record
-
 from bench.bare.basket_hop import Totals, adding
 from bench.baskets.__main__ import Basket, baskets
 from bench.baskets.messages import BasketFilled, FillBasket, Line
@@ -18,6 +14,7 @@ from eventbus.model.record import Raw
 from eventbus.processing.context import turn_context
 from eventbus.processing.outgoing import produced
 from eventbus.processing.work import WorkItem
+from tests.support.fetched import fetched
 from verification.sim.memory import MemoryStore
 
 CODEC = Codec("bench.baskets")
@@ -31,14 +28,6 @@ COMMAND = FillBasket(
     currency="GBP",
     timestamp=1_764_000_000_000,
 )
-
-
-class Fetched:
-    """A record with the face of confluent-kafka's."""
-
-    def __init__(self, raw: Raw) -> None:
-        self.topic, self.partition, self.offset = lambda: raw.topic, lambda: raw.partition, lambda: raw.offset
-        self.value, self.headers = lambda: raw.value, lambda: raw.headers
 
 
 def command(offset: int) -> tuple[Raw, Envelope]:
@@ -63,7 +52,7 @@ def test_values_headers_and_state_are_those_of_the_service() -> None:
     bare, folded = adding(totals, {}), Folded(Basket())
     for offset in range(3):
         raw, envelope = command(offset)
-        value, headers = bare(cast(Record, Fetched(raw)))
+        value, headers = bare(fetched(raw))
         event = CODEC.decode_value(value)
         assert isinstance(event, BasketFilled)
         now = event.timestamp

@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from confluent_kafka import Message as Record
 
 from bench.bare.flow.inventory import Inventory
 from bench.bare.flow.notification import Notification
 from bench.bare.flow.order import Order
 from bench.bare.flow.payment import Payment
-from bench.bare.flow.records import Output
+from bench.bare.flow.records import SERVICES, Output
 from bench.lives import World
 from bench.orders import Plan, lives
 from eventbus import Settings
 from eventbus.codec import Codec
 from eventbus.model.record import Raw
 from schemas import AdjustStock, CreateOrder, StockReserved
+from tests.support.fetched import fetched
 
 CODEC = Codec("schemas")
 EVENTS = ("order.events", "inventory.events", "payment.events", "stock.events", "notification.events")
-
-
-class Fetched:
-    """A record with the face of confluent-kafka's."""
-
-    def __init__(self, raw: Raw) -> None:
-        self.topic, self.partition, self.offset = lambda: raw.topic, lambda: raw.partition, lambda: raw.offset
-        self.key, self.value, self.headers = lambda: raw.key, lambda: raw.value, lambda: raw.headers
 
 
 def life() -> list[Raw]:
@@ -48,10 +40,6 @@ def life() -> list[Raw]:
             if len(command.items) == 1 and command.contact is None:
                 return raws
     raise AssertionError("none of these orders has one item and no address")
-
-
-def fetched(raws: Iterable[Raw], topics: Sequence[str]) -> list[Record]:
-    return [cast(Record, Fetched(raw)) for raw in raws if raw.topic in topics]
 
 
 def written(outputs: Iterable[Output]) -> list[tuple[str, bytes, Any, list[str]]]:
@@ -73,7 +61,7 @@ def test_all_events_of_an_order_are_the_same(tmp_path: Path, monkeypatch: pytest
         return {"outcome": "SUCCEEDED", "id": "ch_1"}
 
     monkeypatch.setattr(Payment, "_one", charged)
-    folders = [tmp_path / name for name in ("order", "payment", "inventory", "notification")]
+    folders = [tmp_path / name for name in SERVICES]
     for folder in folders:
         folder.mkdir()
     services = (
@@ -92,7 +80,7 @@ def test_all_events_of_an_order_are_the_same(tmp_path: Path, monkeypatch: pytest
     bare: list[tuple[str, bytes, Any, list[str]]] = []
     for service in services:
         for topic in service.reads:
-            bare += written(service.decide(fetched(raws, (topic,))))
+            bare += written(service.decide([fetched(raw) for raw in raws if raw.topic == topic]))
             service.keep()
         service.close()
 
